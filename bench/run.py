@@ -1,0 +1,59 @@
+"""Runs the benchmarks that exist, prints a table and writes build/bench/results.json.
+
+    make bench                    all of them
+    make bench BENCH=full_load    those whose name has the text
+    make bench BENCH_SMOKE=1      everything tiny, to keep it working
+
+Yardsticks run in the same invocation, in turn with ours; ratios are of medians. CPU-seconds are of the measured process
+and its children, from the operating system.
+"""
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .cases import CASES
+from .measure import Bench
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def show(results: list[dict]):
+    width = max((len(r["name"]) for r in results), default=0)
+    print(f"\n{'name':<{width}}  {'value':>14} {'unit':<10} {'ratio':>7}  yardstick")
+    for r in results:
+        ratio = "" if r["ratio"] is None else f"{r['ratio']:.2f}"
+        print(f"{r['name']:<{width}}  {r['value']:>14,.1f} {r['unit']:<10} {ratio:>7}  {r['yardstick'] or ''}")
+
+
+def main() -> int:
+    wanted = os.environ.get("BENCH", "")
+    smoke = os.environ.get("BENCH_SMOKE", "") not in ("", "0")
+    tarn = Path(os.environ.get("TARN_BIN", ROOT / "build" / "bench" / "tarn"))
+    if not tarn.exists():
+        print(f"bench: {tarn} is missing; `make bench` builds it", file=sys.stderr)
+        return 2
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    results = []
+    with tempfile.TemporaryDirectory(prefix="tarn-bench-", dir="/var/tmp") as folder:
+        os.chmod(folder, 0o755)
+        with Bench(Path(folder), tarn, smoke) as bench:
+            for name, case in CASES.items():
+                if wanted not in name:
+                    continue
+                print(f"bench: {name}", flush=True)
+                for result in case(bench):
+                    results.append({**result, "commit": commit, "date": datetime.date.today().isoformat(), "smoke": smoke})
+    show(results)
+    out = ROOT / "build" / "bench"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.json").write_text(json.dumps(results, indent=1))
+    return 0 if results else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

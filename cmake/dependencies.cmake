@@ -1,0 +1,40 @@
+# Everything here was put in place by scripts/setup; nothing is downloaded at configure time.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(PostgreSQL REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(roaring REQUIRED)
+
+execute_process(COMMAND ${CMAKE_SOURCE_DIR}/scripts/setup --print
+  OUTPUT_VARIABLE TARN_DEPS OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+set(arrow_root ${TARN_DEPS}/arrow-26.0.1)
+set(duckdb_root ${TARN_DEPS}/duckdb-1.5.6)
+foreach(root ${arrow_root} ${duckdb_root})
+  if(NOT EXISTS ${root}/ok)
+    message(FATAL_ERROR "${root} is missing: run scripts/setup build")
+  endif()
+endforeach()
+
+add_library(tarn_arrow INTERFACE)
+target_include_directories(tarn_arrow SYSTEM INTERFACE ${arrow_root}/include)
+target_link_directories(tarn_arrow INTERFACE ${arrow_root}/lib)
+target_link_libraries(tarn_arrow INTERFACE arrow Threads::Threads)
+
+add_library(tarn_parquet_lib INTERFACE)
+target_link_libraries(tarn_parquet_lib INTERFACE tarn_arrow parquet)
+
+add_library(tarn_duckdb INTERFACE)
+target_include_directories(tarn_duckdb SYSTEM INTERFACE ${duckdb_root}/include)
+target_link_directories(tarn_duckdb INTERFACE ${duckdb_root}/lib)
+target_link_libraries(tarn_duckdb INTERFACE duckdb)
+# The build's libraries are found where set-up put them.
+set(CMAKE_BUILD_RPATH ${arrow_root}/lib ${duckdb_root}/lib)

@@ -1,0 +1,48 @@
+-- How far visits go, by month.
+-- The steps: 1 page_view, 2 product_view, 3 add_to_cart, 4 checkout, 5 purchase. A session reaches every step up to its
+-- furthest one, even if it came in later. It counts in the month of its first event, in the tenant's time zone.
+WITH sessions AS (
+  SELECT
+    e.tenant_id,
+    CAST(date_trunc('month', min(e.occurred_at) AT TIME ZONE t.time_zone) AS DATE) AS month,
+    max(CASE e.kind
+      WHEN 'page_view' THEN 1 WHEN 'product_view' THEN 2 WHEN 'add_to_cart' THEN 3 WHEN 'checkout' THEN 4 ELSE 5
+    END) AS furthest
+  FROM events e
+  JOIN tenants t ON t.id = e.tenant_id
+  GROUP BY e.tenant_id, e.session_id, t.time_zone
+),
+steps AS (
+  SELECT 1 AS step_number, 'page_view' AS step
+  UNION ALL SELECT 2, 'product_view'
+  UNION ALL SELECT 3, 'add_to_cart'
+  UNION ALL SELECT 4, 'checkout'
+  UNION ALL SELECT 5, 'purchase'
+),
+furthest_steps AS (
+  SELECT tenant_id, month, furthest, count(*) AS sessions
+  FROM sessions
+  GROUP BY 1, 2, 3
+),
+funnel AS (
+  SELECT
+    f.tenant_id,
+    f.month,
+    s.step_number,
+    s.step,
+    sum(f.sessions) FILTER (WHERE f.furthest >= s.step_number) AS sessions,
+    sum(f.sessions) FILTER (WHERE f.furthest >= s.step_number - 1) AS before,
+    sum(f.sessions) AS all_sessions
+  FROM furthest_steps f
+  CROSS JOIN steps s
+  GROUP BY 1, 2, 3, 4
+)
+SELECT
+  tenant_id,
+  month,
+  CAST(step_number AS INTEGER) AS step_number,
+  step,
+  CAST(coalesce(sessions, 0) AS BIGINT) AS sessions,
+  CAST(coalesce(sessions, 0) / before AS DECIMAL(18, 4)) AS share_of_previous,
+  CAST(coalesce(sessions, 0) / all_sessions AS DECIMAL(18, 4)) AS share_of_all
+FROM funnel

@@ -1,0 +1,103 @@
+#include <arrow/record_batch.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/commands.h"
+#include "base/clock.h"
+#include "pipeline/lake_view.h"
+#include "pipeline/silver_model.h"
+#include "server/local_client.h"
+#include "server/query_service.h"
+
+namespace tarn::app {
+namespace {
+
+std::string StatisticsLine(const nlohmann::json& s) {
+  return fmt::format(
+      "{} rows in {:.1f} ms; partitions {} of {}, files {} of {}, bytes {} of {}, rows from logs {}",
+      s.value("rows", 0L), s.value("milliseconds", 0.0), s.value("partitions_read", 0L),
+      s.value("partitions_total", 0L), s.value("files_read", 0L), s.value("files_total", 0L),
+      s.value("bytes_read", 0L), s.value("bytes_total", 0L), s.value("hot_rows", 0L));
+}
+
+/// Without a running tarn the lake is read as it is.
+Result<std::string> QueryLake(const Config& config, const server::QueryRequest& request, CancelToken& cancel,
+                              const server::AnswerHandler& handler) {
+  const auto storage = storage::OpenLocalStorageReadOnly();
+  const catalog::LakeLayout layout(config.pipeline.lake);
+  TARN_ASSIGN([[maybe_unused]] const auto identity, catalog::ReadIdentity(*storage, layout));
+  TARN_ASSIGN(const auto versions, catalog::LakeVersions::Open(storage.get(), layout));
+  pipeline::LakeView view(storage.get(), layout, versions.get(), true);
+  engine::SessionOptions options;
+  options.memory_limit_bytes = config.pipeline.query_memory_bytes;
+  options.threads = config.query_threads;
+  TARN_ASSIGN(const auto outcome, server::RunQuery(
+                                      &view, server::Principals(config.principals), request, options,
+                                      [&] { return cancel.IsCancelled(); }, handler.on_batch));
+  return outcome.ToJson();
+}
+
+/// Asks the running tarn, or reads the lake when none runs. Gives the statement's statistics as JSON.
+Result<std::string> AskOrRead(const Config& config, const server::QueryRequest& request, CancelToken& cancel,
+                              const server::AnswerHandler& handler) {
+  nlohmann::json json = {{"command", "query"}, {"sql", request.sql}, {"principal", request.principal}};
+  if (request.as_of_micros) json["as_of_micros"] = *request.as_of_micros;
+  auto reply = server::Ask(config.pipeline.lake + "/_tarn",
+                           json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), handler);
+  const bool nobody = !reply && reply.error().code == ErrorCode::kNotFound &&
+                      reply.error().message.starts_with("no tarn runs");
+  return nobody ? QueryLake(config, request, cancel, handler) : reply;
+}
+
+}  // namespace
+
+int RunChecks(const Config& config, bool json, CancelToken& cancel) {
+  const auto storage = storage::OpenLocalStorageReadOnly();
+  const auto models = pipeline::LoadSilverModels(*storage, config.pipeline.models);
+  if (!models) return Fail(models.error());
+  nlohmann::json list = nlohmann::json::array();
+  bool all_hold = true;
+  for (const auto& [table, model] : *models) {
+    for (const pipeline::TableCheck& check : model.checks) {
+      int64_t wrong = 0;
+      server::AnswerHandler handler;
+      handler.on_batch = [&wrong](std::shared_ptr<arrow::RecordBatch> batch) -> Status {
+        wrong += batch->num_rows();
+        return {};
+      };
+      const auto reply = AskOrRead(config, {check.sql, "operator", std::nullopt}, cancel, handler);
+      if (!reply) return Fail(Error(reply.error()).In("check " + check.name + " of silver table " + table));
+      all_hold &= wrong == 0;
+      list.push_back(
+          {{"table", table}, {"check", check.name}, {"wrong_rows", wrong}, {"explain", check.explain}});
+      if (json) continue;
+      fmt::print("{:<20} {:<36} {}\n", table, check.name,
+                 wrong == 0 ? "holds" : fmt::format("{} wrong rows", wrong));
+      if (wrong != 0 && !check.explain.empty()) fmt::print("    {}\n", check.explain);
+    }
+  }
+  if (json) fmt::print("{}\n", nlohmann::json{{"ok", all_hold}, {"checks", list}}.dump(1));
+  if (list.empty() && !json) fmt::print("there are no checks in '{}/silver'\n", config.pipeline.models);
+  return all_hold ? kSuccess : kDifference;
+}
+
+int RunQuery(const Config& config, const std::string& sql, const std::string& principal,
+             const std::string& as_of, OutputFormat format, bool statistics, CancelToken& cancel) {
+  server::QueryRequest request{sql, principal, std::nullopt};
+  if (!as_of.empty()) {
+    const auto micros = ParseTimestamp(as_of);
+    if (!micros) return Fail(micros.error());
+    request.as_of_micros = *micros;
+  }
+  ResultPrinter printer(format, stdout);
+  server::AnswerHandler handler;
+  handler.on_batch = [&](std::shared_ptr<arrow::RecordBatch> batch) { return printer.Print(*batch); };
+  const auto reply = AskOrRead(config, request, cancel, handler);
+  if (!reply) return Fail(reply.error());
+  printer.Finish();
+  if (statistics) fmt::print(stderr, "{}\n", StatisticsLine(nlohmann::json::parse(*reply)));
+  return kSuccess;
+}
+
+}  // namespace tarn::app

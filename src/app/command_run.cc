@@ -1,0 +1,82 @@
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "app/commands.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "pipeline/runner.h"
+#include "server/local_server.h"
+
+namespace tarn::app {
+namespace {
+
+/// One line that is written over on a terminal; a log line every ten seconds elsewhere.
+class CopyReporter {
+ public:
+  void operator()(const pipeline::LoadProgress& progress) {
+    const double seconds = static_cast<double>(progress.elapsed_micros) / 1e6;
+    const double rate = seconds > 0 ? static_cast<double>(progress.rows) / seconds : 0;
+    const double left = rate > 0 ? static_cast<double>(progress.estimated_rows - progress.rows) / rate : 0;
+    const std::string line = fmt::format(
+        "copy: {} of {} tables, {} of about {} rows, {:.0f} rows/s, {:.0f} s left ({})", progress.tables_done,
+        progress.tables_total, progress.rows, std::max(progress.estimated_rows, progress.rows), rate,
+        std::max(left, 0.0), progress.table);
+    if (terminal_) {
+      fmt::print(stderr, "\r{:<110}", line);
+      if (progress.tables_done == progress.tables_total) fmt::print(stderr, "\n");
+      return;
+    }
+    const int64_t now = MonotonicMicros();
+    if (now - last_micros_ < 10'000'000 && progress.tables_done != progress.tables_total) return;
+    last_micros_ = now;
+    spdlog::info("{}", line);
+  }
+
+ private:
+  bool terminal_ = isatty(STDERR_FILENO) != 0;
+  int64_t last_micros_ = 0;
+};
+
+engine::SessionOptions QueryOptions(const Config& config) {
+  engine::SessionOptions options;
+  options.memory_limit_bytes = config.pipeline.query_memory_bytes;
+  options.threads = config.query_threads;
+  options.spill_folder = config.pipeline.lake + "/_tarn/spill";
+  return options;
+}
+
+}  // namespace
+
+int RunPipeline(const Config& config, const std::string& until, CancelToken& cancel) {
+  std::optional<Lsn> until_lsn;
+  if (!until.empty()) {
+    const auto lsn = Lsn::Parse(until);
+    if (!lsn) return Fail(lsn.error());
+    until_lsn = *lsn;
+  }
+  auto runner = pipeline::Runner::Open(config.pipeline, &Clock::System());
+  if (!runner) return Fail(runner.error());
+  auto server = server::LocalServer::Start(config.pipeline.lake + "/_tarn", runner->get(),
+                                           server::Principals(config.principals), QueryOptions(config));
+  if (!server) return Fail(server.error());
+  spdlog::info("lake {}; `tarn status` and `tarn query` answer now", config.pipeline.lake);
+  CopyReporter reporter;
+  const Status outcome = (*runner)->Run(cancel, until_lsn, [&](const auto& progress) { reporter(progress); });
+  (*server)->Stop();
+  if (!outcome) return Fail(outcome.error());
+  spdlog::info("stopped; everything confirmed to the source is in the lake");
+  return kSuccess;
+}
+
+int RunRebuild(const Config& config, CancelToken& cancel) {
+  auto runner = pipeline::Runner::Open(config.pipeline, &Clock::System());
+  if (!runner) return Fail(runner.error());
+  CopyReporter reporter;
+  const Status outcome = (*runner)->Rebuild(cancel, [&](const auto& progress) { reporter(progress); });
+  if (!outcome) return Fail(outcome.error());
+  fmt::print("Silver, quarantine and Gold are made again from Bronze\n");
+  return kSuccess;
+}
+
+}  // namespace tarn::app

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "app/config.h"
+#include "app/output.h"
+#include "base/cancel.h"
+
+namespace tarn::app {
+
+/// Exit codes of the program.
+enum ExitCode {
+  kSuccess = 0,
+  kFailed = 1,      ///< What was asked could not be done; standard error says why.
+  kUsage = 2,       ///< Wrong arguments or configuration.
+  kDifference = 3,  ///< check found errors, test wrong rows, verify differences.
+};
+
+/// Prints "tarn: message" to standard error and gives the code to exit with.
+int Fail(const Error& error);
+
+int RunInit(const std::string& source, const std::string& path, const std::string& lake,
+            const std::string& models, const std::string& tenant_column, bool force);
+int RunCheck(const Config& config, bool json);
+int RunPipeline(const Config& config, const std::string& until, CancelToken& cancel);
+int RunRebuild(const Config& config, CancelToken& cancel);
+int RunStatus(const Config& config, bool json);
+int RunTables(const Config& config, bool json);
+int RunQuery(const Config& config, const std::string& sql, const std::string& principal,
+             const std::string& as_of, OutputFormat format, bool statistics, CancelToken& cancel);
+/// Runs the checks of models/silver (and says how many wrong rows each finds).
+int RunChecks(const Config& config, bool json, CancelToken& cancel);
+int RunVerify(const Config& config, bool json);
+int RunRemove(const Config& config);
+
+}  // namespace tarn::app

@@ -1,0 +1,264 @@
+#include "app/config.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace tarn::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Reads one table of the file; whatever is not read by name is an error at the end.
+class Section {
+ public:
+  Section(const toml::table* table, std::string name, std::string file)
+      : table_(table), name_(std::move(name)), file_(std::move(file)) {}
+
+  template <typename T>
+  Status Read(const std::string& key, T& to) {
+    known_.push_back(key);
+    const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
+    if (node == nullptr) return {};
+    const auto value = node->value_exact<T>();
+    if (!value) return Wrong(*node, fmt::format("'{}' must be {}", key, TypeName(T{})));
+    to = *value;
+    return {};
+  }
+  Status Read(const std::string& key, std::vector<std::string>& to) {
+    known_.push_back(key);
+    const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
+    if (node == nullptr) return {};
+    const toml::array* array = node->as_array();
+    if (array == nullptr) return Wrong(*node, fmt::format("'{}' must be a list of texts", key));
+    to.clear();
+    for (const toml::node& entry : *array) {
+      const auto value = entry.value_exact<std::string>();
+      if (!value) return Wrong(entry, fmt::format("'{}' must be a list of texts", key));
+      to.push_back(*value);
+    }
+    return {};
+  }
+
+  /// kInvalidArgument for a key that nobody read.
+  Status CheckKnown() const {
+    if (table_ == nullptr) return {};
+    for (const auto& [key, node] : *table_) {
+      const std::string name(key.str());
+      if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+      const std::string nearest = Nearest(name, known_);
+      return Wrong(node, fmt::format("'{}' is not known in {}{}", name, name_,
+                                     nearest.empty() ? "" : "; did you mean '" + nearest + "'?"));
+    }
+    return {};
+  }
+
+  Error Wrong(const toml::node& node, const std::string& what) const {
+    return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", file_, node.source().begin.line, what);
+  }
+  bool present() const { return table_ != nullptr; }
+
+ private:
+  static const char* TypeName(const std::string&) { return "a text in quotes"; }
+  static const char* TypeName(int64_t) { return "a whole number"; }
+  static const char* TypeName(bool) { return "true or false"; }
+
+  const toml::table* table_;
+  std::string name_, file_;
+  std::vector<std::string> known_;
+};
+
+/// A value of a libpq connection string, quoted.
+std::string Quoted(const std::string& value) {
+  std::string out = "'";
+  for (const char c : value) {
+    if (c == '\'' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "'";
+}
+
+Result<std::string> ReadPassword(const std::string& file) {
+  if (const char* password = std::getenv("TARN_SOURCE_PASSWORD")) return std::string(password);
+  if (file.empty()) return std::string();
+  std::ifstream in(file);
+  if (!in) return MakeError(ErrorCode::kNotFound, "[source] password_file '{}' cannot be read", file);
+  std::string password;
+  std::getline(in, password);
+  return password;
+}
+
+Status ReadSource(Section source, const std::string& folder, pipeline::PipelineOptions& options) {
+  std::string host, database, user, password_file, password, extra;
+  int64_t port = 5432;
+  TARN_RETURN_IF_ERROR(source.Read("host", host));
+  TARN_RETURN_IF_ERROR(source.Read("port", port));
+  TARN_RETURN_IF_ERROR(source.Read("database", database));
+  TARN_RETURN_IF_ERROR(source.Read("user", user));
+  TARN_RETURN_IF_ERROR(source.Read("password_file", password_file));
+  TARN_RETURN_IF_ERROR(source.Read("connection", extra));
+  TARN_RETURN_IF_ERROR(source.Read("slot", options.names.slot));
+  TARN_RETURN_IF_ERROR(source.Read("publication", options.names.publication));
+  TARN_RETURN_IF_ERROR(source.CheckKnown());
+  if (!password_file.empty() && password_file[0] != '/') password_file = folder + "/" + password_file;
+  TARN_ASSIGN(password, ReadPassword(password_file));
+  std::string& conninfo = options.conninfo;
+  const auto add = [&conninfo](const char* key, const std::string& value) {
+    if (!value.empty()) conninfo += (conninfo.empty() ? "" : " ") + std::string(key) + "=" + Quoted(value);
+  };
+  add("host", host);
+  add("port", std::to_string(port));
+  add("dbname", database);
+  add("user", user);
+  add("password", password);
+  if (!extra.empty()) conninfo += " " + extra;
+  return {};
+}
+
+Status CheckNumbers(const Section& section, const toml::table& root, int64_t value, const char* name,
+                    int64_t least) {
+  if (value >= least) return {};
+  return section.Wrong(root, fmt::format("{} is {}, it must be {} or more", name, value, least));
+}
+
+Status ReadPrincipals(const toml::table& root, const std::string& file, Config& config) {
+  const toml::array* list = root["principals"].as_array();
+  if (list == nullptr) return {};
+  for (const toml::node& node : *list) {
+    Section section(node.as_table(), "[[principals]]", file);
+    govern::Principal principal;
+    TARN_RETURN_IF_ERROR(section.Read("name", principal.name));
+    TARN_RETURN_IF_ERROR(section.Read("tenant", principal.tenant));
+    TARN_RETURN_IF_ERROR(section.Read("shared", principal.shared_tables));
+    TARN_RETURN_IF_ERROR(section.Read("operator", principal.is_operator));
+    TARN_RETURN_IF_ERROR(section.CheckKnown());
+    if (principal.name.empty()) return section.Wrong(node, "a principal needs a name");
+    if (!config.pipeline.tenant_column.empty()) principal.tenant_column = config.pipeline.tenant_column;
+    if (!config.principals.emplace(principal.name, principal).second) {
+      return section.Wrong(node, "the principal '" + principal.name + "' is there twice");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string Nearest(const std::string& word, const std::vector<std::string>& candidates) {
+  std::string best;
+  size_t best_distance = word.size() / 2 + 1;
+  for (const std::string& candidate : candidates) {
+    std::vector<size_t> row(candidate.size() + 1);
+    for (size_t j = 0; j <= candidate.size(); j++) row[j] = j;
+    for (size_t i = 1; i <= word.size(); i++) {
+      size_t diagonal = row[0];
+      row[0] = i;
+      for (size_t j = 1; j <= candidate.size(); j++) {
+        const size_t above = row[j];
+        row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1)});
+        diagonal = above;
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+Result<Config> ParseConfig(const std::string& text, const std::string& path) {
+  toml::table root;
+  try {
+    root = toml::parse(text, path);
+  } catch (const toml::parse_error& error) {
+    return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", path, error.source().begin.line,
+                     error.description());
+  }
+  const std::vector<std::string> sections = {"source", "tables", "lake", "tenants",   "silver",
+                                             "gold",   "query",  "log",  "principals"};
+  for (const auto& [key, node] : root) {
+    const std::string name(key.str());
+    if (std::find(sections.begin(), sections.end(), name) != sections.end()) continue;
+    const std::string nearest = Nearest(name, sections);
+    return MakeError(ErrorCode::kInvalidArgument, "{}:{}: '{}' is no section of tarn.toml{}", path,
+                     node.source().begin.line, name,
+                     nearest.empty() ? "" : "; did you mean '" + nearest + "'?");
+  }
+  const std::string folder = fs::absolute(path).parent_path().string();
+  const auto absolute = [&folder](std::string& where) {
+    if (!where.empty() && where[0] != '/') where = (fs::path(folder) / where).lexically_normal().string();
+  };
+  const auto section = [&](const char* name) {
+    return Section(root[name].as_table(), "[" + std::string(name) + "]", path);
+  };
+  Config config;
+  config.file = path;
+  pipeline::PipelineOptions& options = config.pipeline;
+  if (!section("source").present())
+    return MakeError(ErrorCode::kInvalidArgument, "{}: the section [source] is missing", path);
+  TARN_RETURN_IF_ERROR(ReadSource(section("source"), folder, options));
+  Section tables = section("tables");
+  TARN_RETURN_IF_ERROR(tables.Read("include", options.patterns.include));
+  TARN_RETURN_IF_ERROR(tables.Read("exclude", options.patterns.exclude));
+  TARN_RETURN_IF_ERROR(tables.CheckKnown());
+  options.lake = "lake";
+  int64_t window_hours = 168;
+  int64_t workers = options.copy_workers;
+  int64_t memory_mb = options.query_memory_bytes >> 20;
+  int64_t threads = config.query_threads;
+  Section lake = section("lake");
+  TARN_RETURN_IF_ERROR(lake.Read("path", options.lake));
+  TARN_RETURN_IF_ERROR(lake.Read("time_travel_hours", window_hours));
+  TARN_RETURN_IF_ERROR(lake.CheckKnown());
+  Section tenants = section("tenants");
+  TARN_RETURN_IF_ERROR(tenants.Read("column", options.tenant_column));
+  TARN_RETURN_IF_ERROR(tenants.CheckKnown());
+  Section silver = section("silver");
+  TARN_RETURN_IF_ERROR(silver.Read("commit_interval_ms", options.commit_interval_ms));
+  TARN_RETURN_IF_ERROR(silver.Read("copy_workers", workers));
+  TARN_RETURN_IF_ERROR(silver.CheckKnown());
+  Section gold = section("gold");
+  TARN_RETURN_IF_ERROR(gold.Read("models", options.models));
+  TARN_RETURN_IF_ERROR(gold.Read("interval_ms", options.gold_interval_ms));
+  TARN_RETURN_IF_ERROR(gold.CheckKnown());
+  Section query = section("query");
+  TARN_RETURN_IF_ERROR(query.Read("memory_mb", memory_mb));
+  TARN_RETURN_IF_ERROR(query.Read("threads", threads));
+  TARN_RETURN_IF_ERROR(query.CheckKnown());
+  Section log = section("log");
+  TARN_RETURN_IF_ERROR(log.Read("level", config.log_level));
+  TARN_RETURN_IF_ERROR(log.Read("file", config.log_file));
+  TARN_RETURN_IF_ERROR(log.CheckKnown());
+  TARN_RETURN_IF_ERROR(CheckNumbers(lake, root, window_hours, "[lake] time_travel_hours", 1));
+  TARN_RETURN_IF_ERROR(
+      CheckNumbers(silver, root, options.commit_interval_ms, "[silver] commit_interval_ms", 0));
+  TARN_RETURN_IF_ERROR(CheckNumbers(silver, root, workers, "[silver] copy_workers", 1));
+  TARN_RETURN_IF_ERROR(CheckNumbers(query, root, memory_mb, "[query] memory_mb", 64));
+  TARN_RETURN_IF_ERROR(CheckNumbers(query, root, threads, "[query] threads", 1));
+  options.services.retain_micros = window_hours * 3'600'000'000LL;
+  options.copy_workers = static_cast<int>(workers);
+  options.query_memory_bytes = memory_mb << 20;
+  config.query_threads = static_cast<int>(threads);
+  absolute(options.lake);
+  absolute(options.models);
+  absolute(config.log_file);
+  TARN_RETURN_IF_ERROR(ReadPrincipals(root, path, config));
+  return config;
+}
+
+Result<Config> LoadConfig(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) {
+    return MakeError(ErrorCode::kNotFound, "there is no '{}'; `tarn init` writes one, --config names another",
+                     path);
+  }
+  std::stringstream text;
+  text << in.rdbuf();
+  return ParseConfig(text.str(), path);
+}
+
+}  // namespace tarn::app

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "base/error.h"
+#include "govern/decision.h"
+#include "pipeline/options.h"
+
+namespace tarn::app {
+
+/// `tarn.toml`, with paths made absolute against its folder.
+struct Config {
+  std::string file;
+  pipeline::PipelineOptions pipeline;
+  std::map<std::string, govern::Principal> principals;
+  int query_threads = 2;
+  std::string log_level = "info";
+  std::string log_file;
+};
+
+/// Errors: kNotFound when the file is missing, kInvalidArgument with file, line and the nearest key for what
+/// is not known. Secrets come from the environment (TARN_SOURCE_PASSWORD) or a file, never from tarn.toml.
+Result<Config> LoadConfig(const std::string& path);
+Result<Config> ParseConfig(const std::string& text, const std::string& path);
+
+/// The commented file that `tarn init` writes. `source` is a libpq URI or connection string, without
+/// password.
+Result<std::string> ConfigTemplate(const std::string& source, const std::string& lake,
+                                   const std::string& models, const std::string& tenant_column);
+
+/// The candidate that needs the fewest edits, when it needs few.
+std::string Nearest(const std::string& word, const std::vector<std::string>& candidates);
+
+}  // namespace tarn::app

@@ -1,0 +1,99 @@
+#include <map>
+#include <regex>
+
+#include "app/config.h"
+
+namespace tarn::app {
+namespace {
+
+/// host, port, dbname and user of "postgresql://user@host:port/db" or "host=... dbname=...".
+Result<std::map<std::string, std::string>> ParseSource(const std::string& source) {
+  std::map<std::string, std::string> parts;
+  std::smatch match;
+  static const std::regex kUri(
+      R"(postgres(?:ql)?://(?:([^:@/]+)(:[^@/]*)?@)?([^:/?]*)(?::(\d+))?(?:/([^?]*))?)");
+  if (std::regex_match(source, match, kUri)) {
+    if (match[2].matched) {
+      return Error{
+          ErrorCode::kInvalidArgument,
+          "no password in --source, please: it would end in tarn.toml; put it into a file (password_file) or "
+          "TARN_SOURCE_PASSWORD"};
+    }
+    parts["user"] = match[1];
+    parts["host"] = match[3];
+    parts["port"] = match[4];
+    parts["dbname"] = match[5];
+    return parts;
+  }
+  static const std::regex kPair(R"((\w+)\s*=\s*('([^']*)'|\S+))");
+  for (std::sregex_iterator it(source.begin(), source.end(), kPair), end; it != end; ++it) {
+    parts[(*it)[1]] = (*it)[3].matched ? (*it)[3].str() : (*it)[2].str();
+  }
+  if (parts.empty()) {
+    return MakeError(
+        ErrorCode::kInvalidArgument,
+        "'{}' is no source; write postgresql://user@host:5432/database or \"host=... dbname=... user=...\"",
+        source);
+  }
+  return parts;
+}
+
+std::string TomlText(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+}  // namespace
+
+Result<std::string> ConfigTemplate(const std::string& source, const std::string& lake,
+                                   const std::string& models, const std::string& tenant_column) {
+  TARN_ASSIGN(auto parts, ParseSource(source));
+  const std::string port = parts["port"].empty() ? "5432" : parts["port"];
+  std::string out;
+  out += "# What tarn follows and where it keeps it. `tarn check` says what is missing on either side.\n\n";
+  out += "[source]\n";
+  out +=
+      "host = " + TomlText(parts["host"]) + "               # name, address or the folder of a Unix socket\n";
+  out += "port = " + port + "\n";
+  out += "database = " + TomlText(parts["dbname"]) + "\n";
+  out += "user = " + TomlText(parts["user"]) +
+         "               # needs REPLICATION, SELECT on the tables, CREATE on the database\n";
+  out +=
+      "# password_file = \"source.password\"  # or the environment's TARN_SOURCE_PASSWORD; never in here\n";
+  out += "# connection = \"sslmode=verify-full\"  # any more of libpq's settings\n";
+  out += "slot = \"tarn\"                # one for each lake\n";
+  out += "publication = \"tarn\"\n\n";
+  out += "[tables]\n";
+  out += "include = [\"public.*\"]      # schema.table, with * and ?\n";
+  out += "exclude = []\n\n";
+  out += "[tenants]\n";
+  out += (tenant_column.empty() ? "# column = \"tenant_id\"" : "column = " + TomlText(tenant_column)) +
+         "         # tables that have it are partitioned by it; a tenant's principal sees nothing else\n\n";
+  out += "[lake]\n";
+  out += "path = " + TomlText(lake) + "               # a folder; relative to this file\n";
+  out += "time_travel_hours = 168     # how far back AS OF reaches\n\n";
+  out += "[silver]\n";
+  out += "commit_interval_ms = 1000   # least time between two commits\n";
+  out += "copy_workers = 2            # connections of the first copy\n\n";
+  out += "[gold]\n";
+  out += (models.empty() ? "# models = \"models\"" : "models = " + TomlText(models)) +
+         "         # folder with silver/*.yml (rules) and gold/*.sql (models)\n";
+  out += "interval_ms = 10000         # least time between two runs\n\n";
+  out += "[query]\n";
+  out += "memory_mb = 1024\n";
+  out += "threads = 2\n\n";
+  out +=
+      "# Who may look at what: `tarn query --as NAME`. \"operator\" is always there and sees everything.\n";
+  out +=
+      "# [[principals]]\n# name = \"acme_analyst\"\n# tenant = \"3\"              # value of the tenant "
+      "column\n";
+  out +=
+      "# shared = []               # tables without a tenant that it may read, such as \"silver.calendar\"\n";
+  return out;
+}
+
+}  // namespace tarn::app

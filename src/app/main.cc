@@ -1,0 +1,101 @@
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <iostream>
+
+#include "app/commands.h"
+#include "base/log.h"
+
+namespace {
+
+tarn::CancelToken g_cancel;  // NOLINT: a signal handler reaches nothing else
+
+void OnSignal(int) { g_cancel.Cancel(); }
+
+struct Arguments {
+  std::string config = "tarn.toml";
+  std::string source, lake = "lake", models, tenant_column;
+  std::string until, sql, principal = "operator", as_of, format = "table";
+  bool force = false, json = false, quiet = false;
+};
+
+void AddCommands(CLI::App& app, Arguments& a) {
+  app.add_option("-c,--config", a.config, "the configuration (default: tarn.toml)");
+  app.require_subcommand(1);
+  CLI::App* init = app.add_subcommand(
+      "init", "Write a commented tarn.toml\nExample: tarn init --source postgresql://tarn@db:5432/shop");
+  init->add_option("--source", a.source, "the source database, without password")->required();
+  init->add_option("--lake", a.lake, "folder of the lake");
+  init->add_option("--models", a.models, "folder with silver/*.yml and gold/*.sql");
+  init->add_option("--tenant-column", a.tenant_column, "column that names a row's tenant");
+  init->add_flag("--force", a.force, "replace a file that is there");
+  CLI::App* check = app.add_subcommand(
+      "check", "Look at source and lake, and say what is missing\nExample: tarn check --json");
+  CLI::App* run = app.add_subcommand("run", "Copy, then follow the source until stopped\nExample: tarn run");
+  run->add_option("--until", a.until, "stop when this source position is in Silver and Gold");
+  CLI::App* status = app.add_subcommand("status", "How far each stage is\nExample: tarn status --json");
+  CLI::App* tables = app.add_subcommand("tables", "Tables of the lake\nExample: tarn tables");
+  CLI::App* query = app.add_subcommand(
+      "query", "Ask the lake\nExample: tarn query --as acme_analyst \"SELECT count(*) FROM orders\"");
+  query->add_option("sql", a.sql, "one statement")->required();
+  query->add_option("--as", a.principal, "look through this principal's eyes");
+  query->add_option("--as-of", a.as_of, "all tables as of this time, UTC");
+  query->add_option("--format", a.format, "table, csv or json")
+      ->check(CLI::IsMember({"table", "csv", "json"}));
+  query->add_flag("--quiet", a.quiet, "no statistics line on standard error");
+  CLI::App* verify = app.add_subcommand(
+      "verify", "Compare Silver and quarantine with the source at one position\nExample: tarn verify");
+  CLI::App* test = app.add_subcommand(
+      "test", "Run the checks of models/silver: what no single row can show\nExample: tarn test");
+  for (CLI::App* command : {check, status, tables, verify, test})
+    command->add_flag("--json", a.json, "for scripts");
+  app.add_subcommand("rebuild",
+                     "Make Silver, quarantine and Gold again from Bronze alone\nExample: tarn rebuild");
+  app.add_subcommand("remove",
+                     "Take slot and publications off the source; the lake stays\nExample: tarn remove");
+}
+
+int RunCommand(const CLI::App& app, const Arguments& a) {
+  using namespace tarn::app;
+  const std::string command = app.get_subcommands().front()->get_name();
+  if (command == "init") return RunInit(a.source, a.config, a.lake, a.models, a.tenant_column, a.force);
+  const auto config = LoadConfig(a.config);
+  if (!config) {
+    Fail(config.error());
+    return kUsage;
+  }
+  const bool serves = command == "run" || command == "rebuild";
+  tarn::InitLogging(serves ? config->log_level : "warn", serves ? config->log_file : "");
+  if (command == "check") return RunCheck(*config, a.json);
+  if (command == "run") return RunPipeline(*config, a.until, g_cancel);
+  if (command == "rebuild") return RunRebuild(*config, g_cancel);
+  if (command == "status") return RunStatus(*config, a.json);
+  if (command == "tables") return RunTables(*config, a.json);
+  if (command == "test") return RunChecks(*config, a.json, g_cancel);
+  if (command == "verify") return RunVerify(*config, a.json);
+  if (command == "remove") return RunRemove(*config);
+  const OutputFormat format = a.format == "csv"    ? OutputFormat::kCsv
+                              : a.format == "json" ? OutputFormat::kJson
+                                                   : OutputFormat::kTable;
+  return RunQuery(*config, a.sql, a.principal, a.as_of, format, !a.quiet, g_cancel);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("tarn: a governed, time-travelling lakehouse of a PostgreSQL application, in one program",
+               "tarn");
+  Arguments arguments;
+  AddCommands(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? tarn::app::kSuccess : tarn::app::kUsage;
+  }
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return RunCommand(app, arguments);
+}

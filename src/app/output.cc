@@ -1,0 +1,168 @@
+#include "app/output.h"
+
+#include <arrow/api.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+
+namespace tarn::app {
+namespace {
+
+constexpr size_t kHeldRows = 1000;
+constexpr size_t kMaxWidth = 60;
+
+bool IsNumber(const arrow::DataType& type) {
+  return arrow::is_integer(type.id()) || arrow::is_floating(type.id()) || arrow::is_decimal(type.id());
+}
+
+/// Characters, not bytes, of UTF-8.
+size_t TextWidth(const std::string& text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string Printable(std::string text) {
+  for (char& c : text) {
+    if (c == '\n' || c == '\r' || c == '\t') c = ' ';
+  }
+  if (TextWidth(text) <= kMaxWidth) return text;
+  size_t end = 0;
+  for (size_t width = 0; end < text.size() && width < kMaxWidth - 1; end++)
+    width += (text[end + 1] & 0xC0) != 0x80;
+  return text.substr(0, end) + "…";
+}
+
+std::string CsvCell(const arrow::Array& column, int64_t row) {
+  if (column.IsNull(row)) return "";
+  const std::string text = CellText(column, row, "");
+  if (!text.empty() && text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + "\"";
+}
+
+nlohmann::json JsonCell(const arrow::Array& column, int64_t row) {
+  if (column.IsNull(row)) return nullptr;
+  switch (column.type_id()) {
+    case arrow::Type::BOOL:
+      return static_cast<const arrow::BooleanArray&>(column).Value(row);
+    case arrow::Type::INT8:
+      return static_cast<const arrow::Int8Array&>(column).Value(row);
+    case arrow::Type::INT16:
+      return static_cast<const arrow::Int16Array&>(column).Value(row);
+    case arrow::Type::INT32:
+      return static_cast<const arrow::Int32Array&>(column).Value(row);
+    case arrow::Type::INT64:
+      return static_cast<const arrow::Int64Array&>(column).Value(row);
+    case arrow::Type::UINT64:
+      return static_cast<const arrow::UInt64Array&>(column).Value(row);
+    case arrow::Type::FLOAT:
+      return static_cast<const arrow::FloatArray&>(column).Value(row);
+    case arrow::Type::DOUBLE:
+      return static_cast<const arrow::DoubleArray&>(column).Value(row);
+    default:
+      return CellText(column, row, "");
+  }
+}
+
+}  // namespace
+
+std::string CellText(const arrow::Array& column, int64_t row, const std::string& null_text) {
+  if (column.IsNull(row)) return null_text;
+  switch (column.type_id()) {
+    case arrow::Type::STRING:
+      return static_cast<const arrow::StringArray&>(column).GetString(row);
+    case arrow::Type::DOUBLE:
+      return fmt::format("{}", static_cast<const arrow::DoubleArray&>(column).Value(row));
+    case arrow::Type::TIMESTAMP: {
+      const auto& type = static_cast<const arrow::TimestampType&>(*column.type());
+      if (type.unit() != arrow::TimeUnit::MICRO) break;
+      std::string text = FormatTimestamp(static_cast<const arrow::TimestampArray&>(column).Value(row));
+      while (text.back() == '0') text.pop_back();
+      if (text.back() == '.') text.pop_back();
+      return type.timezone().empty() ? text : text + "+00";
+    }
+    default:
+      break;
+  }
+  const auto scalar = column.GetScalar(row);
+  return scalar.ok() ? (*scalar)->ToString() : scalar.status().message();
+}
+
+Status ResultPrinter::Print(const arrow::RecordBatch& batch) {
+  if (names_.empty()) {
+    names_ = batch.schema()->field_names();
+    for (const auto& field : batch.schema()->fields()) right_.push_back(IsNumber(*field->type()));
+    if (format_ == OutputFormat::kCsv) {
+      for (size_t i = 0; i < names_.size(); i++) {
+        arrow::StringBuilder name;
+        (void)name.Append(names_[i]);
+        fmt::print(out_, "{}{}", i == 0 ? "" : ",", CsvCell(**name.Finish(), 0));
+      }
+      fmt::print(out_, "\n");
+    }
+  }
+  for (int64_t row = 0; row < batch.num_rows(); row++) {
+    if (format_ == OutputFormat::kJson) {
+      nlohmann::ordered_json object;
+      for (int i = 0; i < batch.num_columns(); i++)
+        object[names_[static_cast<size_t>(i)]] = JsonCell(*batch.column(i), row);
+      fmt::print(out_, "{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+      continue;
+    }
+    if (format_ == OutputFormat::kCsv) {
+      for (int i = 0; i < batch.num_columns(); i++)
+        fmt::print(out_, "{}{}", i == 0 ? "" : ",", CsvCell(*batch.column(i), row));
+      fmt::print(out_, "\n");
+      continue;
+    }
+    Cells cells;
+    for (int i = 0; i < batch.num_columns(); i++)
+      cells.push_back(Printable(CellText(*batch.column(i), row, "")));
+    if (header_done_) {
+      PrintTableRow(cells);
+    } else {
+      held_.push_back(std::move(cells));
+      if (held_.size() >= kHeldRows) FlushTable();
+    }
+  }
+  if (std::ferror(out_) != 0) return Error{ErrorCode::kIo, "the output cannot be written"};
+  return {};
+}
+
+void ResultPrinter::PrintTableRow(const Cells& cells) {
+  for (size_t i = 0; i < cells.size(); i++) {
+    const size_t width = TextWidth(cells[i]);
+    const std::string padding(widths_[i] > width ? widths_[i] - width : 0, ' ');
+    fmt::print(out_, "{}{}{}{}", i == 0 ? " " : " | ", right_[i] ? padding : "", cells[i],
+               right_[i] ? "" : padding);
+  }
+  fmt::print(out_, "\n");
+}
+
+void ResultPrinter::FlushTable() {
+  for (size_t i = 0; i < names_.size(); i++) {
+    size_t width = TextWidth(names_[i]);
+    for (const Cells& cells : held_) width = std::max(width, TextWidth(cells[i]));
+    widths_.push_back(width);
+  }
+  PrintTableRow(names_);
+  for (size_t i = 0; i < names_.size(); i++)
+    fmt::print(out_, "{}{}", i == 0 ? "-" : "-+-", std::string(widths_[i], '-'));
+  fmt::print(out_, "-\n");
+  for (const Cells& cells : held_) PrintTableRow(cells);
+  held_.clear();
+  header_done_ = true;
+}
+
+void ResultPrinter::Finish() {
+  if (format_ == OutputFormat::kTable && !header_done_ && !names_.empty()) FlushTable();
+  std::fflush(out_);
+}
+
+}  // namespace tarn::app

@@ -1,0 +1,182 @@
+#include "avro/schema.h"
+
+#include <arrow/type.h>
+
+#include <nlohmann/json.hpp>
+
+#include "avro/field_shape.h"
+
+namespace tarn::avro {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// Bytes of the smallest two's complement number that holds `precision` digits; Parquet and Hudi use the same
+/// rule.
+int FixedSizeOf(int precision) { return arrow::DecimalType::DecimalSize(precision); }
+
+Result<ordered_json> TypeToAvro(const arrow::Field& field, const std::string& space) {
+  switch (field.type()->id()) {
+    case arrow::Type::BOOL:
+      return ordered_json("boolean");
+    case arrow::Type::INT32:
+      return ordered_json("int");
+    case arrow::Type::INT64:
+      return ordered_json("long");
+    case arrow::Type::FLOAT:
+      return ordered_json("float");
+    case arrow::Type::DOUBLE:
+      return ordered_json("double");
+    case arrow::Type::STRING:
+      return ordered_json("string");
+    case arrow::Type::BINARY:
+      return ordered_json("bytes");
+    case arrow::Type::DATE32:
+      return ordered_json{{"type", "int"}, {"logicalType", "date"}};
+    case arrow::Type::TIMESTAMP: {
+      const auto& type = static_cast<const arrow::TimestampType&>(*field.type());
+      if (type.unit() != arrow::TimeUnit::MICRO || type.timezone().empty()) break;
+      return ordered_json{{"type", "long"}, {"logicalType", "timestamp-micros"}};
+    }
+    case arrow::Type::DECIMAL128: {
+      const auto& type = static_cast<const arrow::Decimal128Type&>(*field.type());
+      return ordered_json{{"type", "fixed"},
+                          {"name", "fixed"},
+                          {"namespace", space + "." + field.name()},
+                          {"size", FixedSizeOf(type.precision())},
+                          {"logicalType", "decimal"},
+                          {"precision", type.precision()},
+                          {"scale", type.scale()}};
+    }
+    default:
+      break;
+  }
+  return MakeError(
+      ErrorCode::kUnsupported,
+      "column '{}' has type {}, which has no form in the lake: cast it to text or to a supported type",
+      field.name(), field.type()->ToString());
+}
+
+Result<FieldShape> LogicalShape(const ordered_json& type, const std::string& column) {
+  FieldShape shape;
+  const std::string name = type.is_string() ? type.get<std::string>() : type.value("type", "");
+  const std::string logical = type.is_object() ? type.value("logicalType", "") : "";
+  if (name == "boolean") shape.kind = FieldKind::kBool;
+  if (name == "int") shape.kind = logical == "date" ? FieldKind::kDate : FieldKind::kInt;
+  if (name == "long") {
+    shape.kind = FieldKind::kLong;
+    if (logical == "timestamp-micros") shape.kind = FieldKind::kTimestamp;
+    if (logical == "timestamp-millis") shape.kind = FieldKind::kTimestampMillis;
+  }
+  if (name == "float") shape.kind = FieldKind::kFloat;
+  if (name == "double") shape.kind = FieldKind::kDouble;
+  if (name == "string") shape.kind = FieldKind::kString;
+  if (name == "bytes") shape.kind = FieldKind::kBytes;
+  if ((name == "fixed" || name == "bytes") && logical == "decimal") {
+    shape.kind = name == "fixed" ? FieldKind::kDecimalFixed : FieldKind::kDecimalBytes;
+    shape.size = name == "fixed" ? type.value("size", 0) : 0;
+    shape.precision = type.value("precision", 0);
+    shape.scale = type.value("scale", 0);
+    if (shape.precision < 1 || shape.precision > 38 || shape.size < 0 || shape.size > 16) {
+      return MakeError(ErrorCode::kUnsupported,
+                       "column '{}': decimal({}, {}) of {} bytes is wider than 38 digits", column,
+                       shape.precision, shape.scale, shape.size);
+    }
+  }
+  if (shape.kind == FieldKind::kNone) {
+    return MakeError(ErrorCode::kUnsupported, "column '{}': Avro type {} is not supported", column,
+                     type.dump());
+  }
+  return shape;
+}
+
+Result<FieldShape> ShapeOf(const ordered_json& type, const std::string& column) {
+  if (!type.is_array()) return LogicalShape(type, column);
+  if (type.size() == 1) return LogicalShape(type[0], column);
+  if (type.size() != 2 || (type[0] != "null" && type[1] != "null")) {
+    return MakeError(ErrorCode::kUnsupported, "column '{}': union {} is not supported", column, type.dump());
+  }
+  const int null_branch = type[0] == "null" ? 0 : 1;
+  TARN_ASSIGN(FieldShape shape, LogicalShape(type[1 - null_branch], column));
+  shape.null_branch = null_branch;
+  return shape;
+}
+
+}  // namespace
+
+Result<std::string> SchemaFromArrow(const arrow::Schema& schema, const std::string& name,
+                                    const std::string& space) {
+  ordered_json fields = ordered_json::array();
+  for (const auto& field : schema.fields()) {
+    TARN_ASSIGN(ordered_json type, TypeToAvro(*field, space + "." + name));
+    ordered_json entry{{"name", field->name()}};
+    if (field->nullable()) {
+      entry["type"] = ordered_json::array({"null", std::move(type)});
+      entry["default"] = nullptr;
+    } else {
+      entry["type"] = std::move(type);
+    }
+    fields.push_back(std::move(entry));
+  }
+  return ordered_json{{"type", "record"}, {"name", name}, {"namespace", space}, {"fields", std::move(fields)}}
+      .dump();
+}
+
+Result<std::vector<FieldShape>> ParseRecordShape(const std::string& json) {
+  const ordered_json schema = ordered_json::parse(json, nullptr, false);
+  if (!schema.is_object() || !schema.contains("fields") || !schema["fields"].is_array()) {
+    return MakeError(ErrorCode::kCorrupt, "not an Avro record schema: '{}'", json.substr(0, 200));
+  }
+  std::vector<FieldShape> shapes;
+  for (const auto& field : schema["fields"]) {
+    if (!field.is_object() || !field.contains("type") || !field.contains("name") ||
+        !field["name"].is_string()) {
+      return MakeError(ErrorCode::kCorrupt, "Avro schema has a field without name or type: {}", field.dump());
+    }
+    const std::string name = field["name"];
+    TARN_ASSIGN(FieldShape shape, ShapeOf(field["type"], name));
+    shape.name = name;
+    shapes.push_back(std::move(shape));
+  }
+  return shapes;
+}
+
+std::shared_ptr<arrow::DataType> ArrowTypeOf(const FieldShape& shape) {
+  switch (shape.kind) {
+    case FieldKind::kBool:
+      return arrow::boolean();
+    case FieldKind::kInt:
+      return arrow::int32();
+    case FieldKind::kLong:
+      return arrow::int64();
+    case FieldKind::kFloat:
+      return arrow::float32();
+    case FieldKind::kDouble:
+      return arrow::float64();
+    case FieldKind::kBytes:
+      return arrow::binary();
+    case FieldKind::kDate:
+      return arrow::date32();
+    case FieldKind::kTimestamp:
+    case FieldKind::kTimestampMillis:
+      return arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+    case FieldKind::kDecimalFixed:
+    case FieldKind::kDecimalBytes:
+      return arrow::decimal128(shape.precision, shape.scale);
+    case FieldKind::kString:
+    case FieldKind::kNone:
+      break;
+  }
+  return arrow::utf8();
+}
+
+Result<std::shared_ptr<arrow::Schema>> SchemaToArrow(const std::string& json) {
+  TARN_ASSIGN(const auto shapes, ParseRecordShape(json));
+  arrow::FieldVector fields;
+  for (const FieldShape& shape : shapes) {
+    fields.push_back(arrow::field(shape.name, ArrowTypeOf(shape), shape.null_branch >= 0));
+  }
+  return arrow::schema(std::move(fields));
+}
+
+}  // namespace tarn::avro

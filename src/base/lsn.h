@@ -1,0 +1,34 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace tarn {
+
+/// A position in PostgreSQL's write-ahead log, in bytes from its beginning. Zero means "none".
+/// Source: PostgreSQL src/include/access/xlogdefs.h (XLogRecPtr).
+struct Lsn {
+  uint64_t value = 0;
+  auto operator<=>(const Lsn&) const = default;
+
+  /// PostgreSQL's own form, for example "0/16B3748".
+  std::string ToString() const;
+  /// Reads PostgreSQL's form; kInvalidArgument names what is not one.
+  static Result<Lsn> Parse(std::string_view text);
+};
+
+/// Hudi's ordering value of a commit: epoch * 2^56 + LSN, so that a source that was failed over or restored
+/// (a higher epoch) never looks older than what was read before.
+constexpr int64_t OrderingValue(int64_t epoch, Lsn lsn) {
+  return (epoch << 56) | static_cast<int64_t>(lsn.value);
+}
+constexpr int64_t OrderingEpoch(int64_t ordering) { return ordering >> 56; }
+constexpr Lsn OrderingLsn(int64_t ordering) {
+  return Lsn{static_cast<uint64_t>(ordering) & ((1ULL << 56) - 1)};
+}
+
+}  // namespace tarn

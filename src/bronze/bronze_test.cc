@@ -1,0 +1,128 @@
+#include <arrow/api.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "bronze/change_log.h"
+
+namespace tarn::bronze {
+namespace {
+
+class BronzeTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "tarn-bronze-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    lake_ = pattern;
+    storage_ = std::move(*storage::OpenLocalStorage(lake_ + "/_tarn/staging"));
+    schema::TableSchema table;
+    table.oid = 5;
+    table.schema_name = "public";
+    table.table_name = "notes";
+    table.columns = {{"id", "", schema::kInt8Oid, -1, schema::MakePgType(schema::kInt8Oid, -1), true},
+                     {"price", "", schema::kNumericOid, ((12 << 16) | 2) + 4,
+                      schema::MakePgType(schema::kNumericOid, ((12 << 16) | 2) + 4), false}};
+    schema::AssignLakeNames(table);
+    table_ = std::make_shared<const schema::TableSchema>(table);
+  }
+  void TearDown() override { std::filesystem::remove_all(lake_); }
+
+  std::shared_ptr<arrow::RecordBatch> Rows(int64_t first, int64_t count) {
+    const auto shape = schema::ChangeSchema(*table_);
+    auto builder = *arrow::RecordBatchBuilder::Make(shape, arrow::default_memory_pool());
+    for (int64_t i = first; i < first + count; i++) {
+      (void)builder->GetFieldAs<arrow::StringBuilder>(0)->Append("I");
+      (void)builder->GetFieldAs<arrow::StringBuilder>(1)->Append("2026-11-22 10:15:00.000000");
+      (void)builder->GetFieldAs<arrow::Int64Builder>(2)->Append(i);
+      (void)builder->GetFieldAs<arrow::Decimal128Builder>(3)->Append(arrow::Decimal128(i * 100));
+      (void)builder->GetFieldAs<arrow::Int64Builder>(4)->Append(1000 + i);
+      (void)builder->GetFieldAs<arrow::Int64Builder>(5)->Append(i);
+      (void)builder->GetFieldAs<arrow::Int64Builder>(6)->Append(9);
+      for (int column = 7; column < 10; column++) (void)builder->GetField(column)->AppendNull();
+    }
+    return *builder->Flush();
+  }
+
+  FlushInput Input(uint64_t commit, int64_t first, int64_t count) {
+    FlushInput input;
+    input.events = {{table_, Rows(first, count)}};
+    input.last_commit = Lsn{commit};
+    input.end = Lsn{commit + 8};
+    input.transactions = 1;
+    return input;
+  }
+
+  std::string lake_;
+  std::unique_ptr<storage::Storage> storage_;
+  std::shared_ptr<const schema::TableSchema> table_;
+  ManualClock clock_{1'795'515'300'000'000};
+};
+
+TEST_F(BronzeTest, AFlushIsReadBackExactlyAndTheChainIsComplete) {
+  auto log = std::move(*ChangeLog::Open(storage_.get(), lake_, &clock_));
+  ASSERT_TRUE(log->Flush(Input(100, 1, 3)));
+  ASSERT_TRUE(log->Flush(Input(200, 4, 2)));
+  // A second writer of the lake sees where the first one ended.
+  log = std::move(*ChangeLog::Open(storage_.get(), lake_, &clock_));
+  ASSERT_TRUE(log->last());
+  EXPECT_EQ(log->last()->end.value, 208U);
+  ASSERT_TRUE(log->Flush(Input(300, 6, 1)));
+
+  std::vector<Manifest> manifests;
+  ASSERT_TRUE(ChangeLog::ForEachManifest(*storage_, lake_, Lsn{100}, [&](const Manifest& manifest) -> Status {
+    manifests.push_back(manifest);
+    return {};
+  }));
+  ASSERT_EQ(manifests.size(), 2U);
+  EXPECT_EQ(manifests[0].after.value, 100U);
+  EXPECT_EQ(manifests[1].after, manifests[0].last_commit);
+  int64_t rows = 0;
+  ASSERT_TRUE(ReadChangeFile(*storage_, lake_, manifests[0].events[0].file, [&](auto batch) -> Status {
+    EXPECT_TRUE(batch->schema()->field(3)->type()->Equals(arrow::decimal128(12, 2)));
+    EXPECT_TRUE(batch->column(2)->Equals(Rows(4, 2)->column(2)));
+    EXPECT_TRUE(batch->column(3)->Equals(Rows(4, 2)->column(3)));
+    rows += batch->num_rows();
+    return {};
+  }));
+  EXPECT_EQ(rows, 2);
+  EXPECT_LT(manifests[0].last_file_name, manifests[1].last_file_name)
+      << "names rise though the clock stands still";
+}
+
+TEST_F(BronzeTest, FilesThatNoManifestNamesAreRemoved) {
+  auto log = std::move(*ChangeLog::Open(storage_.get(), lake_, &clock_));
+  ASSERT_TRUE(log->Flush(Input(100, 1, 3)));
+  const std::string orphan = lake_ + "/bronze/public/notes/29990101-000000000.parquet";
+  ASSERT_TRUE(storage_->Write(orphan, "torn"));
+  log = std::move(*ChangeLog::Open(storage_.get(), lake_, &clock_));
+  EXPECT_FALSE(storage_->Exists(orphan));
+  EXPECT_TRUE(storage_->Exists(lake_ + "/" + log->last()->events[0].file.path));
+}
+
+TEST_F(BronzeTest, AnOpenTransactionShowsNothing) {
+  auto log = std::move(*ChangeLog::Open(storage_.get(), lake_, &clock_));
+  FlushInput first = Input(100, 1, 3);
+  first.open = true;
+  ASSERT_TRUE(log->Flush(first));
+  EXPECT_TRUE(storage_->List(lake_ + "/bronze/public/notes")->empty());
+  const auto manifest = log->Flush(Input(100, 4, 1));
+  ASSERT_TRUE(manifest);
+  EXPECT_EQ((*manifest)->rows, 4);
+  EXPECT_EQ((*manifest)->events.size(), 1U);
+}
+
+TEST_F(BronzeTest, LoadsReplaceAnUnfinishedCopy) {
+  ASSERT_TRUE(storage_->Write(lake_ + "/bronze/public/notes/LOAD00000007.parquet", "torn"));
+  auto writer = std::move(*LoadWriter::Begin(storage_.get(), lake_, *table_, 2));
+  ASSERT_TRUE(writer->Append(0, *Rows(0, 10)));
+  ASSERT_TRUE(writer->Append(1, *Rows(10, 5)));
+  ASSERT_TRUE(writer->Finish(0, Lsn{50}, 1));
+  const auto loads = ChangeLog::ReadLoads(*storage_, lake_);
+  ASSERT_TRUE(loads);
+  EXPECT_EQ(loads->at("public.notes").rows, 15);
+  EXPECT_EQ(storage_->List(lake_ + "/bronze/public/notes")->size(), 2U);
+}
+
+}  // namespace
+}  // namespace tarn::bronze

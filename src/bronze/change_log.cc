@@ -1,0 +1,169 @@
+#include "bronze/change_log.h"
+
+#include <arrow/record_batch.h>
+
+#include <algorithm>
+
+#include "base/fault.h"
+#include "base/log.h"
+
+namespace tarn::bronze {
+namespace {
+
+constexpr std::string_view kSuffix = ".parquet";
+
+std::string ManifestFolder(const std::string& lake) { return lake + "/_tarn/bronze/changes"; }
+std::string LoadFolder(const std::string& lake) { return lake + "/_tarn/bronze/loads"; }
+
+/// "20261122-101500123" of a time.
+std::string FileTime(int64_t micros) {
+  const std::string text = FormatTimestamp(micros);  // 2026-11-22 10:15:00.123456
+  return text.substr(0, 4) + text.substr(5, 2) + text.substr(8, 2) + "-" + text.substr(11, 2) +
+         text.substr(14, 2) + text.substr(17, 2) + text.substr(20, 3);
+}
+
+Result<int64_t> FileTimeMicros(const std::string& name) {
+  if (name.size() != 18) return MakeError(ErrorCode::kCorrupt, "'{}' is not the name of a Bronze file", name);
+  return ParseTimestamp(fmt::format("{}-{}-{} {}:{}:{}.{}", name.substr(0, 4), name.substr(4, 2),
+                                    name.substr(6, 2), name.substr(9, 2), name.substr(11, 2),
+                                    name.substr(13, 2), name.substr(15, 3)));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ChangeLog>> ChangeLog::Open(storage::Storage* storage, std::string lake,
+                                                   const Clock* clock) {
+  std::unique_ptr<ChangeLog> log(new ChangeLog(storage, std::move(lake), clock));
+  TARN_ASSIGN(const auto names, storage->List(ManifestFolder(log->lake_)));
+  if (!names.empty()) {
+    TARN_ASSIGN(const std::string json, storage->Read(ManifestFolder(log->lake_) + "/" + names.back().name));
+    TARN_ASSIGN(log->last_, ManifestFromJson(json));
+    log->last_name_ = log->last_->last_file_name;
+    log->after_ = log->last_->last_commit;
+  }
+  TARN_RETURN_IF_ERROR(log->RemoveOrphans());
+  return log;
+}
+
+Status ChangeLog::RemoveOrphans() {
+  const std::string bronze = lake_ + "/bronze";
+  TARN_ASSIGN(const auto schemas, storage_->List(bronze));
+  for (const auto& schema : schemas) {
+    TARN_ASSIGN(const auto tables, storage_->List(bronze + "/" + schema.name));
+    for (const auto& table : tables) {
+      const std::string folder = bronze + "/" + schema.name + "/" + table.name;
+      TARN_ASSIGN(const auto files, storage_->List(folder));
+      for (const auto& file : files) {
+        // Names order as commits do, so what is newer than the last manifest's newest name is of no manifest.
+        const std::string stem =
+            file.name.substr(0, file.name.size() - std::min(file.name.size(), kSuffix.size()));
+        if (file.name.starts_with("LOAD") || stem <= last_name_) continue;
+        spdlog::info("bronze: removing {}/{}, left by a flush that was cut off", folder, file.name);
+        TARN_RETURN_IF_ERROR(storage_->Remove(folder + "/" + file.name));
+      }
+    }
+  }
+  return {};
+}
+
+std::string ChangeLog::NextFileName() {
+  std::string name = FileTime(clock_->NowMicros());
+  if (name <= last_name_) {
+    // The clock stood still or went back; names must rise all the same.
+    const auto last = FileTimeMicros(last_name_);
+    name = FileTime((last ? *last : clock_->NowMicros()) + 1000);
+  }
+  last_name_ = name;
+  return name;
+}
+
+Status ChangeLog::AppendEvent(const TableRows& event) {
+  if (event.rows == nullptr) {
+    pending_.push_back({{event.table, {}, true}, nullptr});
+    return {};
+  }
+  // Rows of one table go on in its open file, unless it was truncated or changed its shape since.
+  const auto same_table = [&](const Pending& p) { return p.event.table->oid == event.table->oid; };
+  const auto newest = std::find_if(pending_.rbegin(), pending_.rend(), same_table);
+  ChangeFile* file = nullptr;
+  if (newest != pending_.rend() && newest->file && newest->event.table == event.table)
+    file = newest->file.get();
+  if (file == nullptr) {
+    const std::string path = TableFolder(*event.table) + "/" + NextFileName() + std::string(kSuffix);
+    TARN_ASSIGN(auto made, CreateChangeFile(storage_, lake_, path, *event.table));
+    file = made.get();
+    pending_.push_back({{event.table, {}, false}, std::move(made)});
+  }
+  return file->Append(*event.rows);
+}
+
+Result<std::optional<Manifest>> ChangeLog::Flush(const FlushInput& input) {
+  for (const TableRows& event : input.events) TARN_RETURN_IF_ERROR(AppendEvent(event));
+  if (input.open) return std::optional<Manifest>();
+  TARN_FAULT_POINT("bronze.flush.before_files");
+  Manifest manifest;
+  manifest.sequence = last_ ? last_->sequence + 1 : 1;
+  manifest.epoch = input.epoch;
+  manifest.after = after_;
+  manifest.last_commit = input.last_commit;
+  manifest.end = input.end;
+  manifest.last_commit_micros = input.last_commit_micros;
+  manifest.transactions = input.transactions;
+  for (Pending& pending : pending_) {
+    if (pending.file) {
+      TARN_ASSIGN(pending.event.file, pending.file->Publish());
+      manifest.rows += pending.event.file.rows;
+      TARN_FAULT_POINT("bronze.flush.between_files");
+    }
+    manifest.events.push_back(std::move(pending.event));
+  }
+  pending_.clear();
+  manifest.last_file_name = last_name_;
+  TARN_FAULT_POINT("bronze.flush.before_manifest");
+  TARN_RETURN_IF_ERROR(storage_->PutIfAbsent(
+      fmt::format("{}/{:012}.json", ManifestFolder(lake_), manifest.sequence), ToJson(manifest)));
+  TARN_FAULT_POINT("bronze.flush.after_manifest");
+  after_ = manifest.last_commit;
+  last_ = manifest;
+  return std::optional<Manifest>(std::move(manifest));
+}
+
+Status ChangeLog::ForEachManifest(const storage::Storage& storage, const std::string& lake, Lsn after,
+                                  const std::function<Status(const Manifest&)>& take) {
+  TARN_ASSIGN(const auto names, storage.List(ManifestFolder(lake)));
+  // Manifests rise with their sequence: halve down to the first that goes beyond `after`.
+  size_t low = 0;
+  size_t high = names.size();
+  const auto read = [&](size_t at) -> Result<Manifest> {
+    TARN_ASSIGN(const std::string json, storage.Read(ManifestFolder(lake) + "/" + names[at].name));
+    return ManifestFromJson(json);
+  };
+  while (low < high) {
+    const size_t middle = (low + high) / 2;
+    TARN_ASSIGN(const Manifest manifest, read(middle));
+    if (manifest.last_commit > after) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  for (; low < names.size(); low++) {
+    TARN_ASSIGN(const Manifest manifest, read(low));
+    TARN_RETURN_IF_ERROR(take(manifest));
+  }
+  return {};
+}
+
+Result<std::map<std::string, LoadManifest>> ChangeLog::ReadLoads(const storage::Storage& storage,
+                                                                 const std::string& lake) {
+  std::map<std::string, LoadManifest> loads;
+  TARN_ASSIGN(const auto names, storage.List(LoadFolder(lake)));
+  for (const auto& name : names) {
+    TARN_ASSIGN(const std::string json, storage.Read(LoadFolder(lake) + "/" + name.name));
+    TARN_ASSIGN(LoadManifest load, LoadManifestFromJson(json));
+    loads.emplace(load.table->QualifiedName(), std::move(load));
+  }
+  return loads;
+}
+
+}  // namespace tarn::bronze

@@ -1,0 +1,122 @@
+#include "bronze/manifest.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+namespace tarn::bronze {
+namespace {
+
+using nlohmann::json;
+
+json FileJson(const FileEntry& file) {
+  return {{"path", file.path}, {"rows", file.rows}, {"bytes", file.size_bytes}, {"crc32", file.crc32}};
+}
+
+FileEntry FileFromJson(const json& from) {
+  return {from.at("path"), from.at("rows"), from.at("bytes"), from.at("crc32")};
+}
+
+Lsn LsnFromJson(const json& from) {
+  const auto lsn = Lsn::Parse(from.get<std::string>());
+  if (!lsn) throw std::invalid_argument(lsn.error().message);
+  return *lsn;
+}
+
+std::shared_ptr<const schema::TableSchema> TableFromJson(const json& from) {
+  auto table = schema::TableSchemaFromJson(from.dump());
+  if (!table) throw std::invalid_argument(table.error().message);
+  return std::make_shared<const schema::TableSchema>(std::move(*table));
+}
+
+template <typename Read>
+auto Parse(const std::string& text, Read read) -> Result<decltype(read(json()))> {
+  try {
+    return read(json::parse(text));
+  } catch (const std::exception& error) {
+    return MakeError(ErrorCode::kCorrupt, "a Bronze manifest cannot be read: {}", error.what());
+  }
+}
+
+}  // namespace
+
+std::string ToJson(const Manifest& manifest) {
+  // Each schema once: a table may have several files in a flush.
+  std::map<const schema::TableSchema*, size_t> positions;
+  json tables = json::array();
+  json events = json::array();
+  for (const ManifestEvent& event : manifest.events) {
+    const auto [at, is_new] = positions.emplace(event.table.get(), tables.size());
+    if (is_new) tables.push_back(json::parse(schema::ToJson(*event.table)));
+    json entry = {{"table", at->second}};
+    if (event.truncate) {
+      entry["truncate"] = true;
+    } else {
+      entry["file"] = FileJson(event.file);
+    }
+    events.push_back(std::move(entry));
+  }
+  return json{{"version", 1},
+              {"sequence", manifest.sequence},
+              {"epoch", manifest.epoch},
+              {"after", manifest.after.ToString()},
+              {"last_commit", manifest.last_commit.ToString()},
+              {"end", manifest.end.ToString()},
+              {"last_commit_micros", manifest.last_commit_micros},
+              {"transactions", manifest.transactions},
+              {"rows", manifest.rows},
+              {"last_file_name", manifest.last_file_name},
+              {"tables", tables},
+              {"events", events}}
+      .dump(1);
+}
+
+Result<Manifest> ManifestFromJson(const std::string& text) {
+  return Parse(text, [](const json& from) {
+    Manifest manifest;
+    manifest.sequence = from.at("sequence");
+    manifest.epoch = from.at("epoch");
+    manifest.after = LsnFromJson(from.at("after"));
+    manifest.last_commit = LsnFromJson(from.at("last_commit"));
+    manifest.end = LsnFromJson(from.at("end"));
+    manifest.last_commit_micros = from.at("last_commit_micros");
+    manifest.transactions = from.at("transactions");
+    manifest.rows = from.at("rows");
+    manifest.last_file_name = from.at("last_file_name");
+    std::vector<std::shared_ptr<const schema::TableSchema>> tables;
+    for (const json& table : from.at("tables")) tables.push_back(TableFromJson(table));
+    for (const json& entry : from.at("events")) {
+      ManifestEvent event{tables.at(entry.at("table").get<size_t>()), {}, entry.contains("truncate")};
+      if (!event.truncate) event.file = FileFromJson(entry.at("file"));
+      manifest.events.push_back(std::move(event));
+    }
+    return manifest;
+  });
+}
+
+std::string ToJson(const LoadManifest& manifest) {
+  json files = json::array();
+  for (const FileEntry& file : manifest.files) files.push_back(FileJson(file));
+  return json{{"version", 1},
+              {"table", json::parse(schema::ToJson(*manifest.table))},
+              {"epoch", manifest.epoch},
+              {"snapshot", manifest.snapshot.ToString()},
+              {"snapshot_micros", manifest.snapshot_micros},
+              {"rows", manifest.rows},
+              {"files", files}}
+      .dump(1);
+}
+
+Result<LoadManifest> LoadManifestFromJson(const std::string& text) {
+  return Parse(text, [](const json& from) {
+    LoadManifest manifest;
+    manifest.table = TableFromJson(from.at("table"));
+    manifest.epoch = from.at("epoch");
+    manifest.snapshot = LsnFromJson(from.at("snapshot"));
+    manifest.snapshot_micros = from.at("snapshot_micros");
+    manifest.rows = from.at("rows");
+    for (const json& file : from.at("files")) manifest.files.push_back(FileFromJson(file));
+    return manifest;
+  });
+}
+
+}  // namespace tarn::bronze

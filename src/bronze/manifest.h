@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/lsn.h"
+#include "schema/table_schema.h"
+
+namespace tarn::bronze {
+
+/// A Parquet file of Bronze.
+struct FileEntry {
+  std::string path;  ///< Below the lake's folder: "bronze/public/orders/20261122-101500123.parquet".
+  int64_t rows = 0;
+  int64_t size_bytes = 0;
+  uint32_t crc32 = 0;
+};
+
+/// One step of a flush, in order: a file of a table's changes, or (without a file) its truncation.
+struct ManifestEvent {
+  std::shared_ptr<const schema::TableSchema> table;
+  FileEntry file;
+  bool truncate = false;
+};
+
+/// What one flush made durable. The chain is complete when each manifest's `after` is the one before's
+/// `last_commit`. Layout: docs/formats/bronze.md.
+struct Manifest {
+  int64_t sequence = 0;
+  int64_t epoch = 0;
+  Lsn after;  ///< Commit LSN before the first one in here.
+  Lsn last_commit;
+  Lsn end;  ///< What was confirmed to the source with it.
+  int64_t last_commit_micros = 0;
+  int64_t transactions = 0, rows = 0;
+  std::string last_file_name;  ///< Greatest file name used so far, without ".parquet".
+  std::vector<ManifestEvent> events;
+};
+
+/// A table's finished first copy.
+struct LoadManifest {
+  std::shared_ptr<const schema::TableSchema> table;
+  int64_t epoch = 0;
+  Lsn snapshot;  ///< Exact position of the copy.
+  int64_t snapshot_micros = 0;
+  int64_t rows = 0;
+  std::vector<FileEntry> files;
+};
+
+std::string ToJson(const Manifest& manifest);
+Result<Manifest> ManifestFromJson(const std::string& json);
+std::string ToJson(const LoadManifest& manifest);
+Result<LoadManifest> LoadManifestFromJson(const std::string& json);
+
+}  // namespace tarn::bronze

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <arrow/type_fwd.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "bronze/manifest.h"
+#include "schema/table_schema.h"
+#include "storage/storage.h"
+
+namespace tarn::bronze {
+
+/// A Bronze file being written: invisible until Publish. Memory: one row group. Threads: one.
+class ChangeFile {
+ public:
+  virtual ~ChangeFile() = default;
+  /// `rows` has schema::ChangeSchema.
+  virtual Status Append(const arrow::RecordBatch& rows) = 0;
+  virtual int64_t rows() const = 0;
+  virtual int64_t bytes() const = 0;  ///< Written so far, about.
+  /// Durability: on return the file is complete, named and survives a crash.
+  virtual Result<FileEntry> Publish() = 0;
+};
+
+/// `path` is below `lake`.
+Result<std::unique_ptr<ChangeFile>> CreateChangeFile(storage::Storage* storage, const std::string& lake,
+                                                     const std::string& path,
+                                                     const schema::TableSchema& table);
+
+/// Reads a file batch by batch, in its order. Errors: kCorrupt names the file.
+Status ReadChangeFile(const storage::Storage& storage, const std::string& lake, const FileEntry& file,
+                      const std::function<Status(std::shared_ptr<arrow::RecordBatch>)>& take);
+
+/// "bronze/<schema>/<table>", with characters that a path cannot hold escaped as %XX.
+std::string TableFolder(const schema::TableSchema& table);
+
+}  // namespace tarn::bronze

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "storage/storage.h"
+
+namespace tarn::catalog {
+
+/// Where things are in a lake; see architecture.md, "The lake".
+class LakeLayout {
+ public:
+  explicit LakeLayout(std::string root) : root_(std::move(root)) {}
+  const std::string& root() const { return root_; }
+  std::string Silver(const std::string& table) const { return root_ + "/silver/" + table; }
+  std::string Quarantine(const std::string& table) const { return root_ + "/quarantine/" + table; }
+  std::string Gold(const std::string& model) const { return root_ + "/gold/" + model; }
+  std::string Sidecar(const std::string& database, const std::string& table) const {
+    return root_ + "/_tarn/sidecar/" + database + "/" + table;
+  }
+  std::string Internal(const std::string& name) const { return root_ + "/_tarn/" + name; }
+
+ private:
+  std::string root_;
+};
+
+/// What the lake says of itself (`_tarn/lake.json`).
+struct LakeIdentity {
+  static constexpr int kFormat = 1;
+  int format = kFormat;
+  std::string system_identifier;  ///< Of the source that fills it.
+  int timeline = 0;
+  int64_t epoch = 0;  ///< Rises when the source's identity changes.
+};
+
+/// kNotFound when the folder holds no lake; kUnsupported when a newer tarn wrote it.
+Result<LakeIdentity> ReadIdentity(const storage::Storage& storage, const LakeLayout& layout);
+Status WriteIdentity(storage::Storage& storage, const LakeLayout& layout, const LakeIdentity& identity);
+
+/// Held by the one process that may write the lake, until it is destroyed or the process ends.
+class WriterLease {
+ public:
+  /// kConflict names the process that holds it.
+  static Result<std::unique_ptr<WriterLease>> Take(const LakeLayout& layout);
+  ~WriterLease();
+
+ private:
+  explicit WriterLease(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+}  // namespace tarn::catalog

@@ -1,0 +1,42 @@
+#include "catalog/table_registry.h"
+
+#include <nlohmann/json.hpp>
+
+namespace tarn::catalog {
+
+Result<TableRegistry> TableRegistry::Read(const storage::Storage& storage, const LakeLayout& layout) {
+  TableRegistry registry;
+  auto text = storage.Read(layout.Internal("tables.json"));
+  if (!text && text.error().code == ErrorCode::kNotFound) return registry;
+  if (!text) return std::move(text).error();
+  try {
+    const auto json = nlohmann::json::parse(*text);
+    for (const auto& from : json.at("tables")) {
+      RegisteredTable table;
+      TARN_ASSIGN(table.source, schema::TableSchemaFromJson(from.at("source").dump()));
+      TARN_ASSIGN(table.start, Lsn::Parse(from.at("start").get<std::string>()));
+      table.tenant_column = from.at("tenant_column");
+      table.month_of = from.at("month_of");
+      table.held = from.at("held");
+      registry.tables.emplace(table.source.lake_name, std::move(table));
+    }
+  } catch (const nlohmann::json::exception& error) {
+    return MakeError(ErrorCode::kCorrupt, "'{}' cannot be read: {}", layout.Internal("tables.json"),
+                     error.what());
+  }
+  return registry;
+}
+
+Status TableRegistry::Write(storage::Storage& storage, const LakeLayout& layout) const {
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& [name, table] : tables) {
+    list.push_back({{"source", nlohmann::json::parse(schema::ToJson(table.source))},
+                    {"start", table.start.ToString()},
+                    {"tenant_column", table.tenant_column},
+                    {"month_of", table.month_of},
+                    {"held", table.held}});
+  }
+  return storage.Write(layout.Internal("tables.json"), nlohmann::json{{"tables", list}}.dump(1));
+}
+
+}  // namespace tarn::catalog

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/lsn.h"
+#include "catalog/lake_layout.h"
+#include "schema/table_schema.h"
+#include "storage/storage.h"
+
+namespace tarn::catalog {
+
+/// A Silver table as the lake keeps it.
+struct RegisteredTable {
+  schema::TableSchema source;
+  std::string
+      tenant_column;     ///< Lake name of the first partition column; empty when not partitioned by tenant.
+  std::string month_of;  ///< Lake name of the time column behind `_month`; empty when there is none.
+  Lsn start;             ///< Position of its first copy: it is a member from the first version at or past it.
+  std::string held;      ///< Why it cannot follow; empty when it does.
+};
+
+/// The tables of a lake, by lake name (`_tarn/tables.json`). Threads: one.
+class TableRegistry {
+ public:
+  static Result<TableRegistry> Read(const storage::Storage& storage, const LakeLayout& layout);
+  /// Durability: on return it survives a crash.
+  Status Write(storage::Storage& storage, const LakeLayout& layout) const;
+
+  std::map<std::string, RegisteredTable> tables;
+};
+
+}  // namespace tarn::catalog

@@ -1,0 +1,269 @@
+#include "cdc/change_collector.h"
+
+#include <arrow/record_batch.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+namespace tarn::cdc {
+
+struct ChangeCollector::TableState {
+  std::shared_ptr<const schema::TableSchema> table;
+  std::unique_ptr<ChangeBuilder> builder;
+  std::vector<WireValue> row;  ///< Reused.
+};
+
+namespace {
+
+/// The table as the stream describes it, with what only the catalogue knows (domains' base types, the key
+/// behind REPLICA IDENTITY FULL, lake names) kept from `known`.
+schema::TableSchema Merge(const StreamRelation& relation, const schema::TableSchema* known) {
+  schema::TableSchema table;
+  table.oid = relation.oid;
+  table.schema_name = relation.schema_name;
+  table.table_name = relation.table_name;
+  for (const StreamRelation::Column& from : relation.columns) {
+    schema::Column column;
+    column.name = from.name;
+    column.type_oid = from.type_oid;
+    column.typmod = from.typmod;
+    column.is_key = from.is_key && relation.replica_identity != 'f';
+    column.type = schema::MakePgType(from.type_oid, from.typmod);
+    if (known != nullptr) {
+      const auto before = std::find_if(known->columns.begin(), known->columns.end(),
+                                       [&](const schema::Column& c) { return c.name == from.name; });
+      if (before != known->columns.end()) {
+        if (relation.replica_identity == 'f') column.is_key = before->is_key;
+        // A built-in type is below FirstNormalObjectId (16384); beyond may be a domain that the catalogue
+        // resolved.
+        if (from.type_oid >= 16'384) {
+          column.type_oid = before->type_oid;
+          column.typmod = before->typmod;
+          column.type = before->type;
+        }
+      }
+    }
+    table.columns.push_back(std::move(column));
+  }
+  schema::AssignLakeNames(table);
+  if (known != nullptr) table.lake_name = known->lake_name;
+  table.append_only = table.KeyNames().empty();
+  return table;
+}
+
+/// {"column": "text", ...} of the key columns of `row`.
+std::string KeyJson(const schema::TableSchema& table, const std::vector<WireValue>& row) {
+  std::string json = "{";
+  for (size_t i = 0; i < table.columns.size() && i < row.size(); i++) {
+    if (!table.columns[i].is_key) continue;
+    if (json.size() > 1) json += ",";
+    json += JsonText(table.columns[i].lake_name) + ":";
+    json += row[i].state == WireValue::State::kText ? JsonText(row[i].bytes) : "null";
+  }
+  return json + "}";
+}
+
+bool KeyDiffers(const schema::TableSchema& table, const std::vector<WireValue>& a,
+                const std::vector<WireValue>& b) {
+  for (size_t i = 0; i < table.columns.size() && i < a.size() && i < b.size(); i++) {
+    if (table.columns[i].is_key && a[i].bytes != b[i].bytes) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+ChangeCollector::ChangeCollector(CollectorOptions options, std::vector<schema::TableSchema> tables)
+    : options_(options), known_(std::move(tables)) {}
+ChangeCollector::~ChangeCollector() = default;
+
+void ChangeCollector::SetTableStart(uint32_t oid, Lsn start) {
+  const std::lock_guard lock(mutex_);
+  starts_[oid] = start;
+}
+
+Status ChangeCollector::OnBegin(const TransactionHead& head) {
+  const std::lock_guard lock(mutex_);
+  transaction_ = head;
+  commit_time_ = FormatTimestamp(head.commit_micros);
+  ordinal_ = 0;
+  skipping_ = head.commit_lsn <= options_.skip_up_to;
+  at_barrier_ = barrier_ && head.commit_lsn >= *barrier_;
+  in_transaction_ = !at_barrier_;
+  changed_.notify_all();
+  return {};
+}
+
+void ChangeCollector::SetBarrier(std::optional<Lsn> at) {
+  const std::lock_guard lock(mutex_);
+  barrier_ = at;
+  if (at_barrier_ && (!at || transaction_.commit_lsn < *at)) {
+    at_barrier_ = false;
+    in_transaction_ = true;
+  }
+}
+
+bool ChangeCollector::IsAtBarrier() {
+  const std::lock_guard lock(mutex_);
+  return at_barrier_;
+}
+
+Status ChangeCollector::OnRelation(StreamRelation relation) {
+  const std::lock_guard lock(mutex_);
+  auto& state = tables_[relation.oid];
+  if (state == nullptr) state = std::make_unique<TableState>();
+  const auto known = std::find_if(known_.begin(), known_.end(),
+                                  [&](const schema::TableSchema& t) { return t.oid == relation.oid; });
+  const schema::TableSchema* before = state->table            ? state->table.get()
+                                      : known != known_.end() ? &*known
+                                                              : nullptr;
+  schema::TableSchema table = Merge(relation, before);
+  if (state->table && state->table->columns == table.columns) return {};
+  FinishBuilder(*state);
+  state->table = std::make_shared<const schema::TableSchema>(std::move(table));
+  state->builder = std::make_unique<ChangeBuilder>(state->table);
+  return {};
+}
+
+Status ChangeCollector::OnRow(char op, uint32_t relation, const std::vector<WireValue>& row,
+                              const std::vector<WireValue>& old_row) {
+  const std::lock_guard lock(mutex_);
+  ordinal_++;
+  if (skipping_) return {};
+  const auto found = tables_.find(relation);
+  if (found == tables_.end()) {
+    return MakeError(ErrorCode::kCorrupt, "the stream has a row of table {} before its description",
+                     relation);
+  }
+  const auto start = starts_.find(relation);
+  if (start != starts_.end() && transaction_.commit_lsn < start->second) return {};
+  TableState& state = *found->second;
+  const int64_t bytes_before = state.builder->bytes();
+  state.row = row;
+  std::optional<std::string> old_key;
+  if (op == 'U' && !old_row.empty()) {
+    // With the whole old row at hand an untouched TOAST value is known.
+    for (size_t i = 0; i < state.row.size() && i < old_row.size(); i++) {
+      const bool unchanged = state.row[i].state == WireValue::State::kUnchanged;
+      if (unchanged && old_row[i].state == WireValue::State::kText) state.row[i] = old_row[i];
+    }
+    if (KeyDiffers(*state.table, row, old_row)) old_key = KeyJson(*state.table, old_row);
+  }
+  const RowHead head{op, commit_time_, OrderingValue(options_.epoch, transaction_.commit_lsn), ordinal_,
+                     transaction_.xid};
+  state.builder->AppendRow(head, state.row, old_key);
+  open_rows_++;
+  open_bytes_ += state.builder->bytes() - bytes_before;
+  return {};
+}
+
+Status ChangeCollector::OnTruncate(const std::vector<uint32_t>& relations) {
+  const std::lock_guard lock(mutex_);
+  if (skipping_) return {};
+  for (const uint32_t oid : relations) {
+    const auto found = tables_.find(oid);
+    if (found == tables_.end()) continue;
+    const auto start = starts_.find(oid);
+    if (start != starts_.end() && transaction_.commit_lsn < start->second) continue;
+    FinishBuilder(*found->second);
+    segment_.events.push_back({found->second->table, nullptr});
+    open_rows_++;
+  }
+  return {};
+}
+
+Status ChangeCollector::OnCommit(Lsn end_lsn) {
+  const std::lock_guard lock(mutex_);
+  in_transaction_ = false;
+  if (skipping_) {
+    skipping_ = false;
+    return {};
+  }
+  if (segment_.transactions++ == 0) segment_.first_commit = transaction_.commit_lsn;
+  segment_.last_commit = transaction_.commit_lsn;
+  segment_.last_commit_micros = transaction_.commit_micros;
+  segment_.end = end_lsn;
+  if (cut_wanted_ && !ready_) {
+    cut_wanted_ = false;
+    ready_ = CutLocked(false);
+  }
+  changed_.notify_all();
+  return {};
+}
+
+void ChangeCollector::FinishBuilder(TableState& state) {
+  if (state.builder == nullptr || state.builder->rows() == 0) return;
+  segment_.rows += state.builder->rows();
+  segment_.bytes += state.builder->bytes();
+  segment_.events.push_back({state.table, state.builder->Finish()});
+}
+
+Segment ChangeCollector::CutLocked(bool open) {
+  for (auto& [oid, state] : tables_) FinishBuilder(*state);
+  Segment out = std::move(segment_);
+  out.open = open;
+  if (open) {
+    if (out.transactions++ == 0) out.first_commit = transaction_.commit_lsn;
+    out.last_commit = transaction_.commit_lsn;
+    out.last_commit_micros = transaction_.commit_micros;
+    out.end = Lsn{};
+  }
+  segment_ = Segment{};
+  open_rows_ = open_bytes_ = 0;
+  return out;
+}
+
+std::optional<Segment> ChangeCollector::Take(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  const auto take = [&]() -> std::optional<Segment> {
+    if (ready_) return std::exchange(ready_, std::nullopt);
+    if (!in_transaction_ && segment_.transactions > 0) return CutLocked(false);
+    if (in_transaction_ && segment_.transactions > 0) cut_wanted_ = true;
+    return std::nullopt;
+  };
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  while (true) {
+    if (auto segment = take()) {
+      taken_ = true;
+      changed_.notify_all();
+      return segment;
+    }
+    if (changed_.wait_until(lock, until) == std::cv_status::timeout) {
+      auto segment = take();
+      taken_ = segment.has_value();
+      if (segment) changed_.notify_all();
+      return segment;
+    }
+  }
+}
+
+bool ChangeCollector::IsFull() {
+  const std::lock_guard lock(mutex_);
+  if (at_barrier_) return true;
+  if (open_bytes_ < options_.max_bytes) return false;
+  if (ready_) return true;
+  if (!in_transaction_) return true;
+  // A transaction larger than memory goes on in pieces.
+  ready_ = CutLocked(true);
+  changed_.notify_all();
+  return false;
+}
+
+void ChangeCollector::Done() {
+  const std::lock_guard lock(mutex_);
+  taken_ = false;
+}
+
+bool ChangeCollector::HasWork() {
+  const std::lock_guard lock(mutex_);
+  return taken_ || ready_ || in_transaction_ || segment_.transactions > 0 || open_rows_ > 0;
+}
+
+bool ChangeCollector::IsIdle() {
+  const std::lock_guard lock(mutex_);
+  return !in_transaction_ && !at_barrier_ && !ready_ && segment_.transactions == 0;
+}
+
+}  // namespace tarn::cdc

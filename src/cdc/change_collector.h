@@ -1,0 +1,108 @@
+#pragma once
+
+#include <arrow/type_fwd.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "cdc/change_builder.h"
+#include "cdc/pgoutput_decoder.h"
+
+namespace tarn::cdc {
+
+/// A table's next rows in a segment, in commit order; `rows` null means the table was truncated here.
+struct TableEvent {
+  std::shared_ptr<const schema::TableSchema> table;
+  std::shared_ptr<arrow::RecordBatch> rows;
+};
+
+/// A cut out of the stream: whole transactions in commit order, unless one is too large for memory.
+struct Segment {
+  std::vector<TableEvent> events;  ///< Of one table in order; tables are independent of each other.
+  Lsn first_commit, last_commit;   ///< Commit LSNs of the first and last transaction.
+  Lsn end;                         ///< What may be confirmed when all of it is durable; zero when `open`.
+  int64_t last_commit_micros = 0;
+  int64_t transactions = 0, rows = 0, bytes = 0;
+  bool open = false;  ///< It ends inside a transaction whose rest follows in the next segment.
+};
+
+struct CollectorOptions {
+  int64_t epoch = 0;
+  Lsn skip_up_to;                ///< Transactions with a commit LSN at or below it were already taken.
+  int64_t max_bytes = 64 << 20;  ///< The stream waits, or a transaction is cut, beyond it.
+};
+
+/// Turns a stream into segments. One thread decodes into it, another takes; a full collector makes the
+/// decoder wait, and with it the slot.
+class ChangeCollector : public PgoutputHandler {
+ public:
+  ChangeCollector(CollectorOptions options, std::vector<schema::TableSchema> tables);
+  ~ChangeCollector() override;
+
+  /// Changes of a table with a commit LSN below `start` are in its snapshot and are dropped.
+  void SetTableStart(uint32_t oid, Lsn start);
+
+  Status OnBegin(const TransactionHead& head) override;
+  Status OnRelation(StreamRelation relation) override;
+  Status OnRow(char op, uint32_t relation, const std::vector<WireValue>& row,
+               const std::vector<WireValue>& old_row) override;
+  Status OnTruncate(const std::vector<uint32_t>& relations) override;
+  Status OnCommit(Lsn end_lsn) override;
+
+  /// Takes what is there, waiting up to `timeout` for the end of a transaction; nullopt when nothing came.
+  /// What was taken counts as work until Done.
+  std::optional<Segment> Take(std::chrono::milliseconds timeout);
+
+  /// The stream stops before the first transaction with a commit LSN at or past `at` (zero: before the next
+  /// one), and goes on when the barrier is moved past it or lifted. What came before can be taken meanwhile.
+  void SetBarrier(std::optional<Lsn> at);
+  /// True when the stream waits at the barrier.
+  bool IsAtBarrier();
+
+  /// Called by the decoding thread between messages: true when it must wait before it goes on.
+  bool IsFull();
+  /// The same question about the barrier alone, without a lock: asked behind every message.
+  bool MustWait() const { return at_barrier_.load(std::memory_order_relaxed); }
+  /// The segment taken last is where it belongs.
+  void Done();
+  /// True while whole or partial transactions wait to be taken, or a taken segment is not done.
+  bool HasWork();
+  /// A position on the source behind which everything was taken and which nothing is open beyond; for
+  /// confirming an idle stream. Zero when changes are waiting.
+  bool IsIdle();
+
+ private:
+  struct TableState;
+  Status OnTableChanged(TableState& state, const StreamRelation& relation);
+  void FinishBuilder(TableState& state);
+  Segment CutLocked(bool open);
+
+  const CollectorOptions options_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<uint32_t, std::unique_ptr<TableState>> tables_;
+  std::vector<schema::TableSchema> known_;
+  std::map<uint32_t, Lsn> starts_;
+  Segment segment_;
+  std::optional<Segment> ready_;
+  TransactionHead transaction_;
+  std::string commit_time_;
+  int64_t ordinal_ = 0;
+  bool in_transaction_ = false;
+  bool skipping_ = false;
+  bool cut_wanted_ = false;
+  bool taken_ = false;  ///< A segment is out and not done.
+  std::optional<Lsn> barrier_;
+  std::atomic<bool> at_barrier_{false};  ///< A transaction has begun of which nothing may be taken in yet.
+  int64_t open_rows_ = 0, open_bytes_ = 0;
+};
+
+}  // namespace tarn::cdc

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+struct pg_conn;
+
+namespace tarn::cdc {
+
+/// A statement's result, all values as text; nullopt is NULL.
+using Row = std::vector<std::optional<std::string>>;
+using Rows = std::vector<Row>;
+
+/// A libpq connection whose session prints values in one fixed way (ISO dates, UTC, exact floats), so that
+/// text forms mean the same whatever the server's settings are. Threads: one at a time.
+class PgConnection {
+ public:
+  enum class Kind { kOrdinary, kReplication };
+
+  /// `conninfo` is libpq's connection string or URI. `purpose` is seen in pg_stat_activity behind "tarn ".
+  /// Errors: kUnavailable when the server cannot be reached, kPermission for a refused login; the message
+  /// says what to check and never holds the password.
+  static Result<std::unique_ptr<PgConnection>> Connect(const std::string& conninfo, Kind kind,
+                                                       const std::string& purpose);
+  ~PgConnection();
+  PgConnection(const PgConnection&) = delete;
+  PgConnection& operator=(const PgConnection&) = delete;
+
+  /// One statement. Errors carry the server's message and SQLSTATE.
+  Result<Rows> Query(const std::string& sql);
+  Status Execute(const std::string& sql);
+  /// Starts a COPY ... TO STDOUT, or START_REPLICATION: afterwards raw() is in a copy state.
+  Status StartCopy(const std::string& sql);
+
+  pg_conn* raw() { return connection_; }
+  int server_version() const;  ///< As libpq gives it: 150020.
+  std::string LastError() const;
+
+ private:
+  explicit PgConnection(pg_conn* connection) : connection_(connection) {}
+  pg_conn* connection_;
+};
+
+/// "name" with its quotes doubled.
+std::string QuoteName(std::string_view name);
+/// 'text' with its quotes doubled (standard_conforming_strings is on).
+std::string QuoteText(std::string_view text);
+
+}  // namespace tarn::cdc

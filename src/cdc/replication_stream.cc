@@ -1,0 +1,132 @@
+#include "cdc/replication_stream.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <thread>
+
+#include "base/clock.h"
+#include "cdc/wire_reader.h"
+
+namespace tarn::cdc {
+namespace {
+
+constexpr int64_t kStatusIntervalMicros = 1'000'000;
+constexpr int64_t kPgEpochMicros = 946'684'800LL * 1'000'000;
+
+void PutInt64(std::string& out, uint64_t value) {
+  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift);
+}
+
+void Raise(std::atomic<uint64_t>& target, uint64_t value) {
+  uint64_t before = target.load();
+  while (before < value && !target.compare_exchange_weak(before, value)) {
+  }
+}
+
+}  // namespace
+
+void ReplicationStream::Confirm(Lsn end) { Raise(durable_, end.value); }
+
+Status ReplicationStream::WaitForSocket(int timeout_ms) {
+  pollfd entry{PQsocket(connection_->raw()), POLLIN, 0};
+  if (poll(&entry, 1, timeout_ms) > 0 && PQconsumeInput(connection_->raw()) == 0) {
+    return MakeError(ErrorCode::kUnavailable, "the replication connection broke: {}",
+                     connection_->LastError());
+  }
+  return {};
+}
+
+Status ReplicationStream::SendStatus(ChangeCollector& collector, bool force) {
+  const int64_t now = MonotonicMicros();
+  // On an idle stream the slot follows the source's WAL, which other databases and vacuum write, too.
+  const uint64_t end = positions_.server_end.load();
+  if (collector.IsIdle() && durable_.load() >= positions_.received.load()) Raise(durable_, end);
+  const bool moved = durable_.load() > positions_.confirmed.load();
+  const bool due = now - last_status_micros_ >= kStatusIntervalMicros * (moved ? 1 : 10);
+  if (!force && !due) return {};
+  const uint64_t durable = durable_.load();
+  std::string message = "r";
+  PutInt64(message, std::max(positions_.received.load(), durable));
+  PutInt64(message, durable);
+  PutInt64(message, durable);
+  PutInt64(message, static_cast<uint64_t>(Clock::System().NowMicros() - kPgEpochMicros));
+  message += static_cast<char>(position_wanted_.exchange(false) ? 1 : 0);
+  if (PQputCopyData(connection_->raw(), message.data(), static_cast<int>(message.size())) != 1 ||
+      PQflush(connection_->raw()) != 0) {
+    return MakeError(ErrorCode::kUnavailable, "the replication connection broke: {}",
+                     connection_->LastError());
+  }
+  Raise(positions_.confirmed, durable);
+  last_status_micros_ = now;
+  reply_wanted_ = false;
+  return {};
+}
+
+Status ReplicationStream::HandleCopyData(ChangeCollector& collector, PgoutputDecoder& decoder,
+                                         std::string_view message) {
+  WireReader reader(message);
+  const char kind = reader.Byte();
+  positions_.last_message_micros = Clock::System().NowMicros();
+  if (kind == 'k') {
+    Raise(positions_.server_end, static_cast<uint64_t>(reader.Int64()));
+    reader.Int64();
+    reply_wanted_ = reader.Byte() != 0;
+    return {};
+  }
+  if (kind != 'w') return MakeError(ErrorCode::kUnsupported, "unknown replication message '{}'", kind);
+  const auto start = static_cast<uint64_t>(reader.Int64());
+  const auto end = static_cast<uint64_t>(reader.Int64());
+  reader.Int64();
+  if (!reader.ok()) return Error{ErrorCode::kCorrupt, "a replication message is cut short"};
+  TARN_RETURN_IF_ERROR(decoder.Decode(message.substr(25)));
+  Raise(positions_.received, start);
+  Raise(positions_.server_end, end);
+  (void)collector;
+  return {};
+}
+
+Error ReplicationStream::StreamEnded() {
+  // Why is in the result behind the copy, not in the connection.
+  std::string reason = connection_->LastError();
+  while (PGresult* result = PQgetResult(connection_->raw())) {
+    const ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_FATAL_ERROR) reason = PQresultErrorMessage(result);
+    PQclear(result);
+    if (status == PGRES_COPY_BOTH || status == PGRES_COPY_OUT || status == PGRES_COPY_IN) break;
+  }
+  while (!reason.empty() && reason.back() == '\n') reason.pop_back();
+  return MakeError(ErrorCode::kUnavailable, "the source ended the replication stream: {}", reason);
+}
+
+Status ReplicationStream::Run(ChangeCollector& collector, Lsn from, const CancelToken& cancel) {
+  TARN_ASSIGN(connection_, PgConnection::Connect(conninfo_, PgConnection::Kind::kReplication, "stream"));
+  const std::string publications = names_.publication + "," + names_.append_publication();
+  Confirm(from);
+  TARN_RETURN_IF_ERROR(connection_->StartCopy(
+      fmt::format("START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {})",
+                  QuoteName(names_.slot), from.ToString(), QuoteText(publications))));
+  PgoutputDecoder decoder(&collector);
+  while (true) {
+    TARN_RETURN_IF_ERROR(cancel.Check());
+    TARN_RETURN_IF_ERROR(SendStatus(collector, reply_wanted_ || position_wanted_));
+    if (collector.IsFull()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      continue;
+    }
+    char* buffer = nullptr;
+    // Some messages between two looks at the clock and the collector.
+    int length = 1;
+    for (int i = 0; i < 256 && !collector.MustWait(); i++) {
+      buffer = nullptr;
+      length = PQgetCopyData(connection_->raw(), &buffer, 1);
+      if (length <= 0) break;
+      const std::unique_ptr<char, void (*)(void*)> owner(buffer, PQfreemem);
+      TARN_RETURN_IF_ERROR(HandleCopyData(collector, decoder, {buffer, static_cast<size_t>(length)}));
+    }
+    if (length == 0) TARN_RETURN_IF_ERROR(WaitForSocket(100));
+    if (length < 0) return StreamEnded();
+  }
+}
+
+}  // namespace tarn::cdc

@@ -1,0 +1,148 @@
+#include "cdc/snapshot.h"
+
+#include <libpq-fe.h>
+
+#include <mutex>
+#include <thread>
+
+#include "base/clock.h"
+#include "cdc/copy_decoder.h"
+
+namespace tarn::cdc {
+namespace {
+
+/// Pages [from, to) of a table; to = -1 is "to the end".
+struct PageRange {
+  int64_t from = 0;
+  int64_t to = -1;
+};
+
+std::vector<PageRange> SplitPages(const SourceTable& table, int64_t pages_per_range) {
+  std::vector<PageRange> ranges;
+  int64_t from = 0;
+  // A partitioned root has no pages of its own: one range takes all.
+  while (!table.partitioned && table.pages - from > pages_per_range) {
+    ranges.push_back({from, from + pages_per_range});
+    from += pages_per_range;
+  }
+  ranges.push_back({from, -1});
+  return ranges;
+}
+
+std::string CopySql(const SourceTable& table, const PageRange& range) {
+  std::string columns;
+  for (const schema::Column& column : table.schema.columns) {
+    columns += (columns.empty() ? "" : ", ") + QuoteName(column.name);
+    if (column.type.kind == schema::PgKind::kTextCast) columns += "::pg_catalog.text";
+  }
+  std::string where;
+  if (range.from > 0) where = fmt::format(" WHERE ctid >= '({},0)'::pg_catalog.tid", range.from);
+  if (range.to >= 0) {
+    where += fmt::format("{} ctid < '({},0)'::pg_catalog.tid", where.empty() ? " WHERE" : " AND", range.to);
+  }
+  const std::string only = table.partitioned ? "" : "ONLY ";
+  return "COPY (SELECT " + columns + " FROM " + only + QuoteName(table.schema.schema_name) + "." +
+         QuoteName(table.schema.table_name) + where + ") TO STDOUT (FORMAT binary)";
+}
+
+/// One worker: its connection shares the snapshot for as long as it lives.
+class RangeCopier {
+ public:
+  RangeCopier(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,
+              CopyProgress* progress, const CopySink& sink, int worker)
+      : table_(table),
+        options_(options),
+        cancel_(cancel),
+        progress_(progress),
+        sink_(sink),
+        worker_(worker),
+        builder_(std::make_shared<const schema::TableSchema>(table.schema)),
+        copy_time_(FormatTimestamp(Clock::System().NowMicros())) {}
+
+  Status Connect() {
+    TARN_ASSIGN(connection_, PgConnection::Connect(options_.conninfo, PgConnection::Kind::kOrdinary,
+                                                   "copy " + table_.schema.QualifiedName()));
+    TARN_RETURN_IF_ERROR(connection_->Execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+    return connection_->Execute("SET TRANSACTION SNAPSHOT " + QuoteText(options_.snapshot_name));
+  }
+
+  Status Copy(const PageRange& range) {
+    TARN_RETURN_IF_ERROR(connection_->StartCopy(CopySql(table_, range)));
+    CopyDecoder decoder(table_.schema.columns.size());
+    RowHead head{'I', copy_time_, OrderingValue(options_.epoch, options_.snapshot_lsn), range.from << 24, 0};
+    while (true) {
+      char* buffer = nullptr;
+      const int length = PQgetCopyData(connection_->raw(), &buffer, 0);
+      if (length == -1) break;
+      if (length < 0)
+        return MakeError(ErrorCode::kUnavailable, "the copy broke off: {}", connection_->LastError());
+      const std::unique_ptr<char, void (*)(void*)> owner(buffer, PQfreemem);
+      TARN_ASSIGN(const bool is_row, decoder.Decode({buffer, static_cast<size_t>(length)}));
+      if (!is_row) continue;
+      head.ordinal++;
+      builder_.AppendRow(head, decoder.values(), std::nullopt);
+      progress_->rows.fetch_add(1, std::memory_order_relaxed);
+      progress_->bytes.fetch_add(length, std::memory_order_relaxed);
+      if (builder_.rows() >= options_.batch_rows || builder_.bytes() >= options_.batch_bytes)
+        TARN_RETURN_IF_ERROR(Flush());
+    }
+    TARN_RETURN_IF_ERROR(EndCopy());
+    return Flush();
+  }
+
+ private:
+  Status Flush() {
+    TARN_RETURN_IF_ERROR(cancel_.Check());
+    if (builder_.rows() == 0) return {};
+    return sink_(worker_, builder_.Finish());
+  }
+
+  Status EndCopy() {
+    PGresult* result = PQgetResult(connection_->raw());
+    const bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    if (!ok) return MakeError(ErrorCode::kUnavailable, "the copy failed: {}", connection_->LastError());
+    while ((result = PQgetResult(connection_->raw())) != nullptr) PQclear(result);
+    return {};
+  }
+
+  const SourceTable& table_;
+  const CopyOptions& options_;
+  const CancelToken& cancel_;
+  CopyProgress* progress_;
+  const CopySink& sink_;
+  int worker_;
+  ChangeBuilder builder_;
+  std::string copy_time_;
+  std::unique_ptr<PgConnection> connection_;
+};
+
+}  // namespace
+
+Status CopyTable(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,
+                 CopyProgress* progress, const CopySink& sink) {
+  const std::vector<PageRange> ranges = SplitPages(table, options.pages_per_range);
+  std::atomic<size_t> next{0};
+  std::atomic<bool> failed{false};
+  std::mutex mutex;
+  Status outcome;
+  const auto work = [&](int worker) {
+    RangeCopier copier(table, options, cancel, progress, sink, worker);
+    Status status = copier.Connect();
+    for (size_t at = next.fetch_add(1); status && !failed && at < ranges.size(); at = next.fetch_add(1)) {
+      status = copier.Copy(ranges[at]);
+    }
+    if (status) return;
+    const std::lock_guard lock(mutex);
+    if (!failed.exchange(true)) outcome = std::move(status);
+  };
+  std::vector<std::thread> threads;
+  const int workers = std::min<int>(options.workers, static_cast<int>(ranges.size()));
+  for (int worker = 1; worker < workers; worker++) threads.emplace_back(work, worker);
+  work(0);
+  for (std::thread& thread : threads) thread.join();
+  if (!outcome) return std::move(outcome).error().In("copy of " + table.schema.QualifiedName());
+  return {};
+}
+
+}  // namespace tarn::cdc

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <arrow/type_fwd.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/lsn.h"
+#include "cdc/source_catalog.h"
+
+namespace tarn::cdc {
+
+/// How a copy goes on; readable from any thread.
+struct CopyProgress {
+  std::atomic<int64_t> rows{0};
+  std::atomic<int64_t> bytes{0};  ///< As they came over the wire.
+};
+
+struct CopyOptions {
+  std::string conninfo;
+  std::string snapshot_name;
+  Lsn snapshot_lsn;
+  int64_t epoch = 0;
+  int workers = 2;
+  int64_t batch_rows = 32'768;
+  int64_t batch_bytes = 8 << 20;
+  int64_t pages_per_range = 16'384;  ///< 128 MB of a table at a time.
+};
+
+/// Takes the rows of a copy as batches of schema::ChangeSchema (Op I, _commit_ts the copy's time). `worker`
+/// is from 0. Called from each worker's thread, never at once for one worker.
+using CopySink = std::function<Status(int worker, std::shared_ptr<arrow::RecordBatch> rows)>;
+
+/// Copies one table at the exported snapshot, ranges of pages side by side. Memory: one batch a worker.
+/// Errors: the source's, the sink's, kCancelled.
+Status CopyTable(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,
+                 CopyProgress* progress, const CopySink& sink);
+
+}  // namespace tarn::cdc

@@ -1,0 +1,70 @@
+#include "cdc/value_decoder.h"
+
+#include <arrow/array.h>
+#include <arrow/scalar.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace tarn::cdc {
+namespace {
+
+using schema::PgKind;
+using schema::PgType;
+
+std::string Printed(const PgType& type, std::string_view text) {
+  ValueDecoder decoder(type);
+  if (const char* reason = decoder.AppendText(text)) return std::string("refused: ") + reason;
+  return decoder.Finish()->GetScalar(0).ValueOrDie()->ToString();
+}
+
+std::string Big(uint64_t value, int bytes) {
+  std::string out;
+  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) out += static_cast<char>(value >> shift);
+  return out;
+}
+
+TEST(ValueDecoderTest, TextForms) {
+  EXPECT_EQ(Printed({PgKind::kBool}, "t"), "true");
+  EXPECT_EQ(Printed({PgKind::kInt64}, "-9223372036854775808"), "-9223372036854775808");
+  EXPECT_EQ(Printed({PgKind::kDecimal, 12, 2}, "-1234567890.12"), "-1234567890.12");
+  EXPECT_EQ(Printed({PgKind::kDecimal, 12, 2}, "0.00"), "0.00");
+  EXPECT_EQ(Printed({PgKind::kDate}, "2024-02-29"), "2024-02-29");
+  EXPECT_EQ(Printed({PgKind::kTimestamp}, "2026-11-22 10:15:00.5+00"), "2026-11-22 10:15:00.500000Z");
+  EXPECT_EQ(Printed({PgKind::kTimestamp}, "0001-01-01 00:00:00"), "0001-01-01 00:00:00.000000Z");
+  EXPECT_EQ(Printed({PgKind::kTextCast}, "{1,2,NULL}"), "{1,2,NULL}");
+}
+
+TEST(ValueDecoderTest, WhatTheLakeCannotHoldIsRefusedNotRounded) {
+  EXPECT_EQ(Printed({PgKind::kDecimal, 12, 2}, "NaN"), "refused: NaN has no place in a decimal");
+  EXPECT_EQ(Printed({PgKind::kTimestamp}, "infinity"), "refused: infinity has no place in the lake's type");
+  EXPECT_EQ(Printed({PgKind::kDate}, "0044-03-15 BC"), "refused: the year is outside 1 to 9999");
+  EXPECT_EQ(Printed({PgKind::kTimestamp}, "12026-11-22 10:15:00+00"),
+            "refused: the year is outside 1 to 9999");
+  EXPECT_EQ(Printed({PgKind::kInt32}, "12x"), "refused: malformed value");
+}
+
+TEST(ValueDecoderTest, BinaryFormsAgreeWithText) {
+  ValueDecoder uuid({PgKind::kUuid});
+  ASSERT_EQ(
+      uuid.AppendBinary(std::string("\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff", 16)),
+      nullptr);
+  EXPECT_EQ(uuid.Finish()->GetScalar(0).ValueOrDie()->ToString(), "00112233-4455-6677-8899-aabbccddeeff");
+
+  ValueDecoder timestamp({PgKind::kTimestamp});
+  ASSERT_EQ(timestamp.AppendBinary(Big(1, 8)), nullptr);
+  EXPECT_EQ(timestamp.Finish()->GetScalar(0).ValueOrDie()->ToString(), "2000-01-01 00:00:00.000001Z");
+  EXPECT_NE(timestamp.AppendBinary(Big(std::numeric_limits<int64_t>::max(), 8)), nullptr);
+
+  // 12345.67 is the digits 1, 2345, 6700 with weight 1.
+  ValueDecoder numeric({PgKind::kDecimal, 12, 2});
+  const std::string bytes =
+      Big(3, 2) + Big(1, 2) + Big(0x4000, 2) + Big(2, 2) + Big(1, 2) + Big(2345, 2) + Big(6700, 2);
+  ASSERT_EQ(numeric.AppendBinary(bytes), nullptr);
+  EXPECT_EQ(numeric.Finish()->GetScalar(0).ValueOrDie()->ToString(), "-12345.67");
+  EXPECT_NE(numeric.AppendBinary(Big(0, 2) + Big(0, 2) + Big(0xC000, 2) + Big(0, 2)), nullptr);
+  EXPECT_NE(numeric.AppendBinary(Big(3, 2)), nullptr) << "cut short";
+}
+
+}  // namespace
+}  // namespace tarn::cdc

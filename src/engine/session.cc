@@ -1,0 +1,263 @@
+#include "engine/session.h"
+
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <utility>
+
+#include "base/clock.h"
+#include "engine/arrow_results.h"
+#include "engine/as_of_function.h"
+#include "engine/lake_catalog.h"
+#include "engine/lake_file_system.h"
+#include "engine/sealed_database.h"
+#include "engine/sql_error.h"
+#include "engine/statement_policy.h"
+#include "engine/time_travel.h"
+
+namespace tarn::engine {
+namespace {
+
+constexpr idx_t kRowsPerBatch = 8 * STANDARD_VECTOR_SIZE;
+
+/// The engine of one session. Its streams share it, so that it outlives them.
+struct SessionCore {
+  ~SessionCore() {
+    connection.reset();
+    database.reset();
+    std::error_code ignored;
+    if (!spill_folder.empty()) std::filesystem::remove_all(spill_folder, ignored);
+  }
+
+  std::string spill_folder;
+  std::shared_ptr<ScanRegistry> registry = std::make_shared<ScanRegistry>();
+  duckdb::shared_ptr<CatalogState> catalog = duckdb::make_shared_ptr<CatalogState>();
+  duckdb::shared_ptr<AsOfState> as_of;
+  std::shared_ptr<ScanFunction> scan_function;
+  duckdb::unique_ptr<duckdb::DuckDB> database;
+  duckdb::unique_ptr<duckdb::Connection> connection;
+};
+
+/// A statement's text, and its errors in terms of that text.
+struct StatementText {
+  std::string original;
+  RewrittenSql rewritten;
+
+  Error Explain(const duckdb::ErrorData& error, const PinnedStatement* statement) const {
+    const auto failure = statement != nullptr ? statement->Failure() : std::nullopt;
+    // DuckDB knows only the text of what the lake answered; its code is here.
+    if (failure && error.RawMessage().find(failure->message) != std::string::npos) return *failure;
+    return SqlError(error, original, rewritten);
+  }
+};
+
+class ResultStream : public QueryStream {
+ public:
+  ResultStream(std::shared_ptr<SessionCore> core, std::shared_ptr<PinnedStatement> statement,
+               StatementText text, std::unique_ptr<ArrowResults> results)
+      : core_(std::move(core)),
+        statement_(std::move(statement)),
+        text_(std::move(text)),
+        results_(std::move(results)),
+        number_(core_->catalog->statement_number) {}
+
+  std::shared_ptr<arrow::Schema> schema() const override { return results_->schema(); }
+
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+    // DuckDB would end the rows here as if they were all.
+    if (number_ != core_->catalog->statement_number) {
+      return Error{ErrorCode::kCancelled, "a newer statement of the session has ended this one"};
+    }
+    duckdb::ErrorData error;
+    try {
+      auto batch = results_->Next(kRowsPerBatch, &error);
+      if (!error.HasError()) return batch;
+    } catch (const std::exception& exception) {
+      error = duckdb::ErrorData(exception);
+    }
+    return text_.Explain(error, statement_.get());
+  }
+
+  ScanStatistics statistics() const override { return statement_->Statistics(); }
+
+ private:
+  std::shared_ptr<SessionCore> core_;
+  std::shared_ptr<PinnedStatement> statement_;
+  StatementText text_;
+  std::unique_ptr<ArrowResults> results_;
+  idx_t number_;
+};
+
+/// What a setting of ours answers: no columns, no rows.
+class EmptyStream : public QueryStream {
+ public:
+  std::shared_ptr<arrow::Schema> schema() const override { return arrow::schema(arrow::FieldVector{}); }
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+    return std::shared_ptr<arrow::RecordBatch>();
+  }
+  ScanStatistics statistics() const override { return {}; }
+};
+
+class SessionImpl : public Session {
+ public:
+  SessionImpl(Lake* lake, govern::Decision decision, SessionOptions options)
+      : lake_(lake),
+        decision_(std::make_shared<const govern::Decision>(std::move(decision))),
+        options_(std::move(options)),
+        as_of_micros_(options_.as_of_micros) {}
+
+  Status Start();
+  Result<std::unique_ptr<QueryStream>> Query(const std::string& sql) override;
+  void Interrupt() override { core_->connection->Interrupt(); }
+
+ private:
+  Status MakeSpillFolder();
+  void StartEngine();
+  Result<duckdb::unique_ptr<duckdb::SQLStatement>> Parse(const StatementText& text) const;
+  Result<std::unique_ptr<QueryStream>> Run(duckdb::unique_ptr<duckdb::SQLStatement> statement,
+                                           StatementText text);
+  Result<std::shared_ptr<PinnedStatement>> Pin();
+  Status SetAsOf(const duckdb::SetStatement& statement, const StatementText& text);
+
+  Lake* lake_;
+  std::shared_ptr<const govern::Decision> decision_;
+  SessionOptions options_;
+  std::optional<int64_t> as_of_micros_;
+  std::shared_ptr<SessionCore> core_ = std::make_shared<SessionCore>();
+};
+
+Status SessionImpl::MakeSpillFolder() {
+  if (options_.spill_folder.empty()) return {};
+  static std::atomic<uint64_t> next{0};
+  // DuckDB's temporary files have fixed names: two sessions in one folder would overwrite each other's.
+  const std::string folder =
+      fmt::format("{}/session-{}-{}-{}", options_.spill_folder, ::getpid(), next.fetch_add(1),
+                  std::chrono::steady_clock::now().time_since_epoch().count());
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return MakeError(ErrorCode::kIo, "spill folder {}: {}", folder, error.message());
+  core_->spill_folder = folder;
+  return {};
+}
+
+Status SessionImpl::Start() {
+  TARN_RETURN_IF_ERROR(MakeSpillFolder());
+  if (!options_.open_file) options_.open_file = OpenLocalFile;
+  try {
+    StartEngine();
+    return {};
+  } catch (const std::exception& exception) {
+    return MakeError(ErrorCode::kInternal, "the SQL engine does not start: {}",
+                     duckdb::ErrorData(exception).RawMessage());
+  }
+}
+
+void SessionImpl::StartEngine() {
+  DatabaseOptions options;
+  options.memory_limit_bytes = options_.memory_limit_bytes;
+  options.threads = options_.threads;
+  options.spill_folder = core_->spill_folder;
+  core_->database = OpenDatabase(
+      options, duckdb::make_uniq<LakeFileSystem>(options_.open_file, core_->spill_folder, core_->registry));
+  core_->connection = duckdb::make_uniq<duckdb::Connection>(*core_->database);
+  auto& connection = *core_->connection;
+  core_->scan_function = ScanFunction::Register(connection, core_->registry);
+  core_->as_of = RegisterAsOf(connection);
+  RegisterLakeCatalog(*core_->database, core_->catalog);
+  Execute(connection, "ATTACH '' AS lake (TYPE tarn)");
+  Execute(connection, "SET search_path = 'lake.silver,lake.gold'");
+  Seal(connection, kScanFunctionName);
+  duckdb::DBConfig::GetConfig(*core_->database->instance).replacement_scans.clear();
+}
+
+Result<duckdb::unique_ptr<duckdb::SQLStatement>> SessionImpl::Parse(const StatementText& text) const {
+  try {
+    duckdb::Parser parser(core_->connection->context->GetParserOptions());
+    parser.ParseQuery(text.rewritten.text);
+    if (parser.statements.empty()) return Error{ErrorCode::kSql, "the statement is empty"};
+    if (parser.statements.size() > 1) return Error{ErrorCode::kSql, "one statement at a time, please"};
+    return std::move(parser.statements.front());
+  } catch (const std::exception& exception) {
+    return text.Explain(duckdb::ErrorData(exception), nullptr);
+  }
+}
+
+Result<std::shared_ptr<PinnedStatement>> SessionImpl::Pin() {
+  auto pinned = std::make_shared<PinnedStatement>(lake_, decision_, core_->registry, core_->scan_function,
+                                                  as_of_micros_);
+  const int64_t now = options_.now_micros.value_or(Clock::System().NowMicros());
+  TARN_RETURN_IF_ERROR(pinned->Start());
+  core_->as_of->micros = as_of_micros_.value_or(now);
+  core_->catalog->statement = pinned;
+  ++core_->catalog->statement_number;
+  return pinned;
+}
+
+Result<std::unique_ptr<QueryStream>> SessionImpl::Query(const std::string& sql) {
+  StatementText text;
+  text.original = sql;
+  TARN_ASSIGN(text.rewritten, RewriteTimeTravel(sql));
+  TARN_ASSIGN(auto statement, Parse(text));
+  TARN_RETURN_IF_ERROR(CheckStatement(*statement));
+  if (statement->type == duckdb::StatementType::SET_STATEMENT) {
+    const auto& set = statement->Cast<duckdb::SetStatement>();
+    if (duckdb::StringUtil::CIEquals(set.name, kAsOfSetting)) {
+      TARN_RETURN_IF_ERROR(SetAsOf(set, text));
+      return std::make_unique<EmptyStream>();
+    }
+  }
+  return Run(std::move(statement), std::move(text));
+}
+
+Result<std::unique_ptr<QueryStream>> SessionImpl::Run(duckdb::unique_ptr<duckdb::SQLStatement> statement,
+                                                      StatementText text) {
+  TARN_ASSIGN(auto pinned, Pin());
+  // With a text DuckDB would put an excerpt of the rewritten statement into its errors, and drop the
+  // position.
+  statement->query.clear();
+  try {
+    auto pending =
+        core_->connection->PendingQuery(std::move(statement), duckdb::QueryResultOutputType::ALLOW_STREAMING);
+    if (pending->HasError()) return text.Explain(pending->GetErrorObject(), pinned.get());
+    auto result = pending->Execute();
+    if (result->HasError()) return text.Explain(result->GetErrorObject(), pinned.get());
+    auto results = std::make_unique<ArrowResults>(std::move(result));
+    return std::make_unique<ResultStream>(core_, std::move(pinned), std::move(text), std::move(results));
+  } catch (const std::exception& exception) {
+    return text.Explain(duckdb::ErrorData(exception), pinned.get());
+  }
+}
+
+Status SessionImpl::SetAsOf(const duckdb::SetStatement& statement, const StatementText& text) {
+  if (statement.set_type == duckdb::SetType::RESET) {
+    as_of_micros_.reset();
+    return {};
+  }
+  const auto& value = *static_cast<const duckdb::SetVariableStatement&>(statement).value;
+  StatementText query;
+  query.original = query.rewritten.text = fmt::format("SELECT CAST(({}) AS TIMESTAMPTZ)", value.ToString());
+  TARN_ASSIGN(auto select, Parse(query));
+  TARN_ASSIGN(auto stream, Run(std::move(select), text));
+  TARN_ASSIGN(const auto batch, stream->Next());
+  const auto& times = static_cast<const arrow::TimestampArray&>(*batch->column(0));
+  if (times.IsNull(0)) return Error{ErrorCode::kSql, "SET tarn.as_of = NULL: use RESET tarn.as_of"};
+  TARN_RETURN_IF_ERROR(lake_->Pin(times.Value(0)));
+  as_of_micros_ = times.Value(0);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> Session::Open(Lake* lake, govern::Decision decision,
+                                               SessionOptions options) {
+  auto session = std::make_unique<SessionImpl>(lake, std::move(decision), std::move(options));
+  TARN_RETURN_IF_ERROR(session->Start());
+  return session;
+}
+
+}  // namespace tarn::engine

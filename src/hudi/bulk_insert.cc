@@ -1,0 +1,179 @@
+#include <arrow/api.h>
+#include <arrow/util/byte_size.h>
+
+#include <algorithm>
+
+#include "hudi/avro_schema.h"
+#include "hudi/file_name.h"
+#include "hudi/hudi_table.h"
+
+namespace tarn::hudi {
+namespace {
+
+constexpr int64_t kMostBufferedBytes = 128LL << 20;  ///< Rows of all partitions that wait for their file.
+constexpr int64_t kFlushRows = 32 * 1024;            ///< Rows of one partition that are worth a write.
+constexpr size_t kMostOpenFiles = 48;
+
+}  // namespace
+
+/// Rows are split by partition, buffered, and written to one open file a partition. When too many files are
+/// open, the largest is finished and its partition gets another group later.
+class HudiBulkWriter : public BulkWriter {
+ public:
+  HudiBulkWriter(HudiTable* table, std::string instant) : table_(table) {
+    content_.instant = std::move(instant);
+    content_.metadata.operation = "BULK_INSERT";
+    table_->bulk_open_ = true;
+  }
+  ~HudiBulkWriter() override {
+    // Rows that never became visible are in the key index already.
+    if (!finished_ && table_->has_index_) table_->needs_recovery_ = true;
+    table_->bulk_open_ = false;
+  }
+
+  Status Append(const arrow::RecordBatch& rows) override {
+    if (rows.num_rows() == 0) return {};
+    const auto whole = arrow::RecordBatch::Make(rows.schema(), rows.num_rows(), rows.columns());
+    TARN_ASSIGN(const auto batch, ProjectTo(whole, table_->options_.schema));
+    TARN_ASSIGN(RowKeys keys, table_->keys_.FromRows(*batch));
+    std::vector<std::vector<int64_t>> split(keys.paths.size());
+    for (size_t row = 0; row < keys.partitions.size(); row++) {
+      split[keys.partitions[row]].push_back(static_cast<int64_t>(row));
+    }
+    for (size_t i = 0; i < split.size(); i++) {
+      Partition& partition = partitions_[table_->PartitionIndex(keys.paths[i])];
+      TARN_RETURN_IF_ERROR(Buffer(*batch, keys, split[i], &partition));
+    }
+    for (auto& [index, partition] : partitions_) {
+      if (partition.rows >= kFlushRows) TARN_RETURN_IF_ERROR(Flush(index, partition));
+    }
+    while (buffered_bytes_ > kMostBufferedBytes) {
+      const auto largest =
+          std::max_element(partitions_.begin(), partitions_.end(),
+                           [](const auto& a, const auto& b) { return a.second.bytes < b.second.bytes; });
+      TARN_RETURN_IF_ERROR(Flush(largest->first, largest->second));
+    }
+    return {};
+  }
+
+  Result<CommitResult> Finish(const CommitProperties& properties) override {
+    for (auto& [index, partition] : partitions_) {
+      TARN_RETURN_IF_ERROR(Flush(index, partition));
+      TARN_RETURN_IF_ERROR(CloseFile(partition));
+    }
+    TARN_ASSIGN(CommitResult result, table_->Complete(content_, properties));
+    finished_ = true;
+    return result;
+  }
+
+ private:
+  struct Partition {
+    std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
+    std::vector<std::shared_ptr<arrow::StringArray>> keys;
+    std::vector<Hash128> identities;
+    int64_t rows = 0, bytes = 0;
+    std::unique_ptr<BaseFileWriter> file;
+    uint32_t group = 0;  ///< The ordinal that the open file's group will have.
+  };
+
+  Status Buffer(const arrow::RecordBatch& batch, const RowKeys& keys, const std::vector<int64_t>& selected,
+                Partition* partition) {
+    std::shared_ptr<arrow::RecordBatch> rows;
+    std::shared_ptr<arrow::StringArray> row_keys = keys.keys;
+    if (static_cast<int64_t>(selected.size()) == batch.num_rows()) {
+      rows = arrow::RecordBatch::Make(batch.schema(), batch.num_rows(), batch.columns());
+    } else {
+      arrow::ArrayVector columns = batch.columns();
+      columns.push_back(keys.keys);
+      arrow::FieldVector fields = batch.schema()->fields();
+      fields.push_back(arrow::field(kRecordKey, arrow::utf8()));
+      const auto with_keys = arrow::RecordBatch::Make(arrow::schema(fields), batch.num_rows(), columns);
+      TARN_ASSIGN(const auto taken, TakeRows(*with_keys, selected));
+      row_keys = std::static_pointer_cast<arrow::StringArray>(taken->column(taken->num_columns() - 1));
+      arrow::ArrayVector without(taken->columns().begin(), taken->columns().end() - 1);
+      rows = arrow::RecordBatch::Make(batch.schema(), taken->num_rows(), std::move(without));
+    }
+    for (const int64_t row : selected)
+      partition->identities.push_back(keys.identities[static_cast<size_t>(row)]);
+    const int64_t bytes = arrow::util::ReferencedBufferSize(*rows).ValueOr(0) + rows->num_rows() * 64;
+    partition->bytes += bytes;
+    buffered_bytes_ += bytes;
+    partition->rows += rows->num_rows();
+    partition->batches.push_back(std::move(rows));
+    partition->keys.push_back(std::move(row_keys));
+    return {};
+  }
+
+  Status Flush(uint32_t index, Partition& partition) {
+    if (partition.rows == 0) return {};
+    if (!partition.file) {
+      TARN_RETURN_IF_ERROR(CloseLargest());
+      TARN_ASSIGN(partition.file, table_->OpenBase(table_->partitions_[index], NewFileId(), content_.instant,
+                                                   next_ordinal_++));
+      // Groups get their ordinals in the order in which they are listed, so the place in the list is taken
+      // now.
+      partition.group = static_cast<uint32_t>(table_->groups_.size() + content_.bases.size());
+      content_.bases.push_back({NewBase::kNewGroup, nullptr});
+      open_files_++;
+    }
+    TARN_RETURN_IF_ERROR(IndexRows(partition));
+    for (size_t i = 0; i < partition.batches.size(); i++) {
+      TARN_RETURN_IF_ERROR(partition.file->Append(*partition.batches[i], *partition.keys[i]));
+    }
+    buffered_bytes_ -= partition.bytes;
+    partition.batches.clear();
+    partition.keys.clear();
+    partition.identities.clear();
+    partition.rows = partition.bytes = 0;
+    if (partition.file->bytes() >= table_->options_.target_file_bytes) return CloseFile(partition);
+    return {};
+  }
+
+  Status IndexRows(const Partition& partition) {
+    if (!table_->has_index_) return {};
+    TARN_RETURN_IF_ERROR(table_->index_.Reserve(static_cast<int64_t>(partition.identities.size())));
+    auto position = static_cast<uint32_t>(partition.file->rows());
+    for (size_t i = 0; i < partition.identities.size(); i++) {
+      if (table_->index_.Put(partition.identities[i], {partition.group, position++})) continue;
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "table '{}': a row of '{}' given to the first load has the identity of another one",
+                       table_->options_.name, partition.file->target().partition);
+    }
+    return {};
+  }
+
+  Status CloseLargest() {
+    if (open_files_ < kMostOpenFiles) return {};
+    Partition* largest = nullptr;
+    for (auto& [index, partition] : partitions_) {
+      if (partition.file && (largest == nullptr || partition.file->rows() > largest->file->rows())) {
+        largest = &partition;
+      }
+    }
+    return largest == nullptr ? Status{} : CloseFile(*largest);
+  }
+
+  Status CloseFile(Partition& partition) {
+    if (!partition.file) return {};
+    TARN_RETURN_IF_ERROR(partition.file->Close());
+    content_.metadata.stats.push_back(table_->BaseStat(*partition.file, ""));
+    content_.bases[partition.group - table_->groups_.size()].file = std::move(partition.file);
+    open_files_--;
+    return {};
+  }
+
+  HudiTable* table_;
+  CommitContent content_;
+  std::map<uint32_t, Partition> partitions_;
+  int64_t buffered_bytes_ = 0;
+  size_t open_files_ = 0;
+  int next_ordinal_ = 0;
+  bool finished_ = false;
+};
+
+Result<std::unique_ptr<BulkWriter>> HudiTable::BeginBulkInsert(const std::string& instant) {
+  TARN_RETURN_IF_ERROR(Begin(instant));
+  return std::unique_ptr<BulkWriter>(std::make_unique<HudiBulkWriter>(this, instant));
+}
+
+}  // namespace tarn::hudi

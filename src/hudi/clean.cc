@@ -1,0 +1,136 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "avro/container.h"
+#include "base/fault.h"
+#include "hudi/file_name.h"
+#include "hudi/hudi_table.h"
+#include "hudi/positions.h"
+#include "hudi/service_schema.h"
+
+namespace tarn::hudi {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr const char* kPolicy = "KEEP_LATEST_COMMITS";
+
+/// Files of slices that no reader at or after `retained` needs, logs before their base file.
+std::map<std::string, std::vector<std::string>> OldFiles(const FileView& view, const std::string& retained) {
+  std::map<std::string, std::vector<std::string>> files;
+  for (const auto& [partition, groups] : view.partitions()) {
+    for (const auto& [file_id, group] : groups) {
+      // The newest slice at or before the retained instant is what a reader of that instant reads.
+      auto keep = group.bases.upper_bound(retained);
+      if (keep == group.bases.begin()) continue;
+      --keep;
+      for (const auto& [instant, logs] : group.logs) {
+        if (instant >= keep->first) continue;
+        for (const LogFile& log : logs) files[partition].push_back(log.name);
+      }
+      for (auto base = group.bases.begin(); base != keep; ++base)
+        files[partition].push_back(base->second.name);
+    }
+  }
+  return files;
+}
+
+std::string CleanPlanJson(const std::map<std::string, std::vector<std::string>>& files,
+                          const std::string& base_path, const std::string& retained,
+                          const std::string& action, const std::string& last_commit) {
+  ordered_json partitions = ordered_json::object();
+  for (const auto& [partition, names] : files) {
+    ordered_json list = ordered_json::array();
+    for (const std::string& name : names) {
+      list.push_back(
+          {{"filePath", JoinPath(JoinPath(base_path, partition), name)}, {"isBootstrapBaseFile", false}});
+    }
+    partitions[partition] = std::move(list);
+  }
+  return ordered_json{
+      {"earliestInstantToRetain", {{"timestamp", retained}, {"action", action}, {"state", "COMPLETED"}}},
+      {"lastCompletedCommitTimestamp", last_commit},
+      {"policy", kPolicy},
+      {"filesToBeDeletedPerPartition", ordered_json::object()},
+      {"version", 2},
+      {"filePathsToBeDeletedPerPartition", std::move(partitions)},
+      {"partitionsToBeDeleted", ordered_json::array()},
+      {"extraMetadata", ordered_json::object()}}
+      .dump();
+}
+
+std::string CleanMetadataJson(const std::map<std::string, std::vector<std::string>>& files,
+                              const std::string& instant, const std::string& retained,
+                              const std::string& last_commit, int64_t count) {
+  ordered_json partitions = ordered_json::object();
+  for (const auto& [partition, names] : files) {
+    partitions[partition] = {{"partitionPath", partition},
+                             {"policy", kPolicy},
+                             {"deletePathPatterns", names},
+                             {"successDeleteFiles", names},
+                             {"failedDeleteFiles", ordered_json::array()},
+                             {"isPartitionDeleted", false}};
+  }
+  return ordered_json{{"startCleanTime", instant},
+                      {"timeTakenInMillis", 0},
+                      {"totalFilesDeleted", count},
+                      {"earliestCommitToRetain", retained},
+                      {"lastCompletedCommitTimestamp", last_commit},
+                      {"partitionMetadata", std::move(partitions)},
+                      {"version", 2},
+                      {"bootstrapPartitionMetadata", ordered_json::object()},
+                      {"extraMetadata", ordered_json::object()}}
+      .dump();
+}
+
+}  // namespace
+
+Result<int64_t> HudiTable::Clean(const std::string& instant, const ServiceOptions& options) {
+  TARN_RETURN_IF_ERROR(Begin(instant));
+  TARN_ASSIGN(const int64_t now, ParseInstant(instant));
+  const std::string cutoff = FormatInstant(now - options.retain_micros);
+  TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
+  // The newest commit before the window is what a reader at its beginning sees. Where it is archived already,
+  // the beginning itself stands for it.
+  std::string retained = timeline.NewestCommit(cutoff);
+  std::string action = retained.empty() ? "commit" : timeline.completed.at(retained);
+  if (retained.empty()) retained = cutoff;
+  TARN_ASSIGN(const FileView view, FileView::Load(*storage_, base_path_));
+  const auto files = OldFiles(view, retained);
+  if (files.empty()) return 0;
+  int64_t count = 0;
+  for (const auto& [partition, names] : files) count += static_cast<int64_t>(names.size());
+  TARN_ASSIGN(const std::string plan,
+              avro::WriteContainer(CleanPlanSchema(),
+                                   CleanPlanJson(files, base_path_, retained, action, last_commit_)));
+  TARN_ASSIGN(const std::string metadata,
+              avro::WriteContainer(CleanMetadataSchema(),
+                                   CleanMetadataJson(files, instant, retained, last_commit_, count)));
+  const auto put = [&](const char* state, const std::string& bytes) {
+    return storage_->PutIfAbsent(HoodiePath(TimelineFileName(instant, "clean", state)), bytes);
+  };
+  last_instant_ = instant;
+  needs_recovery_ = true;
+  TARN_FAULT_POINT("hudi.clean.before_requested");
+  TARN_RETURN_IF_ERROR(put("requested", plan));
+  TARN_FAULT_POINT("hudi.clean.after_requested");
+  TARN_RETURN_IF_ERROR(put("inflight", plan));
+  TARN_FAULT_POINT("hudi.clean.after_inflight");
+  for (const auto& [partition, names] : files) {
+    for (const std::string& name : names) {
+      TARN_RETURN_IF_ERROR(storage_->Remove(JoinPath(JoinPath(base_path_, partition), name)));
+      const auto log = ParseLogFileName(name);
+      if (!log || options_.sidecar_folder.empty()) continue;
+      TARN_RETURN_IF_ERROR(storage_->Remove(PositionsPath(options_.sidecar_folder, log->file_id, name)));
+    }
+    TARN_FAULT_POINT("hudi.clean.after_files");
+  }
+  TARN_FAULT_POINT("hudi.clean.before_complete");
+  TARN_RETURN_IF_ERROR(put("", metadata));
+  TARN_FAULT_POINT("hudi.clean.after_complete");
+  needs_recovery_ = false;
+  horizon_ = std::max(horizon_, retained);
+  return count;
+}
+
+}  // namespace tarn::hudi

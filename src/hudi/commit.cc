@@ -1,0 +1,211 @@
+#include <arrow/api.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "base/fault.h"
+#include "hudi/avro_schema.h"
+#include "hudi/file_name.h"
+#include "hudi/hudi_table.h"
+#include "hudi/properties.h"
+
+namespace tarn::hudi {
+namespace {
+
+constexpr size_t kMostThreads = 8;
+
+}  // namespace
+
+Status RunTogether(size_t count, const std::function<Status(size_t)>& task) {
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  Status first;
+  const auto work = [&] {
+    for (size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
+      Status status = task(i);
+      if (status) continue;
+      std::lock_guard lock(mutex);
+      if (first) first = std::move(status);
+      next.store(count);
+    }
+  };
+  if (count < 3) {
+    work();
+    return first;
+  }
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < std::min(count, kMostThreads); i++) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  return first;
+}
+
+std::string HudiTable::FolderOf(uint32_t partition) const {
+  return JoinPath(base_path_, partitions_[partition]);
+}
+
+uint32_t HudiTable::PartitionIndex(const std::string& path) {
+  const auto [it, added] = partition_index_.emplace(path, static_cast<uint32_t>(partitions_.size()));
+  if (added) {
+    partitions_.push_back(path);
+    partition_groups_.emplace_back();
+    partition_present_.push_back(false);
+  }
+  return it->second;
+}
+
+SliceContext HudiTable::Context(const Timeline* timeline) {
+  return {storage_, &logs_, timeline, base_path_, options_.sidecar_folder, options_.ordering_field};
+}
+
+Slice HudiTable::SliceOf(const WriterGroup& group) const {
+  Slice slice;
+  slice.base = &group.base;
+  for (const LogFile& log : group.logs) slice.logs.push_back(&log);
+  return slice;
+}
+
+Result<std::unique_ptr<BaseFileWriter>> HudiTable::OpenBase(const std::string& partition,
+                                                            const std::string& file_id,
+                                                            const std::string& instant, int ordinal) {
+  return BaseFileWriter::Open(storage_, {base_path_, partition, file_id, kWriteToken, instant, ordinal},
+                              *options_.schema, avro_meta_schema_);
+}
+
+WriteStat HudiTable::BaseStat(const BaseFileWriter& file, const std::string& prev_commit) const {
+  WriteStat stat;
+  stat.partition = file.target().partition;
+  stat.file_id = file.target().file_id;
+  stat.path = JoinPath(stat.partition, file.name());
+  stat.prev_commit = prev_commit.empty() ? "null" : prev_commit;
+  stat.writes = stat.inserts = file.rows();
+  stat.bytes = file.bytes();
+  return stat;
+}
+
+Status HudiTable::Begin(const std::string& instant) {
+  if (bulk_open_) {
+    return MakeError(ErrorCode::kConflict, "table '{}' is being loaded: finish or drop the bulk insert first",
+                     options_.name);
+  }
+  if (needs_recovery_) {
+    TARN_RETURN_IF_ERROR(Recover());
+    TARN_RETURN_IF_ERROR(LoadState());
+    if (has_index_) TARN_RETURN_IF_ERROR(RebuildIndex());
+    needs_recovery_ = false;
+  }
+  TARN_ASSIGN(const std::string text, storage_->Read(HoodiePath("hoodie.properties")));
+  TARN_RETURN_IF_ERROR(OptionsOf(ParseProperties(text), true));
+  if (instant.size() != 17) {
+    return MakeError(ErrorCode::kInvalidArgument, "'{}' is not an instant of the form yyyyMMddHHmmssSSS",
+                     instant);
+  }
+  TARN_RETURN_IF_ERROR(ParseInstant(instant));
+  if (instant <= last_instant_) {
+    return MakeError(ErrorCode::kInvalidArgument, "table '{}': instant {} is not after the newest one, {}",
+                     options_.name, instant, last_instant_);
+  }
+  return {};
+}
+
+Status HudiTable::PublishData(CommitContent& content) {
+  TARN_RETURN_IF_ERROR(RunTogether(content.logs.size(), [&](size_t i) {
+    return storage_->Write(content.logs[i].sidecar_path, content.logs[i].sidecar_bytes);
+  }));
+  TARN_FAULT_POINT("hudi.commit.after_positions");
+  std::vector<uint32_t> fresh;
+  for (const NewBase& base : content.bases) {
+    const uint32_t partition = PartitionIndex(base.file->target().partition);
+    if (partition_present_[partition]) continue;
+    partition_present_[partition] = true;
+    fresh.push_back(partition);
+  }
+  TARN_RETURN_IF_ERROR(RunTogether(fresh.size(), [&](size_t i) {
+    const auto depth = std::to_string(options_.partition_fields.size());
+    return storage_->Write(JoinPath(FolderOf(fresh[i]), ".hoodie_partition_metadata"),
+                           FormatProperties({{"commitTime", content.instant}, {"partitionDepth", depth}}));
+  }));
+  TARN_FAULT_POINT("hudi.commit.after_partitions");
+  TARN_RETURN_IF_ERROR(RunTogether(content.logs.size(), [&](size_t i) {
+    return storage_->Write(content.logs[i].path, content.logs[i].bytes);
+  }));
+  TARN_FAULT_POINT("hudi.commit.after_logs");
+  // Last of all: hudi-rs takes a base file for committed as soon as it is there.
+  TARN_RETURN_IF_ERROR(
+      RunTogether(content.bases.size(), [&](size_t i) { return content.bases[i].file->Publish(); }));
+  TARN_FAULT_POINT("hudi.commit.after_bases");
+  return {};
+}
+
+Status HudiTable::Publish(CommitContent& content) {
+  const bool compaction = !content.compaction_plan.empty();
+  const std::string action = compaction                                 ? "compaction"
+                             : options_.type == TableType::kMergeOnRead ? "deltacommit"
+                                                                        : "commit";
+  const auto put = [&](const char* state, const std::string& bytes) {
+    return storage_->PutIfAbsent(HoodiePath(TimelineFileName(content.instant, action, state)), bytes);
+  };
+  last_instant_ = content.instant;
+  needs_recovery_ = true;
+  TARN_FAULT_POINT("hudi.commit.before_requested");
+  TARN_RETURN_IF_ERROR(put("requested", content.compaction_plan));
+  if (compaction) TARN_FAULT_POINT("hudi.compaction.after_requested");
+  TARN_FAULT_POINT("hudi.commit.after_requested");
+  TARN_RETURN_IF_ERROR(put("inflight", ""));
+  if (compaction) TARN_FAULT_POINT("hudi.compaction.after_inflight");
+  TARN_FAULT_POINT("hudi.commit.after_inflight");
+  TARN_RETURN_IF_ERROR(PublishData(content));
+  if (compaction) TARN_FAULT_POINT("hudi.compaction.before_complete");
+  TARN_FAULT_POINT("hudi.commit.before_complete");
+  TARN_RETURN_IF_ERROR(put("", FormatCommit(content.metadata)));
+  if (compaction) TARN_FAULT_POINT("hudi.compaction.after_complete");
+  TARN_FAULT_POINT("hudi.commit.after_complete");
+  needs_recovery_ = false;
+  last_commit_ = content.instant;
+  return {};
+}
+
+void HudiTable::Apply(CommitContent& content) {
+  for (NewLog& log : content.logs) {
+    WriterGroup& group = groups_[log.group];
+    group.log_bytes += log.file.size_bytes;
+    group.logs.push_back(std::move(log.file));
+  }
+  for (NewBase& base : content.bases) {
+    if (base.group == NewBase::kNewGroup) {
+      base.group = static_cast<uint32_t>(groups_.size());
+      const uint32_t partition = PartitionIndex(base.file->target().partition);
+      groups_.push_back({partition, base.file->target().file_id, {}, {}, 0});
+      group_index_[base.file->target().file_id] = base.group;
+      partition_groups_[partition].push_back(base.group);
+    }
+    WriterGroup& group = groups_[base.group];
+    group.base = {base.file->name(), content.instant, base.file->bytes(), base.file->rows()};
+    group.logs.clear();
+    group.log_bytes = 0;
+  }
+}
+
+Result<CommitResult> HudiTable::Complete(CommitContent& content, const CommitProperties& properties) {
+  content.metadata.extra.insert(properties.begin(), properties.end());
+  content.metadata.extra["schema"] = avro_schema_;
+  if (!horizon_.empty()) content.metadata.extra[kHistoryFrom] = horizon_;
+  TARN_RETURN_IF_ERROR(Publish(content));
+  CommitResult result;
+  result.instant = content.instant;
+  for (const WriteStat& stat : content.metadata.stats) {
+    result.inserted += stat.inserts;
+    result.updated += stat.updates;
+    result.deleted += stat.deletes;
+    result.files++;
+    result.bytes += stat.bytes;
+    auto& touched = result.touched_partitions;
+    if (std::find(touched.begin(), touched.end(), stat.partition) == touched.end())
+      touched.push_back(stat.partition);
+  }
+  Apply(content);
+  return result;
+}
+
+}  // namespace tarn::hudi

@@ -1,0 +1,142 @@
+#include <arrow/api.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "avro/container.h"
+#include "hudi/avro_schema.h"
+#include "hudi/file_name.h"
+#include "hudi/hudi_table.h"
+#include "hudi/service_schema.h"
+#include "parquet/parquet_reader.h"
+
+namespace tarn::hudi {
+namespace {
+
+constexpr double kMegabyte = 1024.0 * 1024.0;
+
+}  // namespace
+
+std::vector<uint32_t> HudiTable::ChooseGroups(const ServiceOptions& options, bool everything) const {
+  std::vector<uint32_t> chosen;
+  const auto ratio = [&](uint32_t i) {
+    return static_cast<double>(groups_[i].log_bytes) /
+           static_cast<double>(std::max<int64_t>(groups_[i].base.size_bytes, 1));
+  };
+  for (uint32_t i = 0; i < groups_.size(); i++) {
+    if (groups_[i].logs.empty()) continue;
+    const int logs = static_cast<int>(groups_[i].logs.size());
+    const bool asks =
+        logs > options.max_log_files || (logs >= options.min_log_files && ratio(i) > options.max_log_ratio);
+    if (everything || asks) chosen.push_back(i);
+  }
+  std::stable_sort(chosen.begin(), chosen.end(), [&](uint32_t a, uint32_t b) { return ratio(a) > ratio(b); });
+  const auto most = static_cast<size_t>(std::max(options.max_groups_per_compaction, 1));
+  if (!everything && chosen.size() > most) chosen.resize(most);
+  return chosen;
+}
+
+Result<std::string> HudiTable::CompactionPlan(const std::vector<uint32_t>& groups) const {
+  using nlohmann::ordered_json;
+  ordered_json operations = ordered_json::array();
+  for (const uint32_t ordinal : groups) {
+    const WriterGroup& group = groups_[ordinal];
+    ordered_json logs = ordered_json::array();
+    for (const LogFile& log : group.logs) logs.push_back(log.name);
+    const double log_mb = static_cast<double>(group.log_bytes) / kMegabyte;
+    const double base_mb = static_cast<double>(group.base.size_bytes) / kMegabyte;
+    operations.push_back({{"baseInstantTime", group.base.instant},
+                          {"deltaFilePaths", std::move(logs)},
+                          {"dataFilePath", group.base.name},
+                          {"fileId", group.file_id},
+                          {"partitionPath", partitions_[group.partition]},
+                          {"metrics",
+                           {{"TOTAL_LOG_FILES", static_cast<double>(group.logs.size())},
+                            {"TOTAL_LOG_FILES_SIZE", static_cast<double>(group.log_bytes)},
+                            {"TOTAL_IO_READ_MB", base_mb + log_mb},
+                            {"TOTAL_IO_WRITE_MB", base_mb},
+                            {"TOTAL_IO_MB", 2 * base_mb + log_mb}}}});
+  }
+  return avro::WriteContainer(
+      CompactionPlanSchema(),
+      ordered_json{{"operations", std::move(operations)}, {"version", 2}, {"preserveHoodieMetadata", true}}
+          .dump());
+}
+
+Status HudiTable::CompactGroup(const std::string& instant, uint32_t ordinal, CommitContent* content,
+                               std::vector<KeyedRow>* keys) {
+  const WriterGroup& group = groups_[ordinal];
+  const std::string& partition = partitions_[group.partition];
+  const auto schema = WithMetaColumns(*options_.schema);
+  TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
+  LogMerge merge(schema);
+  Roaring replaced;
+  TARN_RETURN_IF_ERROR(
+      MergeLogs(Context(&timeline), partition, group.file_id, SliceOf(group), 0, "", 0, &merge, &replaced));
+  TARN_ASSIGN(auto writer,
+              OpenBase(partition, group.file_id, instant, static_cast<int>(content->bases.size())));
+  const auto append = [&](const std::shared_ptr<arrow::RecordBatch>& rows) -> Status {
+    if (rows->num_rows() == 0) return {};
+    TARN_ASSIGN(const auto projected, ProjectTo(rows, schema));
+    const auto& record_keys = static_cast<const arrow::StringArray&>(*projected->column(2));
+    for (int64_t row = 0; row < record_keys.length(); row++) {
+      keys->push_back(
+          {keys_.IdentityOf(record_keys.GetView(row)), static_cast<uint32_t>(writer->rows() + row)});
+    }
+    return writer->AppendKept(*projected);
+  };
+  const std::string path = JoinPath(FolderOf(group.partition), group.base.name);
+  TARN_ASSIGN(auto file, storage_->Open(path));
+  TARN_ASSIGN(const auto reader, parquet::FileReader::Open(std::move(file), path));
+  TARN_RETURN_IF_ERROR(
+      reader->Scan(schema->field_names(), 0, reader->rows(), [&](const auto& rows, int64_t first) -> Status {
+        std::vector<int64_t> kept;
+        for (int64_t row = 0; row < rows->num_rows(); row++) {
+          if (!replaced.contains(static_cast<uint32_t>(first + row))) kept.push_back(row);
+        }
+        if (static_cast<int64_t>(kept.size()) == rows->num_rows()) return append(rows);
+        TARN_ASSIGN(const auto taken, TakeRows(*rows, kept));
+        return append(taken);
+      }));
+  const int64_t base_rows = writer->rows();
+  TARN_ASSIGN(const auto hot, merge.Rows());
+  if (hot) TARN_RETURN_IF_ERROR(append(hot));
+  TARN_RETURN_IF_ERROR(writer->Close());
+  WriteStat stat = BaseStat(*writer, group.base.instant);
+  stat.inserts = 0;
+  stat.updates = stat.log_records = writer->rows() - base_rows;
+  stat.deletes = std::max<int64_t>(reader->rows() - writer->rows(), 0);
+  stat.logs_compacted = static_cast<int64_t>(group.logs.size());
+  stat.log_bytes_compacted = group.log_bytes;
+  content->metadata.stats.push_back(std::move(stat));
+  content->bases.push_back({ordinal, std::move(writer)});
+  return {};
+}
+
+Result<std::optional<CommitResult>> HudiTable::Compact(const std::string& instant,
+                                                       const ServiceOptions& options,
+                                                       const CommitProperties& properties, bool everything) {
+  if (!has_index_) return std::optional<CommitResult>();
+  TARN_RETURN_IF_ERROR(Begin(instant));
+  const std::vector<uint32_t> groups = ChooseGroups(options, everything);
+  if (groups.empty()) return std::optional<CommitResult>();
+  CommitContent content;
+  content.instant = instant;
+  content.metadata.operation = "COMPACT";
+  content.metadata.compacted = true;
+  TARN_ASSIGN(content.compaction_plan, CompactionPlan(groups));
+  std::vector<std::vector<KeyedRow>> keys(groups.size());
+  int64_t count = 0;
+  for (size_t i = 0; i < groups.size(); i++) {
+    TARN_RETURN_IF_ERROR(CompactGroup(instant, groups[i], &content, &keys[i]));
+    count += static_cast<int64_t>(keys[i].size());
+  }
+  TARN_RETURN_IF_ERROR(index_.Reserve(count));
+  TARN_ASSIGN(CommitResult result, Complete(content, properties));
+  for (size_t i = 0; i < groups.size(); i++) {
+    for (const KeyedRow& row : keys[i]) index_.Put(row.identity, {groups[i], row.position});
+  }
+  return std::optional(std::move(result));
+}
+
+}  // namespace tarn::hudi

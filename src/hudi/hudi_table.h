@@ -1,0 +1,181 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "hudi/base_file_writer.h"
+#include "hudi/commit_metadata.h"
+#include "hudi/decoded_log.h"
+#include "hudi/file_view.h"
+#include "hudi/key_index.h"
+#include "hudi/log_block.h"
+#include "hudi/record_key.h"
+#include "hudi/slice.h"
+#include "hudi/table.h"
+#include "hudi/timeline.h"
+
+namespace tarn::hudi {
+
+/// A file group as the writer knows it: its newest slice.
+struct WriterGroup {
+  uint32_t partition = 0;  ///< Index of its partition.
+  std::string file_id;
+  BaseFile base;
+  std::vector<LogFile> logs;
+  int64_t log_bytes = 0;
+  int64_t total_bytes() const { return base.size_bytes + log_bytes; }
+};
+
+/// A log file that a commit will publish, with its positions.
+struct NewLog {
+  uint32_t group = 0;
+  LogFile file;
+  std::string path, bytes;
+  std::string sidecar_path, sidecar_bytes;
+};
+
+/// A base file that a commit will publish. `group`: its ordinal, or kNewGroup.
+struct NewBase {
+  static constexpr uint32_t kNewGroup = UINT32_MAX;
+  uint32_t group = kNewGroup;
+  std::unique_ptr<BaseFileWriter> file;
+};
+
+/// Everything one commit publishes.
+struct CommitContent {
+  std::string instant;
+  std::string compaction_plan;  ///< Avro container; not empty makes it a compaction.
+  CommitMetadata metadata;
+  std::vector<NewLog> logs;
+  std::vector<NewBase> bases;
+};
+
+/// See Table. The file groups and the key index are those of the newest commit.
+class HudiTable : public Table {
+ public:
+  HudiTable(storage::Storage* storage, std::string base_path);
+  static Status WriteNewTable(storage::Storage& storage, const std::string& base_path,
+                              const TableOptions& options);
+  /// Reads the table's state and rolls failed commits back.
+  Status Start(const std::string& sidecar_folder);
+
+  const TableOptions& options() const override { return options_; }
+  std::string LastInstant() const override { return last_commit_; }
+  Result<std::optional<std::string>> LastProperty(const std::string& key) const override;
+  Result<std::unique_ptr<BulkWriter>> BeginBulkInsert(const std::string& instant) override;
+  Result<CommitResult> Upsert(const std::string& instant, const ChangeSet& changes,
+                              const CommitProperties& properties) override;
+  Result<CommitResult> ReplacePartitions(const std::string& instant,
+                                         const std::vector<std::string>& partitions,
+                                         const std::vector<std::shared_ptr<arrow::RecordBatch>>& rows,
+                                         const CommitProperties& properties) override;
+  Result<CommitResult> Truncate(const std::string& instant, const CommitProperties& properties) override {
+    return ReplacePartitions(instant, Partitions(), {}, properties);
+  }
+  std::vector<std::string> Partitions() const override;
+  Status EvolveSchema(std::shared_ptr<arrow::Schema> schema) override;
+  Result<Lookup> LookupRows(const arrow::RecordBatch& identities) override;
+  Result<std::optional<CommitResult>> Compact(const std::string& instant, const ServiceOptions& options,
+                                              const CommitProperties& properties, bool everything) override;
+  Result<int64_t> Clean(const std::string& instant, const ServiceOptions& options) override;
+  Result<int64_t> Archive(const std::string& now_instant, const ServiceOptions& options) override;
+  Status Close() override;
+
+ private:
+  friend class HudiBulkWriter;
+
+  // Opening and recovery (hudi_table.cc, recovery.cc).
+  Status LoadState();
+  Status LoadSchema(const Timeline& timeline);
+  Status LoadHorizon(const Timeline& timeline);
+  Status Recover();
+  Status RollBack(const PendingAction& failed);
+  Status LoadIndex();
+  Status RebuildIndex();
+  Status IndexGroup(uint32_t ordinal);
+  std::string GroupList() const;
+  std::string IndexFolder() const { return options_.sidecar_folder + "/keys"; }
+
+  // Committing (commit.cc).
+  Status Begin(const std::string& instant);
+  Status Publish(CommitContent& content);
+  Result<CommitResult> Complete(CommitContent& content, const CommitProperties& properties);
+  Status PublishData(CommitContent& content);
+  void Apply(CommitContent& content);
+  uint32_t PartitionIndex(const std::string& path);
+  Result<std::unique_ptr<BaseFileWriter>> OpenBase(const std::string& partition, const std::string& file_id,
+                                                   const std::string& instant, int ordinal);
+  WriteStat BaseStat(const BaseFileWriter& file, const std::string& prev_commit) const;
+  SliceContext Context(const Timeline* timeline);
+  Slice SliceOf(const WriterGroup& group) const;
+  std::string HoodiePath(const std::string& name) const { return base_path_ + "/.hoodie/" + name; }
+  std::string FolderOf(uint32_t partition) const;
+
+  // Upserts (upsert.cc).
+  struct GroupChange {
+    std::vector<int64_t> rows;
+    std::vector<DeleteRecord> deletes;
+    Roaring replaced;
+    int64_t inserts = 0, updates = 0;
+  };
+  struct UpsertPlan;
+  Status PlanUpserts(const arrow::RecordBatch& rows, UpsertPlan* plan);
+  Status PlanDeletes(const arrow::RecordBatch& rows, UpsertPlan* plan);
+  void PlanDelete(const RowPlace& place, const std::string* pieces, int64_t ordering, UpsertPlan* plan);
+  uint32_t GroupForInserts(uint32_t partition, UpsertPlan* plan);
+  Status WriteLogs(const std::string& instant, const UpsertPlan& plan, const arrow::RecordBatch* rows,
+                   CommitContent* content);
+  Status WriteFirstBases(const std::string& instant, UpsertPlan& plan, const arrow::RecordBatch& rows,
+                         CommitContent* content);
+
+  // Compaction and replacement (compaction.cc, replace.cc).
+  struct KeyedRow {
+    Hash128 identity;
+    uint32_t position;
+  };
+  std::vector<uint32_t> ChooseGroups(const ServiceOptions& options, bool everything) const;
+  Result<std::string> CompactionPlan(const std::vector<uint32_t>& groups) const;
+  Status CompactGroup(const std::string& instant, uint32_t ordinal, CommitContent* content,
+                      std::vector<KeyedRow>* keys);
+  struct Replacement;
+  Status ReplacePartition(Replacement* replacement, uint32_t partition);
+  Status AppendReplacing(Replacement* replacement, uint32_t partition, size_t batch);
+  Status NextReplacingFile(Replacement* replacement, uint32_t partition);
+  Status CloseReplacingFile(Replacement* replacement);
+  Status ReplaceIndex(Replacement* replacement, const std::vector<uint32_t>& partitions, UpsertPlan* moves);
+  Status EraseGroupIdentities(uint32_t ordinal, std::vector<Hash128>* erased);
+
+  storage::Storage* storage_;
+  const std::string base_path_;
+  TableOptions options_;
+  std::string avro_schema_;       ///< Of options_.schema.
+  std::string avro_meta_schema_;  ///< The same with _hoodie_ columns.
+  KeyFormat keys_;
+  KeyIndex index_;
+  LogCache logs_;
+  std::string last_instant_;  ///< Greatest of any action.
+  std::string last_commit_;
+  std::string
+      horizon_;  ///< Oldest instant that cleaning kept; every commit repeats it, for cleans are archived.
+  std::vector<WriterGroup> groups_;
+  std::unordered_map<std::string, uint32_t> group_index_;  ///< By file id.
+  std::vector<std::string> partitions_;
+  std::vector<std::vector<uint32_t>> partition_groups_;
+  std::vector<bool> partition_present_;  ///< Its metadata file is there.
+  std::unordered_map<std::string, uint32_t> partition_index_;
+  bool needs_recovery_ = false;  ///< A commit failed half-way; the next one rolls it back first.
+  bool has_index_ = false;
+  bool bulk_open_ = false;  ///< A bulk insert owns the table until it ends.
+};
+
+/// Runs `task` for 0..count-1 on a few threads, so that many syncs share the journal; gives the first error.
+Status RunTogether(size_t count, const std::function<Status(size_t)>& task);
+
+/// The write token of every file of ours: partition-stage-attempt.
+inline constexpr const char* kWriteToken = "0-0-0";
+
+}  // namespace tarn::hudi

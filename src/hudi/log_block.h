@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace tarn::hudi {
+
+enum class BlockType : int32_t {
+  kCommand = 0,
+  kDelete = 1,
+  kCorrupt = 2,
+  kAvro = 3,
+  kHfile = 4,
+  kParquet = 5,
+  kCdc = 6
+};
+
+/// One block of a log file. Views point into the file's bytes.
+struct LogBlock {
+  BlockType type = BlockType::kCorrupt;
+  std::string instant;         ///< Header key 0.
+  std::string target_instant;  ///< Header key 1 (rollback).
+  std::string schema;          ///< Header key 2.
+  std::string command;         ///< Header key 3; "0" is rollback.
+  std::string_view content;
+};
+
+/// One record to delete.
+struct DeleteRecord {
+  std::string key;
+  std::string partition;
+  /// nullopt: no ordering, the delete wins over what came before it.
+  std::optional<int64_t> ordering;
+};
+
+/// Frames a block of format version 1. Shape: hudi-format, section 6.1.
+void AppendBlock(BlockType type, const std::vector<std::pair<int32_t, std::string>>& header,
+                 std::string_view content, std::string* out);
+/// Blocks of a log file in order; a corrupt stretch is skipped up to the next magic.
+/// Errors: kCorrupt names `name` and the offset when the file does not begin with a block.
+Result<std::vector<LogBlock>> ParseBlocks(std::string_view bytes, const std::string& name);
+
+/// Content of an AVRO block from records already encoded, each with its length in front (see
+/// AppendAvroRecord).
+std::string AvroContent(int32_t count, std::string_view framed_records);
+void AppendAvroRecord(std::string_view record, std::string* framed_records);
+/// Records of an AVRO block's content; kUnsupported when its version is not 3 (or 1 or 2, which frame alike).
+Result<std::vector<std::string_view>> AvroRecords(std::string_view content, const std::string& name);
+
+std::string DeleteContent(const std::vector<DeleteRecord>& records);
+Result<std::vector<DeleteRecord>> ParseDeletes(std::string_view content, const std::string& name);
+
+}  // namespace tarn::hudi

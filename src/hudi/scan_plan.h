@@ -1,0 +1,45 @@
+#pragma once
+
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tarn::hudi {
+
+/// Set bits are row positions (from 0) that a scan must skip; ceil(rows / 64) words.
+using PositionBitmap = std::vector<uint64_t>;
+
+/// A Parquet base file to read, and which of its rows are still current.
+struct ScanFile {
+  std::string path;  ///< Full path in the store; never changes its content.
+  int64_t size_bytes = 0;
+  int64_t rows = 0;
+  std::vector<std::string> partition;  ///< Values of ScanPlan::partition_fields, in that order, unescaped.
+  std::shared_ptr<const PositionBitmap>
+      deleted;  ///< Shared with the planner's cache; null when no row is deleted.
+};
+
+/// Newest rows that live in log files (later: in the tail), already merged: one row a key.
+struct HotRows {
+  std::vector<std::string> partition;
+  std::shared_ptr<arrow::RecordBatch> rows;  ///< Schema of the plan. Shared with the planner's cache.
+  int64_t size_bytes = 0;                    ///< Bytes of the log files behind it.
+};
+
+/// What one table is, as of one instant: its current rows are those of `files` that are not deleted, and
+/// `hot`.
+struct ScanPlan {
+  std::shared_ptr<arrow::Schema> schema;  ///< Every column, the five _hoodie_ ones first where they exist.
+  std::vector<std::string>
+      partition_fields;  ///< Names of columns (which the files hold, too); empty when unpartitioned.
+  std::vector<ScanFile> files;
+  std::vector<HotRows> hot;
+  std::string instant;  ///< Newest instant included; empty for an empty table.
+  int64_t log_files = 0;
+  int64_t log_bytes = 0;
+};
+
+}  // namespace tarn::hudi

@@ -1,0 +1,166 @@
+#pragma once
+
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "hudi/scan_plan.h"
+#include "storage/storage.h"
+
+namespace tarn::hudi {
+
+enum class TableType { kCopyOnWrite, kMergeOnRead };
+
+/// A table's fixed properties (hoodie.properties, version 6, timeline layout 1, no metadata table).
+struct TableOptions {
+  std::string name;      ///< [A-Za-z0-9_]+
+  std::string database;  ///< "silver", "gold", "quarantine"; enters the checksum.
+  TableType type = TableType::kMergeOnRead;
+  /// Columns of the record key. Partitioned tables: the partition columns that belong to the key come first,
+  /// and there are two or more (ComplexKeyGenerator); unpartitioned tables use NonpartitionedKeyGenerator.
+  std::vector<std::string> key_fields;
+  /// Columns that identify a row whatever partition it is in: the source's key. A subset of key_fields.
+  std::vector<std::string> identity_fields;
+  std::vector<std::string> partition_fields;  ///< Hive style, url-encoded; empty when unpartitioned.
+  std::string ordering_field = "_lsn";
+  std::shared_ptr<arrow::Schema> schema;  ///< Without the _hoodie_ columns.
+  int64_t target_file_bytes = 120 << 20;
+  /// Where our own sidecars (row positions, key index) live, outside the table's folder:
+  /// `<lake>/_tarn/<database>/<name>`.
+  std::string sidecar_folder;
+};
+
+/// What a commit did.
+struct CommitResult {
+  std::string instant;
+  int64_t inserted = 0, updated = 0, deleted = 0;
+  int64_t files = 0, bytes = 0;
+  std::vector<std::string> touched_partitions;  ///< Partition paths, such as "tenant_id=3/_month=2026-11".
+};
+
+/// Key/value pairs for the commit's extraMetadata, such as the LSN range; "schema" is added by the table.
+using CommitProperties = std::map<std::string, std::string>;
+
+/// Rows to write. Upserts replace by identity; deletes name identities only.
+struct ChangeSet {
+  std::shared_ptr<arrow::RecordBatch> upserts;  ///< Table schema; one row an identity; may be null.
+  /// Columns identity_fields (in that order, same types) then the ordering field; may be null. An identity
+  /// that is in no file is passed over.
+  std::shared_ptr<arrow::RecordBatch> deletes;
+};
+
+/// Bounds of the services; see architecture.md (Silver).
+struct ServiceOptions {
+  int64_t retain_micros =
+      7LL * 24 * 3600 * 1'000'000;  ///< Time-travel window: slices that it needs are kept.
+  int max_log_files = 50;           ///< A slice with more is compacted,
+  double max_log_ratio = 0.3;       ///< or one whose logs pass this share of its base,
+  int min_log_files = 10;  ///< when there are so many: a small base is not rewritten for each commit.
+  int max_groups_per_compaction = 8;  ///< File groups of one compaction commit.
+  int keep_active_instants = 60;      ///< Archiving starts above twice this and ends here.
+};
+
+/// Streams a table's first content in one instant, which appears whole at Finish or not at all.
+class BulkWriter {
+ public:
+  virtual ~BulkWriter() = default;
+  /// Rows of the table's schema, in any order of partitions. Memory is bounded whatever the number of rows.
+  virtual Status Append(const arrow::RecordBatch& rows) = 0;
+  virtual Result<CommitResult> Finish(const CommitProperties& properties) = 0;
+};
+
+/// A Hudi table that this process alone writes. Threads: one writer; PlanSnapshot from any thread, also
+/// meanwhile.
+class Table {
+ public:
+  /// Makes an empty table; kAlreadyExists when there is one.
+  static Result<std::unique_ptr<Table>> Create(storage::Storage* storage, std::string base_path,
+                                               TableOptions options);
+  /// Opens for writing: rolls a failed commit back, loads or rebuilds the key index. kUnsupported names a
+  /// table version, layout or metadata table that must not be written.
+  static Result<std::unique_ptr<Table>> Open(storage::Storage* storage, std::string base_path,
+                                             std::string sidecar_folder);
+  virtual ~Table() = default;
+
+  virtual const TableOptions& options() const = 0;
+  /// Newest completed commit, deltacommit or compaction; empty when none.
+  virtual std::string LastInstant() const = 0;
+  /// extraMetadata of the newest completed commit that has `key`; nullopt when none has.
+  virtual Result<std::optional<std::string>> LastProperty(const std::string& key) const = 0;
+
+  /// Begins a first load at `instant` (yyyyMMddHHmmssSSS, greater than any present).
+  virtual Result<std::unique_ptr<BulkWriter>> BeginBulkInsert(const std::string& instant) = 0;
+
+  /// One deltacommit (merge-on-read): log files for present groups, a base file for a partition's first rows.
+  /// A row whose identity is in another partition is deleted there and inserted here, in the same commit.
+  /// Durability: on return the commit is complete and survives a crash.
+  virtual Result<CommitResult> Upsert(const std::string& instant, const ChangeSet& changes,
+                                      const CommitProperties& properties) = 0;
+
+  /// Replaces the whole content of the named partitions (paths; "" when unpartitioned) by `rows` in one
+  /// ordinary commit: new base files of the existing file groups, without rows where a group ends empty, and
+  /// new groups. Partitions that are not named keep their content. Both table types.
+  virtual Result<CommitResult> ReplacePartitions(const std::string& instant,
+                                                 const std::vector<std::string>& partitions,
+                                                 const std::vector<std::shared_ptr<arrow::RecordBatch>>& rows,
+                                                 const CommitProperties& properties) = 0;
+
+  /// Empties the table in one ordinary commit, as ReplacePartitions of all its partitions.
+  virtual Result<CommitResult> Truncate(const std::string& instant, const CommitProperties& properties) = 0;
+  /// Paths of the partitions that have file groups; "" when unpartitioned.
+  virtual std::vector<std::string> Partitions() const = 0;
+
+  /// Adds nullable columns (or widens int32 to int64, float to double) for the commits to come.
+  virtual Status EvolveSchema(std::shared_ptr<arrow::Schema> schema) = 0;
+
+  /// The newest rows of these identities, in their order; rows that do not exist have `found` false.
+  /// `identities`: columns identity_fields.
+  struct Lookup {
+    std::vector<bool> found;
+    std::shared_ptr<arrow::RecordBatch> rows;  ///< Table schema; null in every column where not found.
+  };
+  virtual Result<Lookup> LookupRows(const arrow::RecordBatch& identities) = 0;
+
+  /// Compacts the groups that ask for it, at most max_groups_per_compaction, into one commit at `instant`
+  /// with the properties given; nullopt when none asks. `everything` takes all groups with logs.
+  virtual Result<std::optional<CommitResult>> Compact(const std::string& instant,
+                                                      const ServiceOptions& options,
+                                                      const CommitProperties& properties,
+                                                      bool everything) = 0;
+  /// Removes slices that no reader inside the window needs; returns how many files went.
+  virtual Result<int64_t> Clean(const std::string& instant, const ServiceOptions& options) = 0;
+  /// Moves old instants from the active timeline to the archive; returns how many.
+  virtual Result<int64_t> Archive(const std::string& now_instant, const ServiceOptions& options) = 0;
+
+  /// Syncs the key index so that the next Open need not rebuild it.
+  virtual Status Close() = 0;
+};
+
+/// Plans reads of one table, of ours or another's making (version 6). Caches what is immutable (timeline
+/// entries, footers, positions, decoded logs). Threads: any.
+class TableReader {
+ public:
+  static Result<std::unique_ptr<TableReader>> Open(const storage::Storage* storage, std::string base_path,
+                                                   std::string sidecar_folder);
+  virtual ~TableReader() = default;
+  /// The table as of the newest completed instant at or before `as_of` (empty: the newest of all).
+  /// Errors: kNotFound when the table did not exist then; kCorrupt names file and offset.
+  virtual Result<std::shared_ptr<const ScanPlan>> PlanSnapshot(const std::string& as_of) = 0;
+  /// Completed instants that changed rows, oldest first, of the active timeline.
+  virtual Result<std::vector<std::string>> Instants() = 0;
+  virtual const TableOptions& options() const = 0;
+};
+
+/// yyyyMMddHHmmssSSS of a time, UTC.
+std::string FormatInstant(int64_t micros);
+/// The reverse, in microseconds; kInvalidArgument names what is not one.
+Result<int64_t> ParseInstant(const std::string& instant);
+
+}  // namespace tarn::hudi

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "hudi/commit_metadata.h"
+#include "hudi/partition_view.h"
+#include "hudi/table.h"
+
+namespace tarn::hudi {
+
+/// See TableReader. What is kept: the timeline's parsed commits, the file view, and the newest plan's
+/// partitions.
+class TimelineTableReader : public TableReader {
+ public:
+  TimelineTableReader(const storage::Storage* storage, std::string base_path, std::string sidecar_folder);
+  Status Start();
+  Result<std::shared_ptr<const ScanPlan>> PlanSnapshot(const std::string& as_of) override;
+  Result<std::vector<std::string>> Instants() override;
+  const TableOptions& options() const override { return options_; }
+
+ private:
+  Status Refresh();
+  Status Reload(Timeline timeline);
+  Status ReadCommit(const std::string& instant, const std::string& action, bool list_files);
+  Status ReadHorizon();
+  Result<std::shared_ptr<arrow::Schema>> SchemaAsOf(const std::string& as_of) const;
+  std::set<std::string> ReplacedGroups(const std::string& as_of) const;
+  Result<std::shared_ptr<const ScanPlan>> MakePlan(const std::string& as_of,
+                                                   std::map<std::string, PartitionView>* views);
+  SliceContext Context();
+
+  const storage::Storage* storage_;
+  const std::string base_path_, sidecar_folder_;
+  TableOptions options_;
+  std::mutex mutex_;  ///< Guards all below.
+  LogCache logs_;
+  Timeline timeline_;
+  bool loaded_ = false;
+  FileView files_;
+  std::map<std::string, std::shared_ptr<arrow::Schema>> schemas_;         ///< By commit that has one.
+  std::map<std::string, std::shared_ptr<arrow::Schema>> parsed_schemas_;  ///< By JSON text.
+  std::map<std::string, std::set<std::string>> replaced_;                 ///< By replacecommit.
+  std::set<std::string> touched_;  ///< Partitions to look at again for the newest plan.
+  std::string horizon_;            ///< Oldest instant that cleaning kept; empty: all.
+  std::string horizon_clean_;      ///< The clean that said so.
+  std::map<std::string, PartitionView> views_;
+  std::shared_ptr<arrow::Schema> views_schema_;
+  std::shared_ptr<const ScanPlan> newest_plan_;
+};
+
+}  // namespace tarn::hudi

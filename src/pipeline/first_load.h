@@ -1,0 +1,32 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "cdc/snapshot.h"
+#include "cdc/source_catalog.h"
+#include "pipeline/options.h"
+#include "pipeline/silver_layer.h"
+
+namespace tarn::pipeline {
+
+/// How far the first copies are.
+struct LoadProgress {
+  std::string table;  ///< Being copied now.
+  int64_t tables_done = 0, tables_total = 0;
+  int64_t rows = 0;  ///< Of all tables so far.
+  int64_t estimated_rows = 0;
+  int64_t elapsed_micros = 0;
+};
+using LoadReporter = std::function<void(const LoadProgress&)>;
+
+/// Copies tables, largest first, into Bronze and Silver under one exported snapshot. A table appears whole or
+/// not at all; one that was cut off starts over. Returns the snapshot's position.
+Result<Lsn> CopyTables(storage::Storage* storage, const PipelineOptions& options, int64_t epoch,
+                       std::vector<cdc::SourceTable> tables, SilverLayer& silver, const CancelToken& cancel,
+                       const LoadReporter& report);
+
+}  // namespace tarn::pipeline

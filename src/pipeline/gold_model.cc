@@ -1,0 +1,105 @@
+#include "pipeline/gold_model.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <map>
+
+#include "engine/referenced_tables.h"
+
+namespace tarn::pipeline {
+namespace {
+
+Status ReadDescription(const std::string& text, const std::string& file, GoldModel& model) {
+  try {
+    const YAML::Node root = YAML::Load(text);
+    for (const auto& entry : root) {
+      const auto key = entry.first.as<std::string>();
+      if (key == "description") {
+        model.description = entry.second.as<std::string>();
+      } else if (key == "key") {
+        model.key = entry.second.as<std::vector<std::string>>();
+      } else if (key == "partition") {
+        model.partition = entry.second.as<std::string>();
+      } else if (key != "columns" && key != "tests") {
+        return MakeError(
+            ErrorCode::kInvalidArgument,
+            "{}:{}: '{}' is not known here; known are: description, key, partition, columns, tests", file,
+            entry.first.Mark().line + 1, key);
+      }
+    }
+  } catch (const YAML::Exception& error) {
+    return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", file, error.mark.line + 1, error.msg);
+  }
+  if (model.key.empty()) return MakeError(ErrorCode::kInvalidArgument, "{}: `key` is missing", file);
+  if (!model.partition.empty() &&
+      std::find(model.key.begin(), model.key.end(), model.partition) == model.key.end()) {
+    return MakeError(ErrorCode::kInvalidArgument, "{}: the partition column '{}' must be part of the key",
+                     file, model.partition);
+  }
+  return {};
+}
+
+Status FindReferences(const std::string& file, const std::set<std::string>& silver_tables,
+                      const std::map<std::string, GoldModel>& models, GoldModel& model) {
+  auto references = engine::ReferencedTables(model.sql);
+  if (!references) return std::move(references).error().In(file);
+  for (const engine::TableName& table : *references) {
+    if (table.schema != "gold" && silver_tables.contains(table.name)) {
+      model.silver.insert(table.name);
+    } else if (table.schema != "silver" && models.contains(table.name)) {
+      model.gold.insert(table.name);
+    } else {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "{}: '{}' is neither a table of silver nor a model of gold", file, table.name);
+    }
+  }
+  return {};
+}
+
+/// Depth first: what a model reads comes before it.
+Status Visit(const std::string& name, std::map<std::string, GoldModel>& models,
+             std::map<std::string, int>& state, std::vector<GoldModel>& ordered) {
+  if (state[name] == 2) return {};
+  if (state[name] == 1) {
+    return MakeError(ErrorCode::kInvalidArgument, "the model gold.{} reads itself, through others", name);
+  }
+  state[name] = 1;
+  GoldModel& model = models.at(name);
+  for (const std::string& other : model.gold) {
+    TARN_RETURN_IF_ERROR(Visit(other, models, state, ordered));
+    const auto& silver = models.at(other).silver;
+    model.silver.insert(silver.begin(), silver.end());
+  }
+  state[name] = 2;
+  ordered.push_back(model);
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<GoldModel>> LoadGoldModels(const storage::Storage& storage, const std::string& folder,
+                                              const std::set<std::string>& silver_tables) {
+  std::vector<GoldModel> ordered;
+  if (folder.empty()) return ordered;
+  std::map<std::string, GoldModel> models;
+  TARN_ASSIGN(const auto files, storage.List(folder + "/gold"));
+  for (const auto& file : files) {
+    if (!file.name.ends_with(".sql")) continue;
+    GoldModel model;
+    model.name = file.name.substr(0, file.name.size() - 4);
+    const std::string path = folder + "/gold/" + model.name;
+    TARN_ASSIGN(model.sql, storage.Read(path + ".sql"));
+    TARN_ASSIGN(const std::string description, storage.Read(path + ".yml"));
+    TARN_RETURN_IF_ERROR(ReadDescription(description, path + ".yml", model));
+    models.emplace(model.name, std::move(model));
+  }
+  for (auto& [name, model] : models) {
+    TARN_RETURN_IF_ERROR(FindReferences(folder + "/gold/" + name + ".sql", silver_tables, models, model));
+  }
+  std::map<std::string, int> state;
+  for (const auto& [name, model] : models) TARN_RETURN_IF_ERROR(Visit(name, models, state, ordered));
+  return ordered;
+}
+
+}  // namespace tarn::pipeline

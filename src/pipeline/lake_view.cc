@@ -1,0 +1,111 @@
+#include "pipeline/lake_view.h"
+
+#include <arrow/type.h>
+
+#include "base/clock.h"
+#include "bronze/change_log.h"
+#include "catalog/table_registry.h"
+
+namespace tarn::pipeline {
+
+class PinnedVersion : public engine::LakeVersion {
+ public:
+  PinnedVersion(LakeView* view, catalog::LakeVersion version, std::optional<catalog::GoldVersion> gold)
+      : view_(view), version_(std::move(version)), gold_(std::move(gold)) {}
+
+  std::vector<engine::TableName> Tables() const override {
+    std::vector<engine::TableName> names;
+    for (const char* schema : {"silver", "quarantine", "bronze"}) {
+      for (const std::string& table : version_.tables) names.push_back({schema, table});
+    }
+    // Held tables stand in the list, so that asking for one gives the reason.
+    for (const auto& [table, reason] : version_.held) names.push_back({"silver", table});
+    if (gold_) {
+      for (const std::string& model : gold_->models) names.push_back({"gold", model});
+    }
+    return names;
+  }
+
+  Result<std::shared_ptr<const hudi::ScanPlan>> Plan(const engine::TableName& table) override {
+    const auto& layout = view_->layout_;
+    if (table.schema == "gold") {
+      if (!gold_) return MakeError(ErrorCode::kNotFound, "Gold has not been computed yet");
+      return view_->PlanHudi(layout.Gold(table.name), layout.Sidecar("gold", table.name), gold_->instant);
+    }
+    const auto held = version_.held.find(table.name);
+    if (held != version_.held.end()) {
+      return MakeError(ErrorCode::kUnavailable, "the table '{}' is held: {}", table.name, held->second);
+    }
+    if (table.schema == "bronze") return view_->PlanBronze(table.name, version_.lsn);
+    const std::string path =
+        table.schema == "silver" ? layout.Silver(table.name) : layout.Quarantine(table.name);
+    return view_->PlanHudi(path, layout.Sidecar(table.schema, table.name), version_.instant);
+  }
+
+  std::string Describe() const override {
+    return fmt::format("lake version {} (source position {}, committed {})", version_.instant,
+                       version_.lsn.ToString(), FormatTimestamp(version_.commit_micros));
+  }
+
+ private:
+  LakeView* view_;
+  catalog::LakeVersion version_;
+  std::optional<catalog::GoldVersion> gold_;
+};
+
+LakeView::~LakeView() = default;
+
+Result<std::shared_ptr<engine::LakeVersion>> LakeView::Pin(std::optional<int64_t> as_of_micros) {
+  if (follow_) TARN_RETURN_IF_ERROR(versions_->Refresh());
+  TARN_ASSIGN(const catalog::LakeVersion version, versions_->Find(as_of_micros));
+  return PinVersion(version);
+}
+
+Result<std::shared_ptr<engine::LakeVersion>> LakeView::PinVersion(const catalog::LakeVersion& version) {
+  TARN_ASSIGN(auto gold, versions_->FindGold(version));
+  return std::shared_ptr<engine::LakeVersion>(
+      std::make_shared<PinnedVersion>(this, version, std::move(gold)));
+}
+
+Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanHudi(const std::string& path,
+                                                                 const std::string& sidecar,
+                                                                 const std::string& instant) {
+  std::shared_ptr<hudi::TableReader> reader;
+  {
+    const std::lock_guard lock(mutex_);
+    auto& known = readers_[path];
+    if (known == nullptr) {
+      TARN_ASSIGN(known, hudi::TableReader::Open(storage_, path, sidecar));
+    }
+    reader = known;
+  }
+  return reader->PlanSnapshot(instant);
+}
+
+Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanBronze(const std::string& table, Lsn up_to) {
+  TARN_ASSIGN(const auto registry, catalog::TableRegistry::Read(*storage_, layout_));
+  const auto registered = registry.tables.find(table);
+  if (registered == registry.tables.end())
+    return MakeError(ErrorCode::kNotFound, "bronze has no table '{}'", table);
+  auto plan = std::make_shared<hudi::ScanPlan>();
+  plan->schema = schema::ChangeSchema(registered->second.source);
+  const auto add = [&](const bronze::FileEntry& file) {
+    plan->files.push_back({layout_.root() + "/" + file.path, file.size_bytes, file.rows, {}, nullptr});
+  };
+  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, layout_.root()));
+  const auto load = loads.find(registered->second.source.QualifiedName());
+  if (load != loads.end()) {
+    for (const auto& file : load->second.files) add(file);
+  }
+  TARN_RETURN_IF_ERROR(bronze::ChangeLog::ForEachManifest(
+      *storage_, layout_.root(), Lsn{}, [&](const bronze::Manifest& manifest) -> Status {
+        if (manifest.last_commit > up_to) return {};
+        for (const auto& event : manifest.events) {
+          if (!event.truncate && event.table->lake_name == table) add(event.file);
+        }
+        return {};
+      }));
+  return std::shared_ptr<const hudi::ScanPlan>(std::move(plan));
+}
+
+}  // namespace tarn::pipeline

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cdc/replication_objects.h"
+#include "cdc/source_catalog.h"
+#include "hudi/table.h"
+
+namespace tarn::pipeline {
+
+/// What `tarn.toml` says to the pipeline.
+struct PipelineOptions {
+  std::string conninfo;  ///< libpq connection string, with the password.
+  cdc::ReplicationNames names;
+  cdc::TablePatterns patterns;
+  std::string lake;           ///< Folder.
+  std::string models;         ///< Folder with silver/ and gold/; empty: no rules, no models.
+  std::string tenant_column;  ///< Source column by which tables that have it are partitioned; empty: none.
+  int64_t commit_interval_ms = 1000;  ///< Least time between two commits of Silver.
+  int64_t gold_interval_ms = 10'000;  ///< Least time between two runs of Gold.
+  int copy_workers = 2;
+  int64_t segment_bytes = 64 << 20;  ///< Changes held in memory at most.
+  int64_t query_memory_bytes = int64_t{1} << 30;
+  hudi::ServiceOptions services;
+};
+
+}  // namespace tarn::pipeline

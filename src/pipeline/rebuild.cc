@@ -1,0 +1,61 @@
+#include <arrow/record_batch.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "pipeline/runner.h"
+
+namespace tarn::pipeline {
+
+Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
+  for (const char* folder : {"silver", "quarantine", "gold"}) {
+    TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.root() + "/" + folder));
+  }
+  for (const char* name : {"sidecar", "versions", "gold_versions"}) {
+    TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Internal(name)));
+  }
+  TARN_RETURN_IF_ERROR(storage_->Remove(layout_.Internal("tables.json")));
+  TARN_ASSIGN(versions_, catalog::LakeVersions::Open(storage_.get(), layout_));
+  view_ = std::make_unique<LakeView>(storage_.get(), layout_, versions_.get(), false);
+  TARN_ASSIGN(silver_, SilverLayer::Open(storage_.get(), layout_, options_, clock_, versions_.get()));
+  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.lake));
+  LoadProgress progress;
+  progress.tables_total = static_cast<int64_t>(loads.size());
+  for (const auto& [name, load] : loads) progress.estimated_rows += load.rows;
+  Lsn first;
+  int64_t first_micros = 0;
+  for (const auto& [qualified, load] : loads) {
+    progress.table = qualified;
+    catalog::RegisteredTable registered = Register(*load.table);
+    registered.start = load.snapshot;
+    TARN_RETURN_IF_ERROR(silver_->AddTable(registered));
+    SilverTable& table = *silver_->Find(load.table->lake_name);
+    TARN_RETURN_IF_ERROR(table.BeginLoad(silver_->instants()->Next(), 1));
+    for (const bronze::FileEntry& file : load.files) {
+      TARN_RETURN_IF_ERROR(bronze::ReadChangeFile(*storage_, options_.lake, file, [&](auto rows) -> Status {
+        TARN_RETURN_IF_ERROR(cancel.Check());
+        progress.rows += rows->num_rows();
+        report(progress);
+        return table.Load(0, rows);
+      }));
+    }
+    TARN_RETURN_IF_ERROR(table.FinishLoad(OrderingValue(load.epoch, load.snapshot)));
+    progress.tables_done++;
+    if (first.value == 0 || load.snapshot < first) {
+      first = load.snapshot;
+      first_micros = load.snapshot_micros;
+    }
+    schemas_.push_back(*load.table);
+  }
+  if (loads.empty())
+    return MakeError(ErrorCode::kNotFound, "'{}' holds no finished first copy", options_.lake);
+  TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
+  TARN_RETURN_IF_ERROR(silver_->Publish(identity_.epoch, first, first_micros));
+  TARN_RETURN_IF_ERROR(CatchUpFromBronze());
+  TARN_RETURN_IF_ERROR(OpenGold());
+  TARN_RETURN_IF_ERROR(RunGoldOnce(cancel));
+  report(progress);
+  return silver_->Close();
+}
+
+}  // namespace tarn::pipeline

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "bronze/change_log.h"
+#include "catalog/lake_version.h"
+#include "cdc/change_collector.h"
+#include "cdc/replication_stream.h"
+#include "pipeline/first_load.h"
+#include "pipeline/gold_layer.h"
+#include "pipeline/lake_view.h"
+#include "pipeline/options.h"
+#include "pipeline/silver_layer.h"
+
+namespace tarn::pipeline {
+
+/// Where a running pipeline is.
+enum class RunPhase { kStarting, kCopying, kCatchingUp, kStreaming, kReconnecting, kStopped };
+std::string_view RunPhaseName(RunPhase phase);
+
+/// Numbers of a running pipeline. Threads: any.
+struct RunState {
+  std::atomic<RunPhase> phase{RunPhase::kStarting};
+  std::atomic<uint64_t> bronze_lsn{0}, silver_lsn{0}, gold_lsn{0};  ///< Commit LSNs.
+  std::atomic<int64_t> bronze_commit_micros{0}, silver_commit_micros{0}, gold_commit_micros{0};
+  std::atomic<int64_t> bronze_rows{0}, silver_rows{0};  ///< Changes since the start.
+  std::atomic<int64_t> bronze_flushes{0}, silver_commits{0}, gold_runs{0};
+  std::atomic<int64_t> apply_micros{0};  ///< Of the newest cut: Bronze and Silver.
+  std::atomic<int64_t> started_micros{0};
+  std::mutex mutex;
+  LoadProgress load;       ///< Under mutex.
+  std::string last_error;  ///< Under mutex.
+};
+
+/// The whole way of the data in one process: capture, Bronze, Silver, Gold. Threads: Run on one, which starts
+/// and joins one for the stream and one for Gold; the rest from any.
+class Runner {
+ public:
+  /// Takes the lake's lease. Errors: kConflict when another process writes it, kPermission when it cannot be
+  /// written.
+  static Result<std::unique_ptr<Runner>> Open(PipelineOptions options, const Clock* clock);
+  ~Runner();
+
+  /// Runs until cancelled (success), or until `until` is in Silver and Gold, or until an error that waiting
+  /// does not mend. Broken connections are made again.
+  Status Run(const CancelToken& cancel, std::optional<Lsn> until, const LoadReporter& report);
+
+  /// Makes Silver, quarantine and Gold again from Bronze alone; the source is not asked. Readers see nothing
+  /// of them meanwhile.
+  Status Rebuild(const CancelToken& cancel, const LoadReporter& report);
+
+  const RunState& state() const { return state_; }
+  const PipelineOptions& options() const { return options_; }
+  const cdc::StreamPositions* stream_positions() const { return &stream_->positions(); }
+  LakeView* view() { return view_.get(); }
+  catalog::LakeVersions* versions() { return versions_.get(); }
+  SilverLayer* silver() { return silver_.get(); }
+  const GoldLayer* gold() const { return gold_.get(); }
+  std::string StatusJson();
+
+  /// A lake version that holds exactly what the exported snapshot holds; the stream waits only until it is
+  /// cut.
+  struct Aligned {
+    cdc::ExportedSnapshot snapshot;
+    catalog::LakeVersion version;
+  };
+  Result<Aligned> AlignWithSource(const CancelToken& cancel);
+
+ private:
+  explicit Runner(PipelineOptions options, const Clock* clock)
+      : options_(std::move(options)), clock_(clock), layout_(options_.lake) {}
+  Status OpenLake();
+  /// From the source's objects to a lake that is ready to stream.
+  Status Prepare(const CancelToken& cancel, const LoadReporter& report);
+  Status PrepareSource(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel);
+  Status CheckIdentity();
+  Status CatchUpFromBronze();
+  catalog::RegisteredTable Register(const schema::TableSchema& table) const;
+  Status CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel,
+                     const LoadReporter& report);
+  Status Stream(const CancelToken& cancel, std::optional<Lsn> until);
+  Status StreamOnce(const CancelToken& cancel, std::optional<Lsn> until);
+  Status ApplySegments(cdc::ChangeCollector& collector, const std::atomic<bool>& stream_ended,
+                       const CancelToken& cancel, std::optional<Lsn> until);
+  Status ApplySegment(cdc::Segment segment);
+  void GoldLoop(const CancelToken& cancel);
+  Status OpenGold();
+  Status RunGoldOnce(const CancelToken& cancel);
+
+  PipelineOptions options_;
+  const Clock* clock_;
+  catalog::LakeLayout layout_;
+  RunState state_;
+  std::unique_ptr<catalog::WriterLease> lease_;
+  std::unique_ptr<storage::Storage> storage_;
+  catalog::LakeIdentity identity_;
+  std::unique_ptr<catalog::LakeVersions> versions_;
+  std::unique_ptr<LakeView> view_;
+  std::unique_ptr<bronze::ChangeLog> bronze_;
+  std::unique_ptr<SilverLayer> silver_;
+  std::unique_ptr<GoldLayer> gold_;
+  std::unique_ptr<cdc::ReplicationStream> stream_;
+  std::vector<schema::TableSchema> schemas_;
+
+  std::mutex collector_mutex_;
+  cdc::ChangeCollector* collector_ = nullptr;  ///< Of the running stream; under collector_mutex_.
+
+  std::mutex gold_mutex_;
+  std::condition_variable gold_wanted_;
+  std::vector<std::string> gold_touched_;  ///< Under gold_mutex_.
+  bool gold_stop_ = false;                 ///< Under gold_mutex_.
+};
+
+}  // namespace tarn::pipeline

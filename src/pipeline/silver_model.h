@@ -1,0 +1,45 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "storage/storage.h"
+
+namespace tarn::pipeline {
+
+enum class RuleAction { kWarn, kQuarantine, kStop };
+
+/// What a row must satisfy. As with SQL's CHECK, only FALSE breaks it: NULL passes.
+struct RowRule {
+  std::string name;
+  std::string check;    ///< SQL expression over the row's columns.
+  std::string explain;  ///< For people: why, and what to do about a row that breaks it.
+  RuleAction action = RuleAction::kQuarantine;
+};
+
+/// A statement over Silver that gives the rows that are wrong: for what one row cannot show (duplicates,
+/// references).
+struct TableCheck {
+  std::string name;
+  std::string sql;
+  std::string explain;
+};
+
+/// `models/silver/<table>.yml`.
+struct SilverModel {
+  std::string table;  ///< Lake name.
+  std::string description;
+  std::string month_of;  ///< Column by whose month the table is partitioned, too; empty: none.
+  std::map<std::string, std::string> columns;  ///< Descriptions.
+  std::vector<RowRule> rules;
+  std::vector<TableCheck> checks;
+};
+
+/// All models of a folder by table. Errors: kInvalidArgument names file, line and what is wrong with it.
+Result<std::map<std::string, SilverModel>> LoadSilverModels(const storage::Storage& storage,
+                                                            const std::string& folder);
+Result<SilverModel> ParseSilverModel(const std::string& text, const std::string& file_name);
+
+}  // namespace tarn::pipeline

@@ -1,0 +1,358 @@
+#include "pipeline/silver_table.h"
+
+#include <arrow/api.h>
+
+#include <algorithm>
+
+#include "base/fault.h"
+#include "base/log.h"
+
+namespace tarn::pipeline {
+namespace {
+
+constexpr const char* kMonth = "_month";
+constexpr const char* kRule = "_rule";
+constexpr const char* kReason = "_reason";
+constexpr const char* kRefusedOp = "_refused_op";
+
+bool Has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+arrow::FieldVector SilverFields(const catalog::RegisteredTable& table) {
+  arrow::FieldVector fields;
+  for (const schema::Column& column : table.source.columns) {
+    fields.push_back(arrow::field(column.lake_name, schema::ArrowType(column.type)));
+  }
+  fields.push_back(arrow::field(std::string(schema::kLsn), arrow::int64()));
+  if (table.source.append_only) fields.push_back(arrow::field(std::string(schema::kOrdinal), arrow::int64()));
+  if (!table.month_of.empty()) fields.push_back(arrow::field(kMonth, arrow::utf8()));
+  return fields;
+}
+
+hudi::TableOptions SilverOptions(const catalog::RegisteredTable& table, const catalog::LakeLayout& layout) {
+  hudi::TableOptions options;
+  options.name = table.source.lake_name;
+  options.database = "silver";
+  options.type = hudi::TableType::kMergeOnRead;
+  options.identity_fields = IdentityFields(table.source);
+  options.key_fields = options.identity_fields;
+  if (!table.tenant_column.empty()) {
+    options.partition_fields = {table.tenant_column};
+    if (!Has(options.key_fields, table.tenant_column)) {
+      options.key_fields.insert(options.key_fields.begin(), table.tenant_column);
+    }
+  }
+  if (!table.month_of.empty()) options.partition_fields.push_back(kMonth);
+  // A partitioned table's record key has two fields or more: readers disagree about a single one.
+  if (!options.partition_fields.empty() && options.key_fields.size() < 2) {
+    options.key_fields.insert(options.key_fields.begin(), options.partition_fields.back());
+  }
+  options.schema = arrow::schema(SilverFields(table));
+  options.sidecar_folder = layout.Sidecar("silver", options.name);
+  return options;
+}
+
+hudi::TableOptions QuarantineOptions(const catalog::RegisteredTable& table,
+                                     const catalog::LakeLayout& layout) {
+  hudi::TableOptions options;
+  options.name = table.source.lake_name;
+  options.database = "quarantine";
+  options.type = hudi::TableType::kMergeOnRead;
+  options.identity_fields = options.key_fields = IdentityFields(table.source);
+  arrow::FieldVector fields = SilverFields(table);
+  for (const char* name : {kRule, kReason, "_bad", kRefusedOp})
+    fields.push_back(arrow::field(name, arrow::utf8()));
+  options.schema = arrow::schema(std::move(fields));
+  options.sidecar_folder = layout.Sidecar("quarantine", options.name);
+  return options;
+}
+
+Result<std::unique_ptr<hudi::Table>> OpenOrCreate(storage::Storage* storage, const std::string& path,
+                                                  const hudi::TableOptions& options) {
+  if (storage->Exists(path + "/.hoodie/hoodie.properties")) {
+    return hudi::Table::Open(storage, path, options.sidecar_folder);
+  }
+  return hudi::Table::Create(storage, path, options);
+}
+
+/// "2026-11" of each time; null where there is none.
+std::shared_ptr<arrow::Array> Months(const arrow::Array& times) {
+  arrow::StringBuilder builder;
+  for (int64_t row = 0; row < times.length(); row++) {
+    if (times.IsNull(row)) {
+      (void)builder.AppendNull();
+      continue;
+    }
+    const int64_t micros = times.type_id() == arrow::Type::DATE32
+                               ? static_cast<const arrow::Date32Array&>(times).Value(row) * 86'400'000'000LL
+                               : static_cast<const arrow::TimestampArray&>(times).Value(row);
+    (void)builder.Append(FormatTimestamp(micros).substr(0, 7));
+  }
+  return *builder.Finish();
+}
+
+std::shared_ptr<arrow::Array> Texts(const std::vector<std::string>& values) {
+  arrow::StringBuilder builder;
+  (void)builder.AppendValues(values);
+  return *builder.Finish();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SilverTable>> SilverTable::Open(storage::Storage* storage,
+                                                       const catalog::LakeLayout& layout,
+                                                       const catalog::RegisteredTable& table,
+                                                       const SilverModel* model, InstantClock* clock) {
+  std::unique_ptr<SilverTable> out(new SilverTable);
+  out->registered_ = table;
+  out->model_ = model;
+  out->clock_ = clock;
+  const std::string& name = table.source.lake_name;
+  const hudi::TableOptions silver = SilverOptions(table, layout);
+  const hudi::TableOptions quarantine = QuarantineOptions(table, layout);
+  TARN_ASSIGN(out->silver_, OpenOrCreate(storage, layout.Silver(name), silver));
+  TARN_ASSIGN(out->quarantine_, OpenOrCreate(storage, layout.Quarantine(name), quarantine));
+  // What the tables are, which may be more than the source has now: dropped columns stay.
+  out->silver_schema_ = out->silver_->options().schema;
+  out->quarantine_schema_ = out->quarantine_->options().schema;
+  out->quarantine_has_rows_ = !out->quarantine_->Partitions().empty();
+  clock->MustPass(out->silver_->LastInstant());
+  clock->MustPass(out->quarantine_->LastInstant());
+  TARN_ASSIGN(auto rules, RowRules::Make(table.source, model));
+  out->rules_.push_back(std::move(rules));
+  return out;
+}
+
+Result<int64_t> SilverTable::AppliedLsn() const {
+  TARN_ASSIGN(const auto text, silver_->LastProperty(kLsnProperty));
+  return text ? std::stoll(*text) : 0;
+}
+
+hudi::CommitProperties SilverTable::Properties(int64_t lsn) const {
+  return {{kLsnProperty, std::to_string(lsn)}};
+}
+
+Status SilverTable::BeginLoad(const std::string& instant, int workers) {
+  while (rules_.size() < static_cast<size_t>(workers)) {
+    TARN_ASSIGN(auto rules, RowRules::Make(registered_.source, model_));
+    rules_.push_back(std::move(rules));
+  }
+  TARN_ASSIGN(silver_load_, silver_->BeginBulkInsert(instant));
+  TARN_ASSIGN(quarantine_load_, quarantine_->BeginBulkInsert(instant));
+  return {};
+}
+
+Status SilverTable::Load(int worker, const std::shared_ptr<arrow::RecordBatch>& rows) {
+  TARN_ASSIGN(const RuledRows ruled, rules_[static_cast<size_t>(worker)]->Apply(rows));
+  TARN_ASSIGN(const auto silver, SilverRows(*ruled.accepted));
+  counts_.inserted += ruled.accepted->num_rows();
+  counts_.refused += ruled.refused->num_rows();
+  counts_.warnings += ruled.warnings;
+  const std::lock_guard lock(load_mutex_);
+  TARN_RETURN_IF_ERROR(silver_load_->Append(*silver));
+  if (ruled.refused->num_rows() == 0) return {};
+  quarantine_has_rows_ = true;
+  TARN_ASSIGN(const auto refused, QuarantineRows(ruled));
+  return quarantine_load_->Append(*refused);
+}
+
+Status SilverTable::FinishLoad(int64_t lsn) {
+  // Quarantine first: Silver's commit is what says that the copy is complete.
+  TARN_ASSIGN([[maybe_unused]] const auto quarantined, quarantine_load_->Finish(Properties(lsn)));
+  TARN_FAULT_POINT("silver.load.between_tables");
+  TARN_ASSIGN([[maybe_unused]] const auto loaded, silver_load_->Finish(Properties(lsn)));
+  quarantine_load_.reset();
+  silver_load_.reset();
+  counts_.commits++;
+  return {};
+}
+
+std::shared_ptr<arrow::Array> SilverTable::SourceColumn(const arrow::RecordBatch& changes,
+                                                        const arrow::Field& field) const {
+  if (field.name() == kMonth && !registered_.month_of.empty()) {
+    return Months(*changes.GetColumnByName(registered_.month_of));
+  }
+  auto column = changes.GetColumnByName(field.name());
+  // A column that the source dropped: NULL from then on.
+  if (column == nullptr) column = *arrow::MakeArrayOfNull(field.type(), changes.num_rows());
+  return column;
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> SilverTable::SilverRows(const arrow::RecordBatch& changes) const {
+  arrow::ArrayVector columns;
+  for (const auto& field : silver_schema_->fields()) columns.push_back(SourceColumn(changes, *field));
+  return arrow::RecordBatch::Make(silver_schema_, changes.num_rows(), std::move(columns));
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> SilverTable::QuarantineRows(const RuledRows& ruled) const {
+  arrow::ArrayVector columns;
+  for (const auto& field : quarantine_schema_->fields()) {
+    if (field->name() == kRule) {
+      columns.push_back(Texts(ruled.rules));
+    } else if (field->name() == kReason) {
+      columns.push_back(Texts(ruled.reasons));
+    } else if (field->name() == kRefusedOp) {
+      columns.push_back(ruled.refused->GetColumnByName(std::string(schema::kOp)));
+    } else {
+      columns.push_back(SourceColumn(*ruled.refused, *field));
+    }
+  }
+  return arrow::RecordBatch::Make(quarantine_schema_, ruled.refused->num_rows(), std::move(columns));
+}
+
+Result<BaseRows> SilverTable::LookUpBase(const arrow::RecordBatch& identities) {
+  TARN_ASSIGN(hudi::Table::Lookup silver, silver_->LookupRows(identities));
+  if (std::find(silver.found.begin(), silver.found.end(), false) == silver.found.end()) {
+    return BaseRows{std::move(silver.found), std::move(silver.rows)};
+  }
+  // A row that was refused has its last source image in quarantine.
+  TARN_ASSIGN(const hudi::Table::Lookup refused, quarantine_->LookupRows(identities));
+  arrow::ArrayVector columns;
+  for (const auto& field : silver_schema_->fields()) {
+    auto builder = *arrow::MakeBuilder(field->type());
+    for (size_t row = 0; row < silver.found.size(); row++) {
+      const auto& from = silver.found[row] ? silver.rows : refused.rows;
+      const auto column = from->GetColumnByName(field->name());
+      const auto at = static_cast<int64_t>(row);
+      if (column == nullptr) {
+        (void)builder->AppendNull();
+      } else {
+        (void)builder->AppendArraySlice(*column->data(), at, 1);
+      }
+    }
+    columns.push_back(*builder->Finish());
+  }
+  for (size_t row = 0; row < silver.found.size(); row++)
+    silver.found[row] = silver.found[row] || refused.found[row];
+  const auto count = static_cast<int64_t>(silver.found.size());
+  return BaseRows{std::move(silver.found),
+                  arrow::RecordBatch::Make(silver_schema_, count, std::move(columns))};
+}
+
+Status SilverTable::AddColumns(const schema::TableSchema& shape, int64_t lsn) {
+  arrow::FieldVector added;
+  for (const schema::Column& column : shape.columns) {
+    const auto known = silver_schema_->GetFieldByName(column.lake_name);
+    const auto type = schema::ArrowType(column.type);
+    if (known == nullptr) {
+      added.push_back(arrow::field(column.lake_name, type));
+    } else if (!known->type()->Equals(*type)) {
+      return MakeError(
+          ErrorCode::kUnsupported,
+          "the source changed the type of {}.{} from {} to {}; the table cannot follow until it is copied "
+          "again: remove its folders from the lake and start tarn",
+          shape.QualifiedName(), column.name, known->type()->ToString(), type->ToString());
+    }
+  }
+  if (shape.columns == registered_.source.columns) return {};
+  if (!added.empty()) {
+    const auto extend = [&added](const std::shared_ptr<arrow::Schema>& schema) {
+      arrow::FieldVector fields = schema->fields();
+      fields.insert(fields.end(), added.begin(), added.end());
+      return arrow::schema(std::move(fields));
+    };
+    TARN_RETURN_IF_ERROR(quarantine_->EvolveSchema(extend(quarantine_schema_)));
+    quarantine_schema_ = extend(quarantine_schema_);
+    // Silver's next commit tells its readers of the columns; quarantine may have none for long, so it gets an
+    // empty one.
+    TARN_ASSIGN([[maybe_unused]] const auto told, quarantine_->Upsert(clock_->Next(), {}, Properties(lsn)));
+    TARN_RETURN_IF_ERROR(silver_->EvolveSchema(extend(silver_schema_)));
+    silver_schema_ = extend(silver_schema_);
+  }
+  TARN_ASSIGN(rules_[0], RowRules::Make(shape, model_));
+  registered_.source.columns = shape.columns;
+  return {};
+}
+
+Status SilverTable::Apply(const std::shared_ptr<const schema::TableSchema>& shape,
+                          const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches, int64_t lsn) {
+  TARN_RETURN_IF_ERROR(AddColumns(*shape, lsn));
+  TARN_ASSIGN(ReducedChanges reduced, ReduceChanges(*shape, batches, [this](const arrow::RecordBatch& keys) {
+                return LookUpBase(keys);
+              }));
+  if (reduced.unresolved > 0) {
+    spdlog::error("silver {}: {} untouched values have no earlier value; their rows stand in quarantine",
+                  registered_.source.lake_name, reduced.unresolved);
+  }
+  TARN_ASSIGN(const RuledRows ruled, rules_[0]->Apply(reduced.rows));
+  counts_.warnings += ruled.warnings;
+  counts_.refused += ruled.refused->num_rows();
+  return Write(ruled, *reduced.deletes, lsn);
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> SilverTable::Keys(const arrow::RecordBatch& rows) const {
+  arrow::FieldVector fields;
+  arrow::ArrayVector columns;
+  std::vector<std::string> names = IdentityFields(registered_.source);
+  if (!Has(names, std::string(schema::kLsn))) names.emplace_back(schema::kLsn);
+  for (const std::string& name : names) {
+    fields.push_back(rows.schema()->GetFieldByName(name));
+    columns.push_back(rows.GetColumnByName(name));
+  }
+  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows.num_rows(), std::move(columns));
+}
+
+Status SilverTable::Write(const RuledRows& ruled, const arrow::RecordBatch& deletes, int64_t lsn) {
+  const auto both = [](std::shared_ptr<arrow::RecordBatch> a,
+                       const arrow::RecordBatch& b) -> Result<std::shared_ptr<arrow::RecordBatch>> {
+    if (b.num_rows() == 0) return a->num_rows() == 0 ? nullptr : a;
+    auto all = arrow::ConcatenateRecordBatches({a, b.Slice(0)->ReplaceSchemaMetadata(nullptr)});
+    if (!all.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", all.status().message());
+    return *all;
+  };
+  // Rows of an append-only table never come a second time: nothing has to be taken out anywhere.
+  const bool append_only = registered_.source.append_only;
+  TARN_ASSIGN(const auto refused_keys, Keys(*(append_only ? ruled.refused->Slice(0, 0) : ruled.refused)));
+  TARN_ASSIGN(const auto accepted_keys, Keys(*(append_only ? ruled.accepted->Slice(0, 0) : ruled.accepted)));
+  // A refused image takes the row out of Silver; a good one, or a delete, takes it out of quarantine.
+  if (ruled.refused->num_rows() > 0 || (!append_only && quarantine_has_rows_)) {
+    quarantine_has_rows_ = true;
+    hudi::ChangeSet changes;
+    TARN_ASSIGN(changes.upserts, QuarantineRows(ruled));
+    TARN_ASSIGN(changes.deletes, both(accepted_keys, deletes));
+    TARN_ASSIGN([[maybe_unused]] const auto done,
+                quarantine_->Upsert(clock_->Next(), changes, Properties(lsn)));
+    TARN_FAULT_POINT("silver.apply.between_tables");
+  }
+  hudi::ChangeSet changes;
+  TARN_ASSIGN(changes.upserts, SilverRows(*ruled.accepted));
+  TARN_ASSIGN(changes.deletes, both(refused_keys, deletes));
+  TARN_ASSIGN(const hudi::CommitResult done, silver_->Upsert(clock_->Next(), changes, Properties(lsn)));
+  counts_.inserted += done.inserted;
+  counts_.updated += done.updated;
+  counts_.deleted += done.deleted;
+  counts_.commits++;
+  return {};
+}
+
+Status SilverTable::Truncate(int64_t lsn) {
+  for (hudi::Table* table : {quarantine_.get(), silver_.get()}) {
+    TARN_ASSIGN([[maybe_unused]] const auto done, table->Truncate(clock_->Next(), Properties(lsn)));
+  }
+  counts_.commits++;
+  return {};
+}
+
+Status SilverTable::RunServices(const hudi::ServiceOptions& options, bool compact_everything) {
+  TARN_ASSIGN(const int64_t lsn, AppliedLsn());
+  for (hudi::Table* table : {quarantine_.get(), silver_.get()}) {
+    if (table->LastInstant().empty()) continue;
+    TARN_ASSIGN(const auto compacted,
+                table->Compact(clock_->Next(), options, Properties(lsn), compact_everything));
+    if (compacted) {
+      spdlog::debug("{} {}: compacted {} files, {} bytes", table->options().database, table->options().name,
+                    compacted->files, compacted->bytes);
+    }
+    TARN_ASSIGN([[maybe_unused]] const int64_t cleaned, table->Clean(clock_->Next(), options));
+    TARN_ASSIGN([[maybe_unused]] const int64_t archived, table->Archive(clock_->Next(), options));
+  }
+  return {};
+}
+
+Status SilverTable::Close() {
+  TARN_RETURN_IF_ERROR(quarantine_->Close());
+  return silver_->Close();
+}
+
+}  // namespace tarn::pipeline

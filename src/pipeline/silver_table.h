@@ -1,0 +1,89 @@
+#pragma once
+
+#include <arrow/type_fwd.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "catalog/lake_layout.h"
+#include "catalog/table_registry.h"
+#include "hudi/table.h"
+#include "pipeline/change_reducer.h"
+#include "pipeline/instant_clock.h"
+#include "pipeline/row_rules.h"
+#include "pipeline/silver_model.h"
+
+namespace tarn::pipeline {
+
+/// Counts since the process started. Threads: any.
+struct SilverCounts {
+  std::atomic<int64_t> inserted{0}, updated{0}, deleted{0}, refused{0}, warnings{0}, commits{0};
+};
+
+/// The commit LSN that a Hudi commit of ours brings its table to, in its extraMetadata.
+inline constexpr const char* kLsnProperty = "tarn.lsn";
+
+/// One table of Silver and its quarantine. Silver's columns: the source's, then _lsn (and _ordinal when
+/// append-only, _month when partitioned by month). Quarantine's: the same, then _rule, _reason, _bad and
+/// _refused_op. Threads: one writer; counts from any.
+class SilverTable {
+ public:
+  /// Opens the two tables, or makes them when there are none yet.
+  static Result<std::unique_ptr<SilverTable>> Open(storage::Storage* storage,
+                                                   const catalog::LakeLayout& layout,
+                                                   const catalog::RegisteredTable& table,
+                                                   const SilverModel* model, InstantClock* clock);
+
+  const catalog::RegisteredTable& registered() const { return registered_; }
+  const SilverCounts& counts() const { return counts_; }
+  /// Ordering value of the newest change inside; 0 when the table has no commit.
+  Result<int64_t> AppliedLsn() const;
+
+  /// First copy: Load side by side, FinishLoad when all is there. Rows are of schema::ChangeSchema.
+  Status BeginLoad(const std::string& instant, int workers);
+  Status Load(int worker, const std::shared_ptr<arrow::RecordBatch>& rows);
+  Status FinishLoad(int64_t lsn);
+
+  /// Applies batches that are in commit order, all of one shape; `lsn` is where the table stands then.
+  Status Apply(const std::shared_ptr<const schema::TableSchema>& shape,
+               const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches, int64_t lsn);
+  /// The source truncated it.
+  Status Truncate(int64_t lsn);
+
+  /// Compaction, cleaning, archiving of both tables, each a bounded step.
+  Status RunServices(const hudi::ServiceOptions& options, bool compact_everything);
+  Status Close();
+
+  /// What Apply would store for these rows of the source: for verification.
+  Result<RuledRows> Judge(const std::shared_ptr<arrow::RecordBatch>& rows) { return rules_[0]->Apply(rows); }
+  /// Silver's rows for accepted changes; columns of the table.
+  Result<std::shared_ptr<arrow::RecordBatch>> SilverRows(const arrow::RecordBatch& changes) const;
+  Result<std::shared_ptr<arrow::RecordBatch>> QuarantineRows(const RuledRows& ruled) const;
+
+ private:
+  SilverTable() = default;
+  std::shared_ptr<arrow::Array> SourceColumn(const arrow::RecordBatch& changes,
+                                             const arrow::Field& field) const;
+  Status AddColumns(const schema::TableSchema& shape, int64_t lsn);
+  Result<BaseRows> LookUpBase(const arrow::RecordBatch& identities);
+  Status Write(const RuledRows& ruled, const arrow::RecordBatch& deletes, int64_t lsn);
+  Result<std::shared_ptr<arrow::RecordBatch>> Keys(const arrow::RecordBatch& rows) const;
+  hudi::CommitProperties Properties(int64_t lsn) const;
+
+  catalog::RegisteredTable registered_;
+  std::shared_ptr<arrow::Schema> silver_schema_, quarantine_schema_;
+  std::unique_ptr<hudi::Table> silver_, quarantine_;
+  std::vector<std::unique_ptr<RowRules>> rules_;  ///< One a worker of a load; the first serves the stream.
+  const SilverModel* model_ = nullptr;
+  InstantClock* clock_ = nullptr;
+  SilverCounts counts_;
+  bool quarantine_has_rows_ = false;  ///< It may hold rows, so good images must be looked for in it.
+  std::mutex load_mutex_;
+  std::unique_ptr<hudi::BulkWriter> silver_load_, quarantine_load_;
+};
+
+}  // namespace tarn::pipeline

@@ -1,0 +1,181 @@
+#include "pipeline/source_check.h"
+
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+
+#include "cdc/pg_connection.h"
+
+namespace tarn::pipeline {
+namespace {
+
+using Severity = Finding::Severity;
+
+class Checker {
+ public:
+  Checker(const PipelineOptions& options, cdc::PgConnection& connection)
+      : options_(options), connection_(connection) {}
+
+  Status Run() {
+    TARN_RETURN_IF_ERROR(CheckServer());
+    TARN_RETURN_IF_ERROR(CheckRole());
+    TARN_RETURN_IF_ERROR(CheckSlot());
+    TARN_RETURN_IF_ERROR(CheckTables());
+    TARN_RETURN_IF_ERROR(CheckLongTransactions());
+    CheckLake();
+    return {};
+  }
+  std::vector<Finding> findings;
+
+ private:
+  void Error(std::string what, std::string fix) {
+    findings.push_back({Severity::kError, std::move(what), std::move(fix)});
+  }
+  void Warn(std::string what, std::string fix) {
+    findings.push_back({Severity::kWarning, std::move(what), std::move(fix)});
+  }
+
+  Result<std::string> Setting(const std::string& name) {
+    TARN_ASSIGN(const cdc::Rows rows,
+                connection_.Query("SELECT current_setting(" + cdc::QuoteText(name) + ", true)"));
+    return rows.at(0).at(0).value_or("");
+  }
+
+  Status CheckServer() {
+    if (connection_.server_version() < 140'000) {
+      Error(fmt::format("the source is PostgreSQL {}", connection_.server_version() / 10'000),
+            "tarn needs PostgreSQL 14 or later");
+    }
+    TARN_ASSIGN(const std::string level, Setting("wal_level"));
+    if (level != "logical") {
+      Error("wal_level is '" + level + "'", "ALTER SYSTEM SET wal_level = logical; then restart the server");
+    }
+    TARN_ASSIGN(const cdc::Rows slots,
+                connection_.Query("SELECT count(*), current_setting('max_replication_slots')::int, "
+                                  "current_setting('max_wal_senders')::int FROM pg_replication_slots"));
+    const int used = std::stoi(*slots[0][0]);
+    // One for the stream, one at a time for a snapshot.
+    if (std::stoi(*slots[0][1]) < used + 2) {
+      Error(fmt::format("{} of {} replication slots are used, tarn needs two", used, *slots[0][1]),
+            "raise max_replication_slots and restart the server, or drop slots that nobody uses");
+    }
+    if (std::stoi(*slots[0][2]) < 2)
+      Error("max_wal_senders is " + *slots[0][2], "set it to 4 or more and restart the server");
+    TARN_ASSIGN(const std::string kept, Setting("max_slot_wal_keep_size"));
+    if (kept.starts_with('-')) {
+      Warn("max_slot_wal_keep_size is not set: a tarn that is stopped for long could fill the server's disk",
+           "ALTER SYSTEM SET max_slot_wal_keep_size = '20GB' (as much as the disk can spare)");
+    }
+    return {};
+  }
+
+  Status CheckRole() {
+    TARN_ASSIGN(
+        const cdc::Rows rows,
+        connection_.Query(
+            "SELECT rolreplication OR rolsuper, has_database_privilege(current_database(), 'CREATE'), "
+            "current_user FROM pg_roles WHERE rolname = current_user"));
+    if (rows[0][0] != "t") {
+      Error("the role " + *rows[0][2] + " may not replicate",
+            "ALTER ROLE " + cdc::QuoteName(*rows[0][2]) + " REPLICATION");
+    }
+    if (rows[0][1] != "t") {
+      Error("the role " + *rows[0][2] + " may not make publications",
+            "GRANT CREATE ON DATABASE to it, or make the publications yourself (see docs/operations.md)");
+    }
+    return {};
+  }
+
+  Status CheckSlot() {
+    TARN_ASSIGN(const cdc::SlotState slot, cdc::GetSlot(connection_, options_.names.slot));
+    if (!slot.exists) return {};
+    if (slot.plugin != "pgoutput") {
+      Error("the slot '" + options_.names.slot + "' uses the plugin " + slot.plugin,
+            "choose another [source] slot name");
+    }
+    if (slot.wal_status == "lost") {
+      Error("the slot '" + options_.names.slot + "' is lost: the server removed WAL that tarn had not read",
+            "raise max_slot_wal_keep_size, drop the slot and copy again into an empty lake");
+    }
+    return {};
+  }
+
+  Status CheckTables() {
+    TARN_ASSIGN(const auto tables, cdc::LoadTables(connection_, options_.patterns));
+    if (tables.empty())
+      Error("the patterns of [tables] select no table", "look at include and exclude in tarn.toml");
+    for (const cdc::SourceTable& table : tables) {
+      const std::string name =
+          cdc::QuoteName(table.schema.schema_name) + "." + cdc::QuoteName(table.schema.table_name);
+      TARN_ASSIGN(const cdc::Rows rows,
+                  connection_.Query("SELECT has_table_privilege(" + std::to_string(table.schema.oid) +
+                                    "::oid, 'SELECT')"));
+      if (rows[0][0] != "t") Error("the role may not read " + name, "GRANT SELECT ON " + name + " to it");
+      TARN_ASSIGN(
+          const cdc::Rows owner,
+          connection_.Query("SELECT pg_has_role(relowner, 'USAGE'), pg_get_userbyid(relowner), current_user "
+                            "FROM pg_class WHERE oid = " +
+                            std::to_string(table.schema.oid)));
+      if (!owner.empty() && owner[0][0] != "t") {
+        Error("the role may not publish " + name + ": it is no member of the owner",
+              "GRANT " + cdc::QuoteName(*owner[0][1]) + " TO " + cdc::QuoteName(*owner[0][2]));
+      }
+      if (table.schema.append_only) {
+        Warn("table " + name +
+                 " has no primary key: only its inserts are followed, its updates and deletes are not",
+             "give it a primary key, or a unique index with REPLICA IDENTITY USING INDEX");
+      }
+    }
+    return {};
+  }
+
+  Status CheckLongTransactions() {
+    TARN_ASSIGN(
+        const cdc::Rows rows,
+        connection_.Query("SELECT pid, extract(epoch FROM now() - xact_start)::int, coalesce(usename, '') "
+                          "FROM pg_stat_activity WHERE xact_start < now() - interval '5 minutes' "
+                          "AND backend_type = 'client backend' ORDER BY 2 DESC LIMIT 3"));
+    for (const cdc::Row& row : rows) {
+      Warn("transaction of process " + *row[0] + " (" + *row[2] + ") is open for " + *row[1] +
+               " s: a slot is made, and WAL "
+               "is freed, only when it ends",
+           "end it, or SELECT pg_terminate_backend(" + *row[0] + ")");
+    }
+    return {};
+  }
+
+  void CheckLake() {
+    std::filesystem::path folder = options_.lake;
+    while (!folder.empty() && !std::filesystem::exists(folder) && folder != folder.parent_path())
+      folder = folder.parent_path();
+    if (folder.empty()) folder = ".";
+    if (::access(folder.c_str(), W_OK) != 0) {
+      Error("the lake's folder '" + folder.string() + "' cannot be written",
+            "give the user that runs tarn write access");
+    }
+    struct statvfs disk {};
+    if (::statvfs(folder.c_str(), &disk) != 0) return;
+    const uint64_t free_bytes = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
+    if (free_bytes < (1ULL << 30)) {
+      Error(fmt::format("only {} MB are free at '{}'", free_bytes >> 20, folder.string()),
+            "free space, or move the lake");
+    }
+  }
+
+  const PipelineOptions& options_;
+  cdc::PgConnection& connection_;
+};
+
+}  // namespace
+
+Result<std::vector<Finding>> CheckSource(const PipelineOptions& options) {
+  TARN_ASSIGN(auto connection,
+              cdc::PgConnection::Connect(options.conninfo, cdc::PgConnection::Kind::kOrdinary, "check"));
+  Checker checker(options, *connection);
+  TARN_RETURN_IF_ERROR(checker.Run());
+  return std::move(checker.findings);
+}
+
+}  // namespace tarn::pipeline

@@ -1,0 +1,60 @@
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "pipeline/runner.h"
+
+namespace tarn::pipeline {
+
+std::string Runner::StatusJson() {
+  const int64_t now = clock_->NowMicros();
+  const cdc::StreamPositions& stream = stream_->positions();
+  const uint64_t end = stream.server_end.load();
+  // Seconds behind the source: none when everything the source has was taken in.
+  const auto stage = [&](uint64_t lsn, int64_t commit_micros) {
+    const bool behind = lsn < stream.received.load() && commit_micros > 0;
+    return nlohmann::json{{"lsn", Lsn{lsn}.ToString()},
+                          {"lag_bytes", end > lsn ? end - lsn : 0},
+                          {"lag_seconds", behind ? static_cast<double>(now - commit_micros) / 1e6 : 0.0},
+                          {"newest_commit", commit_micros == 0 ? "" : FormatTimestamp(commit_micros)}};
+  };
+  nlohmann::json status;
+  status["phase"] = RunPhaseName(state_.phase);
+  status["uptime_seconds"] = static_cast<double>(now - state_.started_micros) / 1e6;
+  status["source"] = {{"server_end", Lsn{end}.ToString()},
+                      {"received", Lsn{stream.received.load()}.ToString()},
+                      {"confirmed", Lsn{stream.confirmed.load()}.ToString()},
+                      {"wal_kept_bytes", end > stream.confirmed ? end - stream.confirmed : 0}};
+  status["bronze"] = stage(state_.bronze_lsn, state_.bronze_commit_micros);
+  status["bronze"]["changes"] = state_.bronze_rows.load();
+  status["bronze"]["flushes"] = state_.bronze_flushes.load();
+  status["silver"] = stage(state_.silver_lsn, state_.silver_commit_micros);
+  status["silver"]["changes"] = state_.silver_rows.load();
+  status["silver"]["commits"] = state_.silver_commits.load();
+  status["silver"]["last_cut_ms"] = static_cast<double>(state_.apply_micros) / 1e3;
+  status["gold"] = stage(state_.gold_lsn, state_.gold_commit_micros);
+  status["gold"]["runs"] = state_.gold_runs.load();
+  if (gold_ != nullptr) {
+    for (const auto& [name, run] : gold_->Runs()) {
+      status["gold"]["models"][name] = {{"rows", run.rows},
+                                        {"seconds", run.seconds},
+                                        {"partitions_changed", run.partitions_changed},
+                                        {"error", run.error}};
+    }
+  }
+  for (const auto& [name, counts] : silver_->Counts()) {
+    status["tables"][name] = {{"inserted", counts->inserted.load()}, {"updated", counts->updated.load()},
+                              {"deleted", counts->deleted.load()},   {"refused", counts->refused.load()},
+                              {"warnings", counts->warnings.load()}, {"commits", counts->commits.load()}};
+  }
+  const std::lock_guard lock(state_.mutex);
+  status["copy"] = {{"table", state_.load.table},
+                    {"tables_done", state_.load.tables_done},
+                    {"tables_total", state_.load.tables_total},
+                    {"rows", state_.load.rows},
+                    {"estimated_rows", state_.load.estimated_rows},
+                    {"seconds", static_cast<double>(state_.load.elapsed_micros) / 1e6}};
+  status["last_error"] = state_.last_error;
+  return status.dump();
+}
+
+}  // namespace tarn::pipeline

@@ -1,0 +1,116 @@
+#include "schema/table_schema.h"
+
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace tarn::schema {
+namespace {
+
+std::string Lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+/// Every character that Avro's name rule forbids becomes "_".
+std::string AvroName(const std::string& name) {
+  std::string out;
+  for (const unsigned char c : name)
+    out += (c < 128 && std::isalnum(c)) || c == '_' ? static_cast<char>(c) : '_';
+  if (out.empty() || std::isdigit(static_cast<unsigned char>(out[0]))) out = "_" + out;
+  return out;
+}
+
+std::string UniqueName(const std::string& wanted, std::set<std::string>& taken) {
+  std::string name = wanted;
+  for (int i = 2; !taken.insert(Lower(name)).second; i++) name = wanted + "_" + std::to_string(i);
+  return name;
+}
+
+}  // namespace
+
+std::vector<std::string> TableSchema::KeyNames() const {
+  std::vector<std::string> names;
+  for (const Column& column : columns) {
+    if (column.is_key) names.push_back(column.lake_name);
+  }
+  return names;
+}
+
+std::shared_ptr<arrow::Schema> ChangeSchema(const TableSchema& table) {
+  arrow::FieldVector fields;
+  fields.push_back(arrow::field(std::string(kOp), arrow::utf8(), false));
+  fields.push_back(arrow::field(std::string(kCommitTime), arrow::utf8(), false));
+  for (const Column& column : table.columns)
+    fields.push_back(arrow::field(column.lake_name, ArrowType(column.type)));
+  fields.push_back(arrow::field(std::string(kLsn), arrow::int64(), false));
+  fields.push_back(arrow::field(std::string(kOrdinal), arrow::int64(), false));
+  fields.push_back(arrow::field(std::string(kXid), arrow::int64()));
+  for (const std::string_view name : {kUnchanged, kOldKey, kBad}) {
+    fields.push_back(arrow::field(std::string(name), arrow::utf8()));
+  }
+  return arrow::schema(std::move(fields));
+}
+
+void AssignLakeNames(TableSchema& table) {
+  std::set<std::string> taken;
+  for (const std::string_view name : {kOp, kCommitTime, kLsn, kOrdinal, kXid, kUnchanged, kOldKey, kBad}) {
+    taken.insert(Lower(std::string(name)));
+  }
+  for (const char* name :
+       {"_month", "_hoodie_commit_time", "_hoodie_commit_seqno", "_hoodie_record_key",
+        "_hoodie_partition_path", "_hoodie_file_name", "_hoodie_is_deleted", "_hoodie_operation"}) {
+    taken.insert(name);
+  }
+  for (Column& column : table.columns) column.lake_name = UniqueName(AvroName(column.name), taken);
+  table.lake_name = LakeTableName(table.schema_name, table.table_name);
+}
+
+std::string LakeTableName(const std::string& schema_name, const std::string& table_name) {
+  const std::string name = Lower(AvroName(table_name));
+  return schema_name == "public" ? name : Lower(AvroName(schema_name)) + "__" + name;
+}
+
+std::string ToJson(const TableSchema& table) {
+  nlohmann::json columns = nlohmann::json::array();
+  for (const Column& column : table.columns) {
+    columns.push_back({{"name", column.name},
+                       {"lake_name", column.lake_name},
+                       {"type_oid", column.type_oid},
+                       {"typmod", column.typmod},
+                       {"is_key", column.is_key}});
+  }
+  return nlohmann::json{{"oid", table.oid},
+                        {"schema", table.schema_name},
+                        {"table", table.table_name},
+                        {"lake_name", table.lake_name},
+                        {"append_only", table.append_only},
+                        {"columns", columns}}
+      .dump();
+}
+
+Result<TableSchema> TableSchemaFromJson(const std::string& json) {
+  try {
+    const auto object = nlohmann::json::parse(json);
+    TableSchema table;
+    table.oid = object.at("oid");
+    table.schema_name = object.at("schema");
+    table.table_name = object.at("table");
+    table.lake_name = object.at("lake_name");
+    table.append_only = object.at("append_only");
+    for (const auto& from : object.at("columns")) {
+      Column column{from.at("name"),  from.at("lake_name"), from.at("type_oid"), from.at("typmod"), {},
+                    from.at("is_key")};
+      column.type = MakePgType(column.type_oid, column.typmod);
+      table.columns.push_back(std::move(column));
+    }
+    return table;
+  } catch (const nlohmann::json::exception& error) {
+    return MakeError(ErrorCode::kCorrupt, "a table's schema cannot be read: {}", error.what());
+  }
+}
+
+}  // namespace tarn::schema

@@ -1,0 +1,155 @@
+#include "server/local_server.h"
+
+#include <arrow/api.h>
+#include <arrow/io/memory.h>
+#include <arrow/ipc/reader.h>
+#include <arrow/ipc/writer.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "pipeline/verify.h"
+
+namespace tarn::server {
+
+struct LocalServer::Connection {
+  explicit Connection(int fd) : socket(fd) {}
+  FrameSocket socket;
+  std::thread thread;
+  std::atomic<bool> done{false};
+};
+
+Result<std::string> EncodeBatch(const arrow::RecordBatch& batch) {
+  auto sink = arrow::io::BufferOutputStream::Create();
+  if (!sink.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", sink.status().message());
+  auto writer = arrow::ipc::MakeStreamWriter(*sink, batch.schema());
+  arrow::Status status = writer.status();
+  if (status.ok()) status = (*writer)->WriteRecordBatch(batch);
+  if (status.ok()) status = (*writer)->Close();
+  if (!status.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", status.message());
+  return (*(*sink)->Finish())->ToString();
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> DecodeBatch(const std::string& bytes) {
+  auto reader = arrow::ipc::RecordBatchStreamReader::Open(
+      std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(bytes)));
+  if (!reader.ok()) return MakeError(ErrorCode::kCorrupt, "Arrow: {}", reader.status().message());
+  auto batch = (*reader)->Next();
+  if (!batch.ok()) return MakeError(ErrorCode::kCorrupt, "Arrow: {}", batch.status().message());
+  return *batch;
+}
+
+LocalServer::LocalServer(int listener, pipeline::Runner* runner, Principals principals,
+                         engine::SessionOptions options)
+    : listener_(listener),
+      runner_(runner),
+      principals_(std::move(principals)),
+      options_(std::move(options)) {}
+
+Result<std::unique_ptr<LocalServer>> LocalServer::Start(const std::string& folder, pipeline::Runner* runner,
+                                                        Principals principals,
+                                                        engine::SessionOptions options) {
+  TARN_ASSIGN(const int listener, ListenLocal(folder));
+  std::unique_ptr<LocalServer> server(
+      new LocalServer(listener, runner, std::move(principals), std::move(options)));
+  server->accept_thread_ = std::thread([raw = server.get()] { raw->Accept(); });
+  return server;
+}
+
+LocalServer::~LocalServer() { Stop(); }
+
+void LocalServer::Stop() {
+  stop_.Cancel();
+  if (accept_thread_.joinable()) accept_thread_.join();
+  for (auto& connection : connections_) {
+    ::shutdown(connection->socket.fd(), SHUT_RDWR);
+    connection->thread.join();
+  }
+  connections_.clear();
+  if (listener_ >= 0) ::close(listener_);
+  listener_ = -1;
+}
+
+void LocalServer::Accept() {
+  while (!stop_.IsCancelled()) {
+    pollfd entry{listener_, POLLIN, 0};
+    const bool ready = ::poll(&entry, 1, 200) > 0;
+    const std::lock_guard lock(mutex_);
+    connections_.remove_if([](const std::unique_ptr<Connection>& connection) {
+      if (!connection->done) return false;
+      connection->thread.join();
+      return true;
+    });
+    if (!ready) continue;
+    const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (fd < 0) continue;
+    connections_.push_back(std::make_unique<Connection>(fd));
+    Connection* connection = connections_.back().get();
+    if (connections_.size() > kMaxConnections) {
+      (void)connection->socket
+          .Send(FrameKind::kError,
+                ErrorJson({ErrorCode::kUnavailable, "too many connections; try again in a moment"}))
+          .has_value();
+      connections_.pop_back();
+      continue;
+    }
+    connection->thread = std::thread([this, connection] {
+      Serve(connection->socket);
+      ::shutdown(connection->socket.fd(), SHUT_RDWR);
+      connection->done = true;
+    });
+  }
+}
+
+void LocalServer::Serve(FrameSocket& socket) {
+  while (!stop_.IsCancelled()) {
+    const auto frame = socket.Receive();
+    if (!frame || frame->kind != FrameKind::kRequest) return;
+    const Status answered = Answer(socket, frame->payload);
+    if (!answered && !socket.Send(FrameKind::kError, ErrorJson(answered.error()))) return;
+  }
+}
+
+Status LocalServer::Answer(FrameSocket& socket, const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return Error{ErrorCode::kInvalidArgument, "a request must be a JSON object"};
+  const std::string command = json.value("command", "");
+  if (command == "status") return socket.Send(FrameKind::kReply, runner_->StatusJson());
+  if (command == "verify") return AnswerVerify(socket);
+  if (command == "query") {
+    QueryRequest request;
+    request.sql = json.value("sql", "");
+    request.principal = json.value("principal", "operator");
+    if (json.contains("as_of_micros") && json["as_of_micros"].is_number_integer()) {
+      request.as_of_micros = json["as_of_micros"].get<int64_t>();
+    }
+    return AnswerQuery(socket, request);
+  }
+  return MakeError(ErrorCode::kInvalidArgument, "'{}' is no command of this tarn", command);
+}
+
+Status LocalServer::AnswerQuery(FrameSocket& socket, const QueryRequest& request) {
+  auto outcome = RunQuery(
+      runner_->view(), principals_, request, options_,
+      [&] { return stop_.IsCancelled() || socket.PeerIsGone(); },
+      [&](std::shared_ptr<arrow::RecordBatch> batch) -> Status {
+        TARN_ASSIGN(const std::string bytes, EncodeBatch(*batch));
+        return socket.Send(FrameKind::kBatch, bytes);
+      });
+  if (!outcome) return std::move(outcome).error();
+  return socket.Send(FrameKind::kReply, outcome->ToJson());
+}
+
+Status LocalServer::AnswerVerify(FrameSocket& socket) {
+  auto verification = pipeline::Verify(*runner_, stop_, [&](const std::string& table) {
+    // A client that is gone shows at the end.
+    (void)socket.Send(FrameKind::kProgress, table).has_value();
+  });
+  if (!verification) return std::move(verification).error();
+  return socket.Send(FrameKind::kReply, verification->ToJson());
+}
+
+}  // namespace tarn::server

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <arrow/type_fwd.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "engine/session.h"
+#include "govern/decision.h"
+
+namespace tarn::server {
+
+/// Principals by name; "operator" is always there.
+class Principals {
+ public:
+  explicit Principals(std::map<std::string, govern::Principal> principals)
+      : principals_(std::move(principals)) {}
+  /// kNotFound names those that there are.
+  Result<govern::Decision> Decide(const std::string& name) const;
+
+ private:
+  std::map<std::string, govern::Principal> principals_;
+};
+
+struct QueryRequest {
+  std::string sql;
+  std::string principal = "operator";
+  std::optional<int64_t> as_of_micros;
+};
+
+/// What an answer was made of, for people and scripts.
+struct QueryOutcome {
+  engine::ScanStatistics statistics;
+  int64_t rows = 0;
+  double milliseconds = 0;
+  std::string ToJson() const;
+};
+
+/// Runs one statement and hands over its batches (the schema first, with no rows, so that an empty answer has
+/// one). `is_gone` is asked between batches; true cancels.
+Result<QueryOutcome> RunQuery(engine::Lake* lake, const Principals& principals, const QueryRequest& request,
+                              const engine::SessionOptions& options, const std::function<bool()>& is_gone,
+                              const std::function<Status(std::shared_ptr<arrow::RecordBatch>)>& take);
+
+}  // namespace tarn::server

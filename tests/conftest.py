@@ -1,0 +1,84 @@
+"""Fixtures of all whole-system tests: one PostgreSQL a session; a database, slot and lake a test."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support.cluster import Cluster, Database  # noqa: E402
+from support.tarn import SOURCE_DIR  # noqa: E402
+from support.worker import Worker  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--seed", type=int, default=None, help="seed of the random histories (default: a new one)")
+
+
+def pytest_configure(config):
+    # A time limit's SIGTERM ends the servers too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    seed = config.getoption("--seed")
+    config.tarn_seed = seed if seed is not None else random.SystemRandom().randrange(1 << 31)
+
+
+def pytest_report_header(config):
+    return f"seed: {config.tarn_seed} (again with --seed={config.tarn_seed})"
+
+
+@pytest.fixture
+def seed(request) -> int:
+    """Of the session; printed, so that a failure can be had again."""
+    print(f"seed {request.config.tarn_seed}")
+    return request.config.tarn_seed
+
+
+@pytest.fixture(scope="session")
+def session_folder():
+    """Readable by the user that PostgreSQL runs under, which pytest's own folders are not."""
+    folder = Path(tempfile.mkdtemp(prefix="tarn-tests-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    if not os.environ.get("TARN_KEEP"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(session_folder):
+    server = Cluster(session_folder / "server").create()
+    yield server
+    server.destroy()
+
+
+@pytest.fixture(scope="session")
+def cache_folder() -> Path:
+    """Where set-up keeps downloads: the Hudi bundle, DuckDB."""
+    return Path(subprocess.check_output([SOURCE_DIR / "scripts/setup", "--print"], text=True).strip())
+
+
+@pytest.fixture
+def worker(session_folder):
+    folder = Path(tempfile.mkdtemp(prefix="t", dir=session_folder))
+    folder.chmod(0o755)
+    maker = Worker(folder)
+    yield maker
+    for tarn in maker.tarns:
+        print(f"--- log of {tarn.folder.name}\n{tarn.log_tail()}")
+    maker.close()
+    if not os.environ.get("TARN_KEEP"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def source(worker, cluster) -> Database:
+    """A fresh database."""
+    return worker.database(cluster)

@@ -1,0 +1,127 @@
+"""tarn never breaks, blocks or fills its source, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.cluster import wait_for
+from support.tarn import lsn_value
+
+TABLES = {
+    "with_key": "CREATE TABLE {} (id int PRIMARY KEY, v text)",
+    "without_key": "CREATE TABLE {} (id int, v text)",
+    "full_with_key": "CREATE TABLE {0} (id int PRIMARY KEY, v text); ALTER TABLE {0} REPLICA IDENTITY FULL",
+    "full_without_key": "CREATE TABLE {0} (id int, v text); ALTER TABLE {0} REPLICA IDENTITY FULL",
+    "nothing_with_key": "CREATE TABLE {0} (id int PRIMARY KEY, v text); ALTER TABLE {0} REPLICA IDENTITY NOTHING",
+    "unique_index": "CREATE TABLE {0} (id int NOT NULL UNIQUE, v text); ALTER TABLE {0} REPLICA IDENTITY USING INDEX {0}_id_key",
+    "parted": "CREATE TABLE {0} (id int PRIMARY KEY, v text) PARTITION BY HASH (id); "
+              "CREATE TABLE {0}_0 PARTITION OF {0} FOR VALUES WITH (MODULUS 2, REMAINDER 0); "
+              "CREATE TABLE {0}_1 PARTITION OF {0} FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+}
+
+
+@pytest.fixture
+def guest(source, worker):
+    for name, sql in TABLES.items():
+        source.execute(sql.format(name))
+        source.execute(f"INSERT INTO {name} SELECT g, 'v' || g FROM generate_series(1, 50) g")
+    return source, worker.tarn(source, tables={"include": ["public.*"], "exclude": ["public.excluded"]})
+
+
+def write(source, turn: int):
+    """Every kind of statement on every kind of table; an error of the source's is the test's."""
+    for name in TABLES:
+        source.execute(f"INSERT INTO {name} VALUES (%s, 'new')", (1000 + turn,))
+        source.execute(f"UPDATE {name} SET v = v || '!' WHERE id = %s", (1 + turn,))
+        source.execute(f"UPDATE {name} SET id = id + 5000 WHERE id = %s", (10 + turn,))
+        source.execute(f"DELETE FROM {name} WHERE id = %s", (20 + turn,))
+        with source.connection.transaction():
+            source.execute(f"INSERT INTO {name} SELECT g, 'many' FROM generate_series(%s::int, %s::int) g", (2000 + turn * 10, 2005 + turn * 10))
+            source.execute(f"DELETE FROM {name} WHERE v = 'many' AND id %% 2 = 0 AND id >= %s", (2000 + turn * 10,))
+
+
+def test_no_statement_of_the_source_fails(guest):
+    """Writes to tables with and without keys, before, while and after tarn runs; what it says it follows is right."""
+    source, tarn = guest
+    write(source, 0)
+    tarn.start()
+    write(source, 1)
+    tarn.wait_caught_up()
+    write(source, 2)
+    tarn.wait_caught_up()
+    tables = tarn.verify()
+    followed = {name for name, table in tables.items() if not table["append_only"]}
+    assert {"with_key", "full_with_key", "unique_index", "parted"} <= followed
+    for name in TABLES:
+        if name in followed:
+            assert tables[name]["equal"]
+        else:  # Every insert is there, as it was.
+            assert tarn.value(f"SELECT count(*) FROM {name} WHERE v = 'new'") == 3, name
+    check = tarn.command("check")
+    assert "without_key" in check.out and "no primary key" in check.out
+    assert tarn.stop() == 0
+    write(source, 3)
+
+
+def test_remove_leaves_nothing(guest):
+    """After `tarn remove` the source has no slot, no publication, no trigger, no schema of tarn's; a second one is fine."""
+    source, tarn = guest
+    objects = "SELECT (SELECT count(*) FROM pg_proc) + (SELECT count(*) FROM pg_namespace) + (SELECT count(*) FROM pg_class) " \
+              "+ (SELECT count(*) FROM pg_event_trigger) + (SELECT count(*) FROM pg_trigger)"
+    before = source.value(objects)
+    tarn.start()
+    write(source, 0)
+    tarn.wait_caught_up()
+    running = tarn.command("remove")
+    assert running.code == 1 and "another tarn" in running.err
+    assert tarn.stop() == 0
+    assert source.value("SELECT count(*) FROM pg_publication") > 0
+    tarn.must("remove")
+    assert source.value("SELECT count(*) FROM pg_publication") == 0
+    assert source.value("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()") == 0
+    assert source.value(objects) == before
+    assert source.value("SELECT count(*) FROM pg_class WHERE relreplident = 'f'") == 2
+    assert "nothing of tarn" in tarn.must("remove")
+    # The lake stays readable.
+    assert tarn.value("SELECT count(*) FROM with_key") == source.value("SELECT count(*) FROM with_key")
+
+
+def test_slot_moves_on_an_idle_database(guest):
+    """What the source writes elsewhere (an excluded table, another database) does not pile up behind the slot."""
+    source, tarn = guest
+    source.execute("CREATE TABLE excluded (id int PRIMARY KEY, v text)")
+    tarn.start().wait_caught_up()
+    kept = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn) FROM pg_replication_slots WHERE database = current_database()"
+    for what in ("INSERT INTO excluded SELECT g, repeat('x', 100) FROM generate_series(1, 20000) g", "DELETE FROM excluded"):
+        source.execute(what)
+        end = source.mark()
+        wait_for(lambda: source.value("SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots "
+                                      "WHERE database = current_database()", (end,)), 30, "the slot's move")
+        assert source.value(kept) < 100_000
+    other = source.cluster.connect("postgres")
+    other.execute("CREATE TABLE IF NOT EXISTS elsewhere (v text)")
+    other.execute("INSERT INTO elsewhere SELECT repeat('x', 1000) FROM generate_series(1, 5000)")
+    end = source.value("SELECT pg_current_wal_lsn()::text")
+    wait_for(lambda: source.value("SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots "
+                                  "WHERE database = current_database()", (end,)), 30, "the slot's move")
+    other.execute("DROP TABLE elsewhere")
+    status = tarn.status()
+    assert lsn_value(status["source"]["confirmed"]) >= lsn_value(end)
+    write(source, 0)
+    tarn.wait_caught_up()
+    tarn.verify()
+
+
+def test_no_locks_are_held(guest):
+    """While tarn streams it holds no transaction open: ALTER TABLE and VACUUM go through at once."""
+    source, tarn = guest
+    tarn.start().wait_caught_up()
+    source.execute("SET lock_timeout = '3s'")
+    source.execute("ALTER TABLE with_key ADD COLUMN extra int")
+    source.execute("VACUUM FULL full_with_key")
+    open_transactions = source.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                                     "AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL AND backend_type = 'client backend'")
+    assert open_transactions == 0
+    source.execute("UPDATE with_key SET extra = 1")
+    tarn.wait_caught_up()
+    tarn.verify()

@@ -1,0 +1,75 @@
+"""Every fault point of the program, and how the sweep gets there. scripts/check_fault_points.py compares with src/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Where a case begins: without a lake; with one that follows already, whose instants are three hours old, that was compacted
+# several times and is near to archiving.
+FRESH, OLD = "fresh", "old"
+
+
+@dataclass(frozen=True)
+class Way:
+    first: str = OLD
+    later: str = OLD
+    # A crash that must come before, at this point: for what only a recovery visits.
+    after: str | None = None
+    # At which visit the later crash is. Where one run has one visit at most: 1, and the whole way is gone twice.
+    visit: int = 3
+
+
+# Of the tables that a step commits side by side, the first may have nothing to write.
+THIRD_COMMIT = "hudi.commit.before_complete:3"
+COPY = Way(FRESH, FRESH)
+COMMIT = Way(FRESH, OLD)  # Of a first copy, of a step of the stream.
+
+WAYS: dict[str, Way] = {
+    # First copy.
+    "hudi.create.before_properties": COPY,
+    "hudi.create.after_properties": COPY,
+    "bronze.load.before_manifest": COPY,
+    "bronze.load.after_manifest": COPY,
+    "first_load.between_layers": COPY,
+    "silver.load.between_tables": COPY,
+    # A step of the stream.
+    "bronze.flush.before_files": Way(),
+    "bronze.flush.between_files": Way(),
+    "bronze.flush.before_manifest": Way(),
+    "bronze.flush.after_manifest": Way(),
+    "runner.between_layers": Way(),
+    "silver.apply.between_tables": Way(),
+    "lake_version.before_publish": COMMIT,
+    "lake_version.after_publish": COMMIT,
+    # A commit of a table.
+    "hudi.commit.after_positions": COMMIT,
+    "hudi.commit.after_partitions": COMMIT,
+    "hudi.commit.after_logs": COMMIT,
+    "hudi.commit.after_bases": COMMIT,
+    "hudi.commit.before_requested": COMMIT,
+    "hudi.commit.after_requested": COMMIT,
+    "hudi.commit.after_inflight": COMMIT,
+    "hudi.commit.before_complete": COMMIT,
+    "hudi.commit.after_complete": COMMIT,
+    # Services.
+    "hudi.compaction.after_requested": Way(),
+    "hudi.compaction.after_inflight": Way(),
+    "hudi.compaction.before_complete": Way(),
+    "hudi.compaction.after_complete": Way(),
+    "hudi.clean.before_requested": Way(),
+    "hudi.clean.after_requested": Way(),
+    "hudi.clean.after_inflight": Way(),
+    "hudi.clean.after_files": Way(),
+    "hudi.clean.before_complete": Way(),
+    "hudi.clean.after_complete": Way(),
+    "hudi.archive.before_file": Way(),
+    "hudi.archive.after_file": Way(),
+    "hudi.archive.after_instant": Way(),
+    # Recovery itself.
+    "hudi.rollback.after_requested": Way(after=THIRD_COMMIT, visit=1),
+    "hudi.rollback.after_inflight": Way(after=THIRD_COMMIT, visit=1),
+    "hudi.rollback.after_files": Way(after=THIRD_COMMIT, visit=1),
+    "hudi.rollback.after_instant": Way(after=THIRD_COMMIT, visit=2),
+    "hudi.rollback.after_complete": Way(after=THIRD_COMMIT, visit=1),
+    "hudi.recovery.after_service": Way(after="hudi.clean.after_inflight", visit=1),
+}

@@ -1,0 +1,136 @@
+"""The crash matrix: at every fault point, on a first and on a later visit, tarn dies; the next start makes it good.
+
+One source with one seeded writer; every case has a lake and a slot of its own, several at a time (most of their time is
+waiting). The cases' outcomes are the tests."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from support.cluster import Database, wait_for
+from support.history import History
+from support.tarn import SOURCE_DIR, Tarn
+from support.worker import Worker
+
+from recovery.fault_points import OLD, THIRD_COMMIT, WAYS
+
+CASES = [(point, visit) for point in WAYS for visit in ("first", "later")]
+CRASHED = 137
+TOGETHER = 7
+
+
+def has_leftovers(lake: Path) -> bool:
+    """Whether a commit that was cut off had written files: some, such as those of a TRUNCATE of nothing, have none."""
+    for inflight in lake.glob("*/*/.hoodie/*.deltacommit.inflight"):
+        instant = inflight.name.split(".")[0]
+        if inflight.with_suffix("").exists():
+            continue
+        for path in inflight.parents[1].rglob("*"):
+            if path.is_file() and ".hoodie" not in path.parts and (instant in path.name or instant.encode() in path.read_bytes()):
+                return True
+    return False
+
+
+class Sweep:
+    def __init__(self, folder: Path, source: Database, history: History):
+        self.folder = folder
+        self.source = source
+        self.history = history
+        history.pause = 0.03
+        self.old = self._make_old()
+        history.pause = 0.2
+
+    def _tarn(self, name: str, **source: str) -> Tarn:
+        return Tarn(self.folder / name, self.source, names="sweep_" + name.replace(".", "_"), source=source,
+                    tenants={"column": "tenant_id"}, lake={"time_travel_hours": 1}, silver={"commit_interval_ms": 0})
+
+    def _make_old(self) -> Tarn:
+        """A lake of three hours ago."""
+        library = self.folder / "shifted_clock.so"
+        code = SOURCE_DIR / "tests/support/shifted_clock.c"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, code, "-ldl"], check=True)
+        tarn = self._tarn("old_lake")
+        tarn.start(environment={"LD_PRELOAD": str(library), "CLOCK_SHIFT": "-10800", "ASAN_OPTIONS": "verify_asan_link_order=0"})
+        hoodie = tarn.lake / "silver/customer/.hoodie"
+        wait_for(lambda: len(list(hoodie.glob("*.commit"))) >= 2 and len(list(hoodie.glob("*.deltacommit"))) >= 70, 60,
+                 "an old lake", every=0.2)
+        assert tarn.stop() == 0, tarn.log_tail()
+        return tarn
+
+    def _begin(self, name: str, start: str) -> Tarn:
+        if start != OLD:
+            return self._tarn(name)
+        # A copied slot is older than any publication that is made now.
+        tarn = self._tarn(name, publication=self.old.sections["source"]["publication"])
+        shutil.copytree(self.old.lake, tarn.lake, ignore=shutil.ignore_patterns("*.sock", "writer.lock"))
+        names = (self.old.sections["source"]["slot"], tarn.sections["source"]["slot"])
+        self.source.cluster.execute("SELECT pg_copy_logical_replication_slot(%s, %s)", names, database=self.source.name)
+        return tarn
+
+    def _crash(self, tarn: Tarn, fault: str):
+        tarn.start(wait=False, environment={"TARN_FAULT": fault})
+        code = tarn.wait_exit(40)
+        assert code == CRASHED, f"{fault}: exit code {code}\n{tarn.log_tail()}"
+        assert f"fault point {fault.split(':')[0]} reached" in tarn.log_tail()
+
+    def _recover(self, tarn: Tarn):
+        tarn.start()
+        with self.history.without_truncate():
+            tables = tarn.verify()
+        assert all(table["equal"] for table in tables.values()), tables
+
+    def run(self, point: str, visit: str):
+        way = WAYS[point]
+        tarn = self._begin(f"{point}.{visit}", way.first if visit == "first" else way.later)
+        try:
+            for _ in range(2 if visit == "later" and way.visit == 1 else 1):
+                for _ in range(5 if way.after else 0):
+                    self._crash(tarn, way.after)
+                    if way.after != THIRD_COMMIT or has_leftovers(tarn.lake):
+                        break
+                self._crash(tarn, point if visit == "first" or way.visit == 1 else f"{point}:{way.visit}")
+            self._recover(tarn)
+            if visit == "first":
+                assert tarn.stop() == 0, tarn.log_tail()
+            else:  # It goes on, and a crash without warning after all of it is mended too.
+                tarn.kill()
+                self._recover(tarn)
+        finally:
+            tarn.close()
+            # A slot that nobody reads would have the server keep its WAL.
+            self.source.cluster.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s "
+                                        "AND NOT active", (tarn.sections["source"]["slot"],))
+            shutil.rmtree(tarn.lake, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def outcomes(request, session_folder, cluster):
+    """Case to its Future; all run from the start, whatever order the tests are asked in."""
+    folder = session_folder / "sweep"
+    folder.mkdir(mode=0o755)
+    worker = Worker(folder)
+    seed = request.config.tarn_seed
+    print(f"seed {seed}")
+    source = worker.database(cluster)
+    history = History(source, seed).create()
+    history.start()
+    asked = {tuple(item.callspec.params.values()) for item in request.session.items if "test_crash" in item.name}
+    pool = ThreadPoolExecutor(TOGETHER)
+    try:
+        sweep = Sweep(folder, source, history)
+        yield {case: pool.submit(sweep.run, *case) for case in CASES if case in asked}
+    finally:
+        pool.shutdown(cancel_futures=True)
+        history.stop()
+        worker.close()
+
+
+@pytest.mark.parametrize("point,visit", CASES)
+def test_crash(outcomes: dict[tuple, Future], point: str, visit: str):
+    """Reached, died with 137, started again, equal to the source."""
+    outcomes[point, visit].result()
