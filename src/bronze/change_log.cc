@@ -79,20 +79,21 @@ std::string ChangeLog::NextFileName() {
 
 Status ChangeLog::AppendEvent(const TableRows& event) {
   if (event.rows == nullptr) {
-    pending_.push_back({{event.table, {}, true}, nullptr});
+    pending_.push_back({{event.table, {}, event.truncated_at}, nullptr});
     return {};
   }
-  // Rows of one table go on in its open file, unless it was truncated or changed its shape since.
-  const auto same_table = [&](const Pending& p) { return p.event.table->oid == event.table->oid; };
+  // Rows of one table go on in its open file, unless it changed its shape since.
+  const auto same_table = [&](const Pending& p) {
+    return p.file != nullptr && p.event.table->oid == event.table->oid;
+  };
   const auto newest = std::find_if(pending_.rbegin(), pending_.rend(), same_table);
   ChangeFile* file = nullptr;
-  if (newest != pending_.rend() && newest->file && newest->event.table == event.table)
-    file = newest->file.get();
+  if (newest != pending_.rend() && newest->event.table == event.table) file = newest->file.get();
   if (file == nullptr) {
     const std::string path = TableFolder(*event.table) + "/" + NextFileName() + std::string(kSuffix);
     TARN_ASSIGN(auto made, CreateChangeFile(storage_, lake_, path, *event.table));
     file = made.get();
-    pending_.push_back({{event.table, {}, false}, std::move(made)});
+    pending_.push_back({{event.table, {}, std::nullopt}, std::move(made)});
   }
   return file->Append(*event.rows);
 }

@@ -15,10 +15,12 @@
 
 namespace tarn::bronze {
 
-/// A table's next rows, in order; `rows` null means it was truncated here.
+/// A table's next rows, in order; or, with `rows` null, that it was truncated at a position, which may lie
+/// between rows of one batch.
 struct TableRows {
   std::shared_ptr<const schema::TableSchema> table;
   std::shared_ptr<arrow::RecordBatch> rows;
+  schema::ChangePosition truncated_at = {};
 };
 
 /// What a flush is to hold. `open`: it ends inside a transaction, so its files stay unpublished until a later

@@ -48,8 +48,8 @@ std::string ToJson(const Manifest& manifest) {
     const auto [at, is_new] = positions.emplace(event.table.get(), tables.size());
     if (is_new) tables.push_back(json::parse(schema::ToJson(*event.table)));
     json entry = {{"table", at->second}};
-    if (event.truncate) {
-      entry["truncate"] = true;
+    if (event.truncated_at) {
+      entry["truncate"] = {{"lsn", event.truncated_at->lsn}, {"ordinal", event.truncated_at->ordinal}};
     } else {
       entry["file"] = FileJson(event.file);
     }
@@ -85,8 +85,13 @@ Result<Manifest> ManifestFromJson(const std::string& text) {
     std::vector<std::shared_ptr<const schema::TableSchema>> tables;
     for (const json& table : from.at("tables")) tables.push_back(TableFromJson(table));
     for (const json& entry : from.at("events")) {
-      ManifestEvent event{tables.at(entry.at("table").get<size_t>()), {}, entry.contains("truncate")};
-      if (!event.truncate) event.file = FileFromJson(entry.at("file"));
+      ManifestEvent event{tables.at(entry.at("table").get<size_t>()), {}};
+      if (entry.contains("truncate")) {
+        const json& at = entry["truncate"];
+        event.truncated_at = schema::ChangePosition{at.at("lsn"), at.at("ordinal")};
+      } else {
+        event.file = FileFromJson(entry.at("file"));
+      }
       manifest.events.push_back(std::move(event));
     }
     return manifest;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,12 @@ struct FileEntry {
   uint32_t crc32 = 0;
 };
 
-/// One step of a flush, in order: a file of a table's changes, or (without a file) its truncation.
+/// A file of a table's changes, or (without a file) the position at which the table was truncated: rows at or
+/// before it, in whatever file, are gone.
 struct ManifestEvent {
   std::shared_ptr<const schema::TableSchema> table;
   FileEntry file;
-  bool truncate = false;
+  std::optional<schema::ChangePosition> truncated_at = std::nullopt;
 };
 
 /// What one flush made durable. The chain is complete when each manifest's `after` is the one before's

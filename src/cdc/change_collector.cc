@@ -161,14 +161,15 @@ Status ChangeCollector::OnRow(char op, uint32_t relation, const std::vector<Wire
 
 Status ChangeCollector::OnTruncate(const std::vector<uint32_t>& relations) {
   const std::lock_guard lock(mutex_);
+  ordinal_++;
   if (skipping_) return {};
   for (const uint32_t oid : relations) {
     const auto found = tables_.find(oid);
     if (found == tables_.end()) continue;
     const auto start = starts_.find(oid);
     if (start != starts_.end() && transaction_.commit_lsn < start->second) continue;
-    FinishBuilder(*found->second);
-    segment_.events.push_back({found->second->table, nullptr});
+    const int64_t lsn = OrderingValue(options_.epoch, transaction_.commit_lsn);
+    segment_.events.push_back({found->second->table, nullptr, {lsn, ordinal_}});
     open_rows_++;
   }
   return {};

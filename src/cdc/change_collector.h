@@ -18,10 +18,12 @@
 
 namespace tarn::cdc {
 
-/// A table's next rows in a segment, in commit order; `rows` null means the table was truncated here.
+/// A table's next rows in a segment, in commit order; or, with `rows` null, that the table was truncated at a
+/// position, which may lie between rows of one batch.
 struct TableEvent {
   std::shared_ptr<const schema::TableSchema> table;
   std::shared_ptr<arrow::RecordBatch> rows;
+  schema::ChangePosition truncated_at = {};
 };
 
 /// A cut out of the stream: whole transactions in commit order, unless one is too large for memory.

@@ -101,7 +101,7 @@ Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanBronze(const std::st
       *storage_, layout_.root(), Lsn{}, [&](const bronze::Manifest& manifest) -> Status {
         if (manifest.last_commit > up_to) return {};
         for (const auto& event : manifest.events) {
-          if (!event.truncate && event.table->lake_name == table) add(event.file);
+          if (!event.truncated_at && event.table->lake_name == table) add(event.file);
         }
         return {};
       }));

@@ -19,7 +19,8 @@ constexpr int64_t kServiceIntervalMicros = 5'000'000;
 
 bronze::FlushInput FlushInputOf(const cdc::Segment& segment, int64_t epoch) {
   bronze::FlushInput input;
-  for (const cdc::TableEvent& event : segment.events) input.events.push_back({event.table, event.rows});
+  for (const cdc::TableEvent& event : segment.events)
+    input.events.push_back({event.table, event.rows, event.truncated_at});
   input.epoch = epoch;
   input.last_commit = segment.last_commit;
   input.end = segment.end;
@@ -203,8 +204,8 @@ Status Runner::CatchUpFromBronze() {
         step.lsn = manifest.last_commit;
         step.commit_micros = manifest.last_commit_micros;
         for (const bronze::ManifestEvent& event : manifest.events) {
-          if (event.truncate) {
-            step.events.push_back({event.table, nullptr});
+          if (event.truncated_at) {
+            step.events.push_back({event.table, nullptr, *event.truncated_at});
             continue;
           }
           TARN_RETURN_IF_ERROR(
@@ -367,7 +368,7 @@ Status Runner::ApplySegment(cdc::Segment segment) {
   state_.bronze_rows += segment.rows;
   SilverStep step;
   for (cdc::TableEvent& event : segment.events)
-    step.events.push_back({std::move(event.table), std::move(event.rows)});
+    step.events.push_back({std::move(event.table), std::move(event.rows), event.truncated_at});
   step.epoch = identity_.epoch;
   step.lsn = segment.last_commit;
   step.commit_micros = segment.last_commit_micros;

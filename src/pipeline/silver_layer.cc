@@ -4,8 +4,10 @@
 #include <arrow/compute/api_vector.h>
 
 #include <atomic>
+#include <limits>
 #include <thread>
 
+#include "base/fault.h"
 #include "base/log.h"
 
 namespace tarn::pipeline {
@@ -13,12 +15,39 @@ namespace {
 
 /// The rows of a batch that are newer than `after`; batches are in commit order.
 std::shared_ptr<arrow::RecordBatch> NewerRows(const std::shared_ptr<arrow::RecordBatch>& rows,
-                                              int64_t after) {
+                                              const schema::ChangePosition& after) {
   const auto& lsn = static_cast<const arrow::Int64Array&>(*rows->GetColumnByName(std::string(schema::kLsn)));
+  const auto& ordinal =
+      static_cast<const arrow::Int64Array&>(*rows->GetColumnByName(std::string(schema::kOrdinal)));
   int64_t first = 0;
-  while (first < lsn.length() && lsn.Value(first) <= after) first++;
+  while (first < lsn.length() && schema::ChangePosition{lsn.Value(first), ordinal.Value(first)} <= after)
+    first++;
   return first == 0 ? rows : rows->Slice(first);
 }
+
+/// Rows of one shape, which one commit takes.
+struct ShapeRun {
+  std::shared_ptr<const schema::TableSchema> shape;
+  std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
+};
+
+/// The rows of a step that are newer than `after`, cut where the table's shape changes.
+std::vector<ShapeRun> RunsAfter(const std::vector<const bronze::TableRows*>& events,
+                                const schema::ChangePosition& after) {
+  std::vector<ShapeRun> runs;
+  for (const bronze::TableRows* event : events) {
+    if (event->rows == nullptr) continue;
+    auto rows = NewerRows(event->rows, after);
+    if (rows->num_rows() == 0) continue;
+    if (runs.empty() || runs.back().shape->columns != event->table->columns)
+      runs.push_back({event->table, {}});
+    runs.back().batches.push_back(std::move(rows));
+  }
+  return runs;
+}
+
+/// Everything of the transactions up to an ordering value.
+schema::ChangePosition EndOf(int64_t lsn) { return {lsn, std::numeric_limits<int64_t>::max()}; }
 
 }  // namespace
 
@@ -77,30 +106,25 @@ Status SilverLayer::Hold(const std::string& name, const Error& reason) {
 Result<bool> SilverLayer::ApplyTable(const std::string& name,
                                      const std::vector<const bronze::TableRows*>& events, int64_t lsn) {
   SilverTable& table = *tables_.at(name);
-  const int64_t applied = applied_.at(name);
-  std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
-  std::shared_ptr<const schema::TableSchema> shape;
+  int64_t& applied = applied_.at(name);
   const auto columns_before = table.registered().source.columns;
-  const auto write = [&]() -> Status {
-    if (batches.empty()) return {};
-    TARN_RETURN_IF_ERROR(table.Apply(shape, batches, lsn));
-    batches.clear();
-    return {};
-  };
+  // What was before the last truncation of the step is gone at its end, so it is not written at all.
+  schema::ChangePosition from = EndOf(applied);
   for (const bronze::TableRows* event : events) {
-    if (event->rows == nullptr) {
-      TARN_RETURN_IF_ERROR(write());
-      if (lsn > applied) TARN_RETURN_IF_ERROR(table.Truncate(lsn));
-      continue;
-    }
-    auto rows = NewerRows(event->rows, applied);
-    if (rows->num_rows() == 0) continue;
-    // Rows of another shape start a commit of their own.
-    if (shape != nullptr && shape->columns != event->table->columns) TARN_RETURN_IF_ERROR(write());
-    shape = event->table;
-    batches.push_back(std::move(rows));
+    if (event->rows == nullptr) from = std::max(from, event->truncated_at);
   }
-  TARN_RETURN_IF_ERROR(write());
+  const bool truncated = from != EndOf(applied);
+  const std::vector<ShapeRun> runs = RunsAfter(events, from);
+  size_t commits = runs.size() + (truncated ? 1 : 0);
+  // Only the last commit of a step says that the step is in: after a crash between them all of it comes
+  // again.
+  const auto next_lsn = [&] { return --commits == 0 ? lsn : applied; };
+  if (truncated) TARN_RETURN_IF_ERROR(table.Truncate(next_lsn()));
+  for (const ShapeRun& run : runs) {
+    TARN_FAULT_POINT("silver.apply.before_run");
+    TARN_RETURN_IF_ERROR(table.Apply(run.shape, run.batches, next_lsn()));
+  }
+  applied = lsn;
   return table.registered().source.columns != columns_before;
 }
 

@@ -89,7 +89,7 @@ class SilverLayer {
   std::map<std::string, SilverModel> models_;
   catalog::TableRegistry registry_;
   std::map<std::string, std::unique_ptr<SilverTable>> tables_;
-  std::map<std::string, int64_t> applied_;  ///< Ordering value of each table's newest commit at start.
+  std::map<std::string, int64_t> applied_;  ///< Ordering value up to which each table is complete.
   std::map<std::string, bool> touched_;
   std::string served_;  ///< Table that was served last.
   Lsn position_;

@@ -2,6 +2,7 @@
 
 #include <arrow/type_fwd.h>
 
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -49,6 +50,14 @@ inline constexpr std::string_view kXid = "_xid";
 inline constexpr std::string_view kUnchanged = "_unchanged";
 inline constexpr std::string_view kOldKey = "_old_key";
 inline constexpr std::string_view kBad = "_bad";
+
+/// Where a change stands in the history of the source: its ordering value (_lsn), then its position in the
+/// transaction (_ordinal).
+struct ChangePosition {
+  int64_t lsn = 0;
+  int64_t ordinal = 0;
+  auto operator<=>(const ChangePosition&) const = default;
+};
 
 /// Shape of a batch of changes, which is Bronze's too: Op (I, U or D) and _commit_ts ("yyyy-MM-dd
 /// HH:mm:ss.ffffff", UTC), the source's columns under their lake names, then _lsn (ordering value, not null),

@@ -39,6 +39,7 @@ WAYS: dict[str, Way] = {
     "bronze.flush.after_manifest": Way(),
     "runner.between_layers": Way(),
     "silver.apply.between_tables": Way(),
+    "silver.apply.before_run": Way(),
     "lake_version.before_publish": COMMIT,
     "lake_version.after_publish": COMMIT,
     # A commit of a table.
