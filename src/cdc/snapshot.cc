@@ -60,10 +60,12 @@ class RangeCopier {
         copy_time_(FormatTimestamp(Clock::System().NowMicros())) {}
 
   Status Connect() {
-    TARN_ASSIGN(connection_, PgConnection::Connect(options_.conninfo, PgConnection::Kind::kOrdinary,
-                                                   "copy " + table_.schema.QualifiedName()));
-    TARN_RETURN_IF_ERROR(connection_->Execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-    return connection_->Execute("SET TRANSACTION SNAPSHOT " + QuoteText(options_.snapshot_name));
+    connection_ = options_.connection;
+    if (connection_ != nullptr) return {};
+    TARN_ASSIGN(own_connection_, PgConnection::Connect(options_.conninfo, PgConnection::Kind::kOrdinary,
+                                                       "copy " + table_.schema.QualifiedName()));
+    connection_ = own_connection_.get();
+    return BeginAtSnapshot(*connection_, options_.snapshot_name);
   }
 
   Status Copy(const PageRange& range) {
@@ -90,6 +92,19 @@ class RangeCopier {
     return Flush();
   }
 
+  /// Whether the table's storage is another than the snapshot knows. The lock that the copies took is held
+  /// until the transaction ends, so the answer stays true.
+  Result<bool> WasRewritten() {
+    // A query sees pg_class as of the snapshot, pg_relation_filenode() the present.
+    TARN_ASSIGN(const Rows rows,
+                connection_->Query(fmt::format(
+                    "SELECT count(*) FROM pg_class c WHERE c.relkind = 'r' AND (c.oid = {0} OR c.oid IN "
+                    "(SELECT relid FROM pg_partition_tree({0}))) "
+                    "AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)",
+                    table_.schema.oid)));
+    return rows[0][0] != "0";
+  }
+
  private:
   Status Flush() {
     TARN_RETURN_IF_ERROR(cancel_.Check());
@@ -114,16 +129,23 @@ class RangeCopier {
   int worker_;
   ChangeBuilder builder_;
   std::string copy_time_;
-  std::unique_ptr<PgConnection> connection_;
+  std::unique_ptr<PgConnection> own_connection_;
+  PgConnection* connection_ = nullptr;
 };
 
 }  // namespace
 
-Status CopyTable(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,
-                 CopyProgress* progress, const CopySink& sink) {
+Status BeginAtSnapshot(PgConnection& connection, const std::string& snapshot_name) {
+  TARN_RETURN_IF_ERROR(connection.Execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+  return connection.Execute("SET TRANSACTION SNAPSHOT " + QuoteText(snapshot_name));
+}
+
+Result<CopyOutcome> CopyTable(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,
+                              CopyProgress* progress, const CopySink& sink) {
   const std::vector<PageRange> ranges = SplitPages(table, options.pages_per_range);
   std::atomic<size_t> next{0};
   std::atomic<bool> failed{false};
+  std::atomic<bool> rewritten{false};
   std::mutex mutex;
   Status outcome;
   const auto work = [&](int worker) {
@@ -131,6 +153,14 @@ Status CopyTable(const SourceTable& table, const CopyOptions& options, const Can
     Status status = copier.Connect();
     for (size_t at = next.fetch_add(1); status && !failed && at < ranges.size(); at = next.fetch_add(1)) {
       status = copier.Copy(ranges[at]);
+    }
+    if (status) {
+      auto answer = copier.WasRewritten();
+      if (!answer) {
+        status = std::move(answer).error();
+      } else if (*answer) {
+        rewritten = true;
+      }
     }
     if (status) return;
     const std::lock_guard lock(mutex);
@@ -142,7 +172,7 @@ Status CopyTable(const SourceTable& table, const CopyOptions& options, const Can
   work(0);
   for (std::thread& thread : threads) thread.join();
   if (!outcome) return std::move(outcome).error().In("copy of " + table.schema.QualifiedName());
-  return {};
+  return rewritten ? CopyOutcome::kRewritten : CopyOutcome::kComplete;
 }
 
 }  // namespace tarn::cdc

@@ -22,6 +22,9 @@ struct CopyProgress {
 
 struct CopyOptions {
   std::string conninfo;
+  /// Where the copy runs, when not on connections of its own: one whose transaction is at the snapshot
+  /// already, perhaps with a lock; then `workers` is 1.
+  PgConnection* connection = nullptr;
   std::string snapshot_name;
   Lsn snapshot_lsn;
   int64_t epoch = 0;
@@ -35,9 +38,17 @@ struct CopyOptions {
 /// is from 0. Called from each worker's thread, never at once for one worker.
 using CopySink = std::function<Status(int worker, std::shared_ptr<arrow::RecordBatch> rows)>;
 
+/// Begins a transaction that reads at the exported snapshot.
+Status BeginAtSnapshot(PgConnection& connection, const std::string& snapshot_name);
+
+/// kRewritten: between the snapshot and the copy the table's storage was replaced (TRUNCATE, a rewriting
+/// ALTER TABLE, DROP), behind which an older snapshot sees no rows, or not the right ones. What the sink got
+/// counts for nothing; a newer snapshot is needed. Source: PostgreSQL, section 13.6 (caveats of MVCC).
+enum class CopyOutcome { kComplete, kRewritten };
+
 /// Copies one table at the exported snapshot, ranges of pages side by side. Memory: one batch a worker.
 /// Errors: the source's, the sink's, kCancelled.
-Status CopyTable(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,
-                 CopyProgress* progress, const CopySink& sink);
+Result<CopyOutcome> CopyTable(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,
+                              CopyProgress* progress, const CopySink& sink);
 
 }  // namespace tarn::cdc

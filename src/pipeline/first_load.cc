@@ -25,7 +25,7 @@ class TableCopier {
         silver_(silver),
         cancel_(cancel) {}
 
-  Status Copy(const cdc::SourceTable& table, cdc::CopyProgress* progress) {
+  Result<cdc::CopyOutcome> Copy(const cdc::SourceTable& table, cdc::CopyProgress* progress) {
     TARN_ASSIGN(auto bronze,
                 bronze::LoadWriter::Begin(storage_, options_.lake, table.schema, options_.copy_workers));
     SilverTable& silver = *silver_.Find(table.schema.lake_name);
@@ -36,15 +36,18 @@ class TableCopier {
     copy.snapshot_lsn = snapshot_.lsn;
     copy.epoch = epoch_;
     copy.workers = options_.copy_workers;
-    TARN_RETURN_IF_ERROR(cdc::CopyTable(table, copy, cancel_, progress, [&](int worker, auto rows) -> Status {
-      TARN_RETURN_IF_ERROR(bronze->Append(worker, *rows));
-      return silver.Load(worker, rows);
-    }));
+    TARN_ASSIGN(const cdc::CopyOutcome outcome,
+                cdc::CopyTable(table, copy, cancel_, progress, [&](int worker, auto rows) -> Status {
+                  TARN_RETURN_IF_ERROR(bronze->Append(worker, *rows));
+                  return silver.Load(worker, rows);
+                }));
+    if (outcome == cdc::CopyOutcome::kRewritten) return outcome;
     // Bronze first: Silver is never ahead of it.
     TARN_ASSIGN([[maybe_unused]] const auto manifest,
                 bronze->Finish(epoch_, snapshot_.lsn, Clock::System().NowMicros()));
     TARN_FAULT_POINT("first_load.between_layers");
-    return silver.FinishLoad(OrderingValue(epoch_, snapshot_.lsn));
+    TARN_RETURN_IF_ERROR(silver.FinishLoad(OrderingValue(epoch_, snapshot_.lsn)));
+    return outcome;
   }
 
  private:
@@ -84,9 +87,10 @@ class ProgressTeller {
 
 }  // namespace
 
-Result<Lsn> CopyTables(storage::Storage* storage, const PipelineOptions& options, int64_t epoch,
-                       std::vector<cdc::SourceTable> tables, SilverLayer& silver, const CancelToken& cancel,
-                       const LoadReporter& report) {
+Result<std::vector<cdc::SourceTable>> CopyTables(storage::Storage* storage, const PipelineOptions& options,
+                                                 int64_t epoch, std::vector<cdc::SourceTable> tables,
+                                                 SilverLayer& silver, const CancelToken& cancel,
+                                                 const LoadReporter& report) {
   std::sort(tables.begin(), tables.end(),
             [](const auto& a, const auto& b) { return a.size_bytes > b.size_bytes; });
   TARN_ASSIGN(const cdc::ExportedSnapshot snapshot, cdc::ExportSnapshot(options.conninfo));
@@ -96,13 +100,20 @@ Result<Lsn> CopyTables(storage::Storage* storage, const PipelineOptions& options
   for (const auto& table : tables) state.estimated_rows += std::max<int64_t>(table.estimated_rows, 0);
   const int64_t started = MonotonicMicros();
   TableCopier copier(storage, options, snapshot, epoch, silver, cancel);
+  std::vector<cdc::SourceTable> rewritten;
   for (const cdc::SourceTable& table : tables) {
     state.table = table.schema.QualifiedName();
     state.elapsed_micros = MonotonicMicros() - started;
     cdc::CopyProgress progress;
+    cdc::CopyOutcome outcome{};
     {
       const ProgressTeller teller(progress, state, report);
-      TARN_RETURN_IF_ERROR(copier.Copy(table, &progress));
+      TARN_ASSIGN(outcome, copier.Copy(table, &progress));
+    }
+    if (outcome == cdc::CopyOutcome::kRewritten) {
+      spdlog::info("{} was truncated or rewritten while it was copied; it is copied again", state.table);
+      rewritten.push_back(table);
+      continue;
     }
     state.rows += progress.rows.load();
     state.tables_done++;
@@ -112,7 +123,7 @@ Result<Lsn> CopyTables(storage::Storage* storage, const PipelineOptions& options
   TARN_RETURN_IF_ERROR(silver.SaveRegistry());
   state.elapsed_micros = MonotonicMicros() - started;
   report(state);
-  return snapshot.lsn;
+  return rewritten;
 }
 
 }  // namespace tarn::pipeline

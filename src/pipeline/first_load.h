@@ -24,9 +24,11 @@ struct LoadProgress {
 using LoadReporter = std::function<void(const LoadProgress&)>;
 
 /// Copies tables, largest first, into Bronze and Silver under one exported snapshot. A table appears whole or
-/// not at all; one that was cut off starts over. Returns the snapshot's position.
-Result<Lsn> CopyTables(storage::Storage* storage, const PipelineOptions& options, int64_t epoch,
-                       std::vector<cdc::SourceTable> tables, SilverLayer& silver, const CancelToken& cancel,
-                       const LoadReporter& report);
+/// not at all; one that was cut off starts over. Returns the tables that were rewritten meanwhile, which must
+/// be copied again under a newer snapshot.
+Result<std::vector<cdc::SourceTable>> CopyTables(storage::Storage* storage, const PipelineOptions& options,
+                                                 int64_t epoch, std::vector<cdc::SourceTable> tables,
+                                                 SilverLayer& silver, const CancelToken& cancel,
+                                                 const LoadReporter& report);
 
 }  // namespace tarn::pipeline

@@ -151,10 +151,21 @@ catalog::RegisteredTable Runner::Register(const schema::TableSchema& table) cons
   return registered;
 }
 
+Status Runner::BeginAgain(const catalog::RegisteredTable& table) {
+  const std::string& name = table.source.lake_name;
+  for (const char* database : {"silver", "quarantine"}) {
+    TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Sidecar(database, name)));
+  }
+  TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Silver(name)));
+  TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Quarantine(name)));
+  return silver_->AddTable(table);
+}
+
 Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel,
                            const LoadReporter& report) {
   TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.lake));
   std::vector<cdc::SourceTable> missing;
+  std::map<std::string, catalog::RegisteredTable> registry;
   for (cdc::SourceTable& table : tables) {
     const std::string& name = table.schema.lake_name;
     const auto known = silver_->registry().tables.find(name);
@@ -166,27 +177,23 @@ Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelTo
       TARN_ASSIGN(const int64_t applied, silver_->Find(name)->AppliedLsn());
       if (applied != 0) continue;
     }
-    // Never copied, or cut off: from the beginning.
-    for (const char* database : {"silver", "quarantine"}) {
-      TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Sidecar(database, name)));
-    }
-    TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Silver(name)));
-    TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Quarantine(name)));
     registered.source = table.schema;
-    TARN_RETURN_IF_ERROR(silver_->AddTable(registered));
+    registry[name] = registered;
     missing.push_back(table);
   }
-  if (!missing.empty()) {
+  const auto tell = [&](const LoadProgress& progress) {
+    {
+      const std::lock_guard lock(state_.mutex);
+      state_.load = progress;
+    }
+    report(progress);
+  };
+  while (!missing.empty()) {
     state_.phase = RunPhase::kCopying;
-    TARN_ASSIGN([[maybe_unused]] const Lsn at,
-                CopyTables(storage_.get(), options_, identity_.epoch, missing, *silver_, cancel,
-                           [&](const LoadProgress& progress) {
-                             {
-                               const std::lock_guard lock(state_.mutex);
-                               state_.load = progress;
-                             }
-                             report(progress);
-                           }));
+    for (const cdc::SourceTable& table : missing)
+      TARN_RETURN_IF_ERROR(BeginAgain(registry.at(table.schema.lake_name)));
+    TARN_ASSIGN(missing,
+                CopyTables(storage_.get(), options_, identity_.epoch, missing, *silver_, cancel, tell));
   }
   if (versions_->size() > 0) return {};
   // The first version, also when a crash came between the copies and it.
@@ -432,7 +439,7 @@ void Runner::GoldLoop(const CancelToken& cancel) {
   }
 }
 
-Result<Runner::Aligned> Runner::AlignWithSource(const CancelToken& cancel) {
+Result<Runner::Aligned> Runner::AlignWithSource(const CancelToken& cancel, const AlignOptions& options) {
   const auto with_collector = [&](auto action) -> Status {
     const std::lock_guard lock(collector_mutex_);
     if (collector_ == nullptr) {
@@ -452,9 +459,10 @@ Result<Runner::Aligned> Runner::AlignWithSource(const CancelToken& cancel) {
   } lift{with_collector};
   // The stream holds still while the snapshot is made, so that it cannot pass it.
   TARN_ASSIGN(aligned.snapshot, cdc::ExportSnapshot(options_.conninfo));
+  if (options.when_exported) TARN_RETURN_IF_ERROR(options.when_exported(aligned.snapshot));
   const Lsn at = aligned.snapshot.lsn;
   TARN_RETURN_IF_ERROR(with_collector([at](cdc::ChangeCollector& c) { c.SetBarrier(at); }));
-  const int64_t deadline = MonotonicMicros() + 60'000'000;
+  const int64_t deadline = MonotonicMicros() + options.patience_micros;
   while (true) {
     TARN_RETURN_IF_ERROR(cancel.Check());
     bool reached = false;
@@ -466,8 +474,8 @@ Result<Runner::Aligned> Runner::AlignWithSource(const CancelToken& cancel) {
     }));
     if (reached && nothing_waits) break;
     if (MonotonicMicros() > deadline) {
-      return MakeError(ErrorCode::kUnavailable,
-                       "the stream did not reach {} within a minute; see `tarn status`", at.ToString());
+      return MakeError(ErrorCode::kUnavailable, "the stream did not reach {} within {} s; see `tarn status`",
+                       at.ToString(), options.patience_micros / 1'000'000);
     }
     stream_->RequestPosition();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

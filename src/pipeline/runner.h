@@ -72,7 +72,12 @@ class Runner {
     cdc::ExportedSnapshot snapshot;
     catalog::LakeVersion version;
   };
-  Result<Aligned> AlignWithSource(const CancelToken& cancel);
+  struct AlignOptions {
+    /// Called as soon as the snapshot is there; an error ends it.
+    std::function<Status(const cdc::ExportedSnapshot&)> when_exported = {};
+    int64_t patience_micros = 60'000'000;  ///< How long the stream may take to the snapshot's position.
+  };
+  Result<Aligned> AlignWithSource(const CancelToken& cancel, const AlignOptions& options);
 
  private:
   explicit Runner(PipelineOptions options, const Clock* clock)
@@ -84,6 +89,8 @@ class Runner {
   Status CheckIdentity();
   Status CatchUpFromBronze();
   catalog::RegisteredTable Register(const schema::TableSchema& table) const;
+  /// An empty Silver table and quarantine, whatever was there: never copied, or cut off.
+  Status BeginAgain(const catalog::RegisteredTable& table);
   Status CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel,
                      const LoadReporter& report);
   Status Stream(const CancelToken& cancel, std::optional<Lsn> until);

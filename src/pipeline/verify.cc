@@ -130,21 +130,83 @@ Status DigestLake(engine::Session& session, const schema::TableSchema& table, co
   }
 }
 
-Status DigestSource(const Runner& runner, const cdc::ExportedSnapshot& snapshot,
-                    const cdc::SourceTable& table, const SilverModel* model, const CancelToken& cancel,
-                    TableVerification& out) {
-  TARN_ASSIGN(auto rules, RowRules::Make(table.schema, model));
-  cdc::CopyOptions copy;
-  copy.conninfo = runner.options().conninfo;
-  copy.snapshot_name = snapshot.name;
-  copy.snapshot_lsn = snapshot.lsn;
-  copy.workers = 1;
-  cdc::CopyProgress progress;
-  return cdc::CopyTable(table, copy, cancel, &progress, [&](int, auto rows) -> Status {
-    TARN_ASSIGN(const RuledRows ruled, rules->Apply(rows));
-    TARN_RETURN_IF_ERROR(AddRows(table.schema, *ruled.accepted, out.source_good));
-    return AddRows(table.schema, *ruled.refused, out.source_refused);
-  });
+/// Compares tables at one position of the source.
+class Comparison {
+ public:
+  static Result<Comparison> Begin(Runner& runner, const CancelToken& cancel,
+                                  const Runner::AlignOptions& options) {
+    TARN_ASSIGN(Runner::Aligned aligned, runner.AlignWithSource(cancel, options));
+    Comparison comparison(runner, cancel, std::move(aligned));
+    TARN_ASSIGN(auto pinned, runner.view()->PinVersion(comparison.aligned_.version));
+    comparison.lake_ = std::make_unique<FixedLake>(std::move(pinned));
+    TARN_ASSIGN(comparison.session_,
+                engine::Session::Open(comparison.lake_.get(), govern::DecideForSystem("verify")));
+    return comparison;
+  }
+
+  const Runner::Aligned& aligned() const { return aligned_; }
+
+  /// nullopt: the table was rewritten since, so that this position says nothing of it. `connection`: one at
+  /// the
+  /// snapshot, or null.
+  Result<std::optional<TableVerification>> Compare(const cdc::SourceTable& table,
+                                                   cdc::PgConnection* connection) {
+    TableVerification result;
+    result.table = table.schema.lake_name;
+    result.append_only = table.schema.append_only;
+    TARN_ASSIGN(const cdc::CopyOutcome outcome, DigestSource(table, connection, result));
+    if (outcome == cdc::CopyOutcome::kRewritten) return std::optional<TableVerification>();
+    TARN_RETURN_IF_ERROR(DigestLake(*session_, table.schema, "silver", result.silver));
+    TARN_RETURN_IF_ERROR(DigestLake(*session_, table.schema, "quarantine", result.quarantine));
+    return std::optional<TableVerification>(std::move(result));
+  }
+
+ private:
+  Comparison(Runner& runner, const CancelToken& cancel, Runner::Aligned aligned)
+      : runner_(&runner), cancel_(&cancel), aligned_(std::move(aligned)) {}
+
+  Result<cdc::CopyOutcome> DigestSource(const cdc::SourceTable& table, cdc::PgConnection* connection,
+                                        TableVerification& out) {
+    const auto& models = runner_->silver()->models();
+    const auto model = models.find(table.schema.lake_name);
+    TARN_ASSIGN(auto rules, RowRules::Make(table.schema, model == models.end() ? nullptr : &model->second));
+    cdc::CopyOptions copy;
+    copy.conninfo = runner_->options().conninfo;
+    copy.connection = connection;
+    copy.snapshot_name = aligned_.snapshot.name;
+    copy.snapshot_lsn = aligned_.snapshot.lsn;
+    copy.workers = 1;
+    cdc::CopyProgress progress;
+    return cdc::CopyTable(table, copy, *cancel_, &progress, [&](int, auto rows) -> Status {
+      TARN_ASSIGN(const RuledRows ruled, rules->Apply(rows));
+      TARN_RETURN_IF_ERROR(AddRows(table.schema, *ruled.accepted, out.source_good));
+      return AddRows(table.schema, *ruled.refused, out.source_refused);
+    });
+  }
+
+  Runner* runner_;
+  const CancelToken* cancel_;
+  Runner::Aligned aligned_;
+  std::unique_ptr<FixedLake> lake_;
+  std::unique_ptr<engine::Session> session_;
+};
+
+constexpr int kMostAttempts = 6;
+/// How long a TRUNCATE may have to wait for the stream; the comparison comes on top, as with any reader.
+constexpr int64_t kLockedPatienceMicros = 10'000'000;
+
+/// Begins a transaction at the snapshot that keeps the tables from being truncated or rewritten for as long
+/// as it lives; reads and writes go on.
+Status LockAtSnapshot(cdc::PgConnection& connection, const std::string& snapshot,
+                      const std::vector<cdc::SourceTable>& tables) {
+  std::string names;
+  for (const cdc::SourceTable& table : tables) {
+    names += (names.empty() ? "" : ", ") + cdc::QuoteName(table.schema.schema_name) + "." +
+             cdc::QuoteName(table.schema.table_name);
+  }
+  TARN_RETURN_IF_ERROR(cdc::BeginAtSnapshot(connection, snapshot));
+  TARN_RETURN_IF_ERROR(connection.Execute("SET LOCAL lock_timeout = '5s'"));
+  return connection.Execute("LOCK TABLE " + names + " IN ACCESS SHARE MODE");
 }
 
 nlohmann::json DigestJson(const TableDigest& digest) {
@@ -181,27 +243,41 @@ Result<Verification> Verify(Runner& runner, const CancelToken& cancel,
   const int64_t started = MonotonicMicros();
   TARN_ASSIGN(auto connection, cdc::PgConnection::Connect(runner.options().conninfo,
                                                           cdc::PgConnection::Kind::kOrdinary, "verify"));
-  TARN_ASSIGN(const auto tables, cdc::LoadTables(*connection, runner.options().patterns));
-  TARN_ASSIGN(const Runner::Aligned aligned, runner.AlignWithSource(cancel));
-  TARN_ASSIGN(auto pinned, runner.view()->PinVersion(aligned.version));
-  FixedLake lake(std::move(pinned));
-  TARN_ASSIGN(auto session, engine::Session::Open(&lake, govern::DecideForSystem("verify")));
-  const std::map<std::string, SilverModel>& models = runner.silver()->models();
+  TARN_ASSIGN(auto tables, cdc::LoadTables(*connection, runner.options().patterns));
   Verification out;
-  out.lsn = aligned.snapshot.lsn.ToString();
-  out.version = aligned.version.instant;
-  for (const cdc::SourceTable& table : tables) {
-    const std::string& name = table.schema.lake_name;
-    report(name);
-    TableVerification result;
-    result.table = name;
-    result.append_only = table.schema.append_only;
-    const auto model = models.find(name);
-    TARN_RETURN_IF_ERROR(DigestSource(runner, aligned.snapshot, table,
-                                      model == models.end() ? nullptr : &model->second, cancel, result));
-    TARN_RETURN_IF_ERROR(DigestLake(*session, table.schema, "silver", result.silver));
-    TARN_RETURN_IF_ERROR(DigestLake(*session, table.schema, "quarantine", result.quarantine));
-    out.tables.push_back(std::move(result));
+  // // Nobody waits for a first comparison. Tables that were emptied or rewritten during it are compared
+  // again, with a lock that TRUNCATE waits for. It can be taken only behind the snapshot: a TRUNCATE that
+  // waits for a lock has a transaction number, and making a snapshot with an exact position waits for those.
+  for (int attempt = 0; attempt < kMostAttempts && !tables.empty(); attempt++) {
+    Runner::AlignOptions options;
+    if (attempt > 0) {
+      options.patience_micros = kLockedPatienceMicros;
+      options.when_exported = [&](const cdc::ExportedSnapshot& snapshot) {
+        return LockAtSnapshot(*connection, snapshot.name, tables);
+      };
+    }
+    TARN_ASSIGN(Comparison comparison, Comparison::Begin(runner, cancel, options));
+    out.lsn = comparison.aligned().snapshot.lsn.ToString();
+    out.version = comparison.aligned().version.instant;
+    std::vector<cdc::SourceTable> rewritten;
+    for (const cdc::SourceTable& table : tables) {
+      report(table.schema.lake_name);
+      // On the connection that has the lock: another one would queue behind whoever waits for it.
+      TARN_ASSIGN(auto result, comparison.Compare(table, attempt > 0 ? connection.get() : nullptr));
+      if (result) {
+        out.tables.push_back(std::move(*result));
+      } else {
+        rewritten.push_back(table);
+      }
+    }
+    tables = std::move(rewritten);
+    if (attempt > 0) TARN_RETURN_IF_ERROR(connection->Execute("ROLLBACK"));
+  }
+  if (!tables.empty()) {
+    return MakeError(
+        ErrorCode::kConflict,
+        "{} is truncated or rewritten faster than it can be compared; run `tarn verify` when it rests",
+        tables[0].schema.QualifiedName());
   }
   out.seconds = static_cast<double>(MonotonicMicros() - started) / 1e6;
   return out;

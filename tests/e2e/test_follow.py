@@ -227,6 +227,7 @@ def test_verify_beside_truncate(accounts):
             while not stop.is_set():
                 connection.execute("TRUNCATE nothing")
                 connection.execute("INSERT INTO nothing SELECT g, 'v' FROM generate_series(1, 20) g")
+                stop.wait(0.03)
 
     with ThreadPoolExecutor(1) as pool:
         truncating = pool.submit(truncate)
