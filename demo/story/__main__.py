@@ -42,7 +42,7 @@ def configure(services: Services, screen: Screen, tenants: list):
     text = services.config.read_text()
     shop_tables = ["tenants", "customers", "products", "orders", "order_items", "events", "subscriptions", "invoices"]
     text = text.replace('include = ["public.*"]', f"include = {[f'public.{t}' for t in shop_tables]}".replace("'", '"'))
-    text = text.replace("commit_interval_ms = 1000", "commit_interval_ms = 200").replace("interval_ms = 10000", "interval_ms = 5000")
+    text = text.replace("interval_ms = 10000         # least", "interval_ms = 5000          # least")
     for tenant, slug in tenants:
         text += f'\n[[principals]]\nname = "{slug}_analyst"\ntenant = "{tenant}"\n'
     services.config.write_text(text)

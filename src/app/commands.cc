@@ -84,12 +84,15 @@ int RunStatus(const Config& config, bool json) {
   fmt::print("{} since {:.0f} s; the source keeps {} of WAL for us\n\n", status.value("phase", ""),
              status.value("uptime_seconds", 0.0), Bytes(status["source"].value("wal_kept_bytes", 0L)));
   fmt::print("{:<8} {:>16}\n", "source", status["source"].value("server_end", ""));
+  PrintStage("tail", status["tail"],
+             fmt::format("{} changes seen by queries, newest step took {:.0f} ms",
+                         status["tail"].value("changes", 0L), status["tail"].value("last_step_ms", 0.0)));
   PrintStage("bronze", status["bronze"],
              fmt::format("{} changes, {} flushes", status["bronze"].value("changes", 0L),
                          status["bronze"].value("flushes", 0L)));
   PrintStage("silver", status["silver"],
-             fmt::format("{} commits, newest took {:.0f} ms", status["silver"].value("commits", 0L),
-                         status["silver"].value("last_cut_ms", 0.0)));
+             fmt::format("{} changes, {} commits", status["silver"].value("changes", 0L),
+                         status["silver"].value("commits", 0L)));
   PrintStage("gold", status["gold"], fmt::format("{} runs", status["gold"].value("runs", 0L)));
   const auto& copy = status["copy"];
   if (copy.value("tables_total", 0L) > copy.value("tables_done", 0L)) {

@@ -178,8 +178,8 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
     return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", path, error.source().begin.line,
                      error.description());
   }
-  const std::vector<std::string> sections = {"source", "tables", "lake", "tenants",   "silver",
-                                             "gold",   "query",  "log",  "principals"};
+  const std::vector<std::string> sections = {"source", "tables", "lake",  "tenants", "bronze",
+                                             "silver", "gold",   "query", "log",     "principals"};
   for (const auto& [key, node] : root) {
     const std::string name(key.str());
     if (std::find(sections.begin(), sections.end(), name) != sections.end()) continue;
@@ -217,6 +217,9 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   Section tenants = section("tenants");
   TARN_RETURN_IF_ERROR(tenants.Read("column", options.tenant_column));
   TARN_RETURN_IF_ERROR(tenants.CheckKnown());
+  Section bronze = section("bronze");
+  TARN_RETURN_IF_ERROR(bronze.Read("flush_interval_ms", options.flush_interval_ms));
+  TARN_RETURN_IF_ERROR(bronze.CheckKnown());
   Section silver = section("silver");
   TARN_RETURN_IF_ERROR(silver.Read("commit_interval_ms", options.commit_interval_ms));
   TARN_RETURN_IF_ERROR(silver.Read("copy_workers", workers));
@@ -234,6 +237,8 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   TARN_RETURN_IF_ERROR(log.Read("file", config.log_file));
   TARN_RETURN_IF_ERROR(log.CheckKnown());
   TARN_RETURN_IF_ERROR(CheckNumbers(lake, root, window_hours, "[lake] time_travel_hours", 1));
+  TARN_RETURN_IF_ERROR(
+      CheckNumbers(bronze, root, options.flush_interval_ms, "[bronze] flush_interval_ms", 0));
   TARN_RETURN_IF_ERROR(
       CheckNumbers(silver, root, options.commit_interval_ms, "[silver] commit_interval_ms", 0));
   TARN_RETURN_IF_ERROR(CheckNumbers(silver, root, workers, "[silver] copy_workers", 1));

@@ -76,8 +76,11 @@ Result<std::string> ConfigTemplate(const std::string& source, const std::string&
   out += "[lake]\n";
   out += "path = " + TomlText(lake) + "               # a folder; relative to this file\n";
   out += "time_travel_hours = 168     # how far back AS OF reaches\n\n";
+  out += "[bronze]\n";
+  out += "flush_interval_ms = 4000    # a change is confirmed to the source at the latest after this\n\n";
   out += "[silver]\n";
-  out += "commit_interval_ms = 1000   # least time between two commits\n";
+  out +=
+      "commit_interval_ms = 10000  # what other readers of the Hudi tables wait; tarn's own queries do not\n";
   out += "copy_workers = 2            # connections of the first copy\n\n";
   out += "[gold]\n";
   out += (models.empty() ? "# models = \"models\"" : "models = " + TomlText(models)) +

@@ -11,9 +11,11 @@ constexpr idx_t kRowsPerTurn = 30 * STANDARD_VECTOR_SIZE;
 
 }  // namespace
 
-HotReader::HotReader(duckdb::ClientContext& context, duckdb::OpenFileInfo file,
-                     const arrow::RecordBatch& rows)
-    : BaseFileReader(std::move(file)), rows_(context, rows), table_columns_(rows_.names().size()) {
+HotReader::HotReader(duckdb::ClientContext& context, duckdb::OpenFileInfo file, const hudi::HotRows& hot)
+    : BaseFileReader(std::move(file)),
+      rows_(context, *hot.rows),
+      deleted_(hot.deleted),
+      table_columns_(rows_.names().size()) {
   columns = duckdb::MultiFileColumnDefinition::ColumnsFromNamesAndTypes(rows_.names(), rows_.types());
 }
 
@@ -66,8 +68,9 @@ duckdb::AsyncResult HotReader::Scan(duckdb::ClientContext& context, duckdb::Glob
   const idx_t count = std::min<idx_t>(STANDARD_VECTOR_SIZE, part.end - part.position);
   part.cursor->Read(part.position, count, out);
   FillRowNumbers(part.position, out);
+  if (deleted_) SkipDeleted(part.position, out);
   part.position += count;
-  if (filters) ApplyFilters(context, part, out);
+  if (filters && out.size() > 0) ApplyFilters(context, part, out);
   return duckdb::AsyncResult(duckdb::SourceResultType::HAVE_MORE_OUTPUT);
 }
 
@@ -76,6 +79,22 @@ void HotReader::FillRowNumbers(idx_t first, duckdb::DataChunk& out) {
     if (column_ids[duckdb::MultiFileLocalIndex(i)].GetId() < table_columns_) continue;
     auto* numbers = duckdb::FlatVector::GetData<int64_t>(out.data[i]);
     for (idx_t row = 0; row < out.size(); ++row) numbers[row] = static_cast<int64_t>(first + row);
+  }
+}
+
+void HotReader::SkipDeleted(idx_t first, duckdb::DataChunk& out) const {
+  duckdb::SelectionVector kept(STANDARD_VECTOR_SIZE);
+  idx_t count = 0;
+  for (idx_t i = 0; i < out.size(); ++i) {
+    const idx_t row = first + i;
+    const bool is_deleted = row / 64 < deleted_->size() && ((*deleted_)[row / 64] >> (row % 64) & 1) != 0;
+    if (!is_deleted) kept.set_index(count++, i);
+  }
+  if (count == out.size()) return;
+  if (count == 0) {
+    out.SetCardinality(0);
+  } else {
+    out.Slice(kept, count);
   }
 }
 

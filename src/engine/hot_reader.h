@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "engine/arrow_rows.h"
+#include "hudi/scan_plan.h"
 
 namespace tarn::engine {
 
@@ -11,7 +12,7 @@ namespace tarn::engine {
 /// work on them as on Parquet.
 class HotReader : public duckdb::BaseFileReader {
  public:
-  HotReader(duckdb::ClientContext& context, duckdb::OpenFileInfo file, const arrow::RecordBatch& rows);
+  HotReader(duckdb::ClientContext& context, duckdb::OpenFileInfo file, const hudi::HotRows& hot);
 
   void AddVirtualColumn(duckdb::column_t column) override;
   bool TryInitializeScan(duckdb::ClientContext& context, duckdb::GlobalTableFunctionState& global,
@@ -32,9 +33,12 @@ class HotReader : public duckdb::BaseFileReader {
   Part& PartOf(duckdb::LocalTableFunctionState& local);
   duckdb::vector<duckdb::column_t> CursorColumns();
   void FillRowNumbers(idx_t first, duckdb::DataChunk& out);
+  /// Takes out the rows that a newer change replaced. `first`: the chunk's first row.
+  void SkipDeleted(idx_t first, duckdb::DataChunk& out) const;
   void ApplyFilters(duckdb::ClientContext& context, Part& part, duckdb::DataChunk& out);
 
   ArrowRows rows_;
+  std::shared_ptr<const hudi::PositionBitmap> deleted_;
   idx_t table_columns_;
   std::mutex mutex_;
   idx_t next_ = 0;

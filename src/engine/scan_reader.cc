@@ -106,7 +106,7 @@ duckdb::shared_ptr<duckdb::BaseFileReader> ScanReader::CreateReader(
     idx_t file_index, const duckdb::MultiFileBindData& bind_data) {
   ScanUnit& unit = scan_->units()[UnitOf(file.path)];
   unit.opened.store(true, std::memory_order_relaxed);
-  if (unit.hot != nullptr) return duckdb::make_shared_ptr<HotReader>(context, file, *unit.hot->rows);
+  if (unit.hot != nullptr) return duckdb::make_shared_ptr<HotReader>(context, file, *unit.hot);
   return MultiFileReader::CreateReader(context, state, file, file_index, bind_data);
 }
 

@@ -15,6 +15,7 @@
 #include "hudi/log_block.h"
 #include "hudi/record_key.h"
 #include "hudi/slice.h"
+#include "hudi/staged_changes.h"
 #include "hudi/table.h"
 #include "hudi/timeline.h"
 
@@ -83,10 +84,12 @@ class HudiTable : public Table {
                                               const CommitProperties& properties, bool everything) override;
   Result<int64_t> Clean(const std::string& instant, const ServiceOptions& options) override;
   Result<int64_t> Archive(const std::string& now_instant, const ServiceOptions& options) override;
+  std::unique_ptr<StagedChanges> Stage() const override;
   Status Close() override;
 
  private:
   friend class HudiBulkWriter;
+  friend class HudiStagedChanges;
 
   // Opening and recovery (hudi_table.cc, recovery.cc).
   Status LoadState();

@@ -22,11 +22,12 @@ struct ScanFile {
       deleted;  ///< Shared with the planner's cache; null when no row is deleted.
 };
 
-/// Newest rows that live in log files (later: in the tail), already merged: one row a key.
+/// Newest rows that live in log files or in no file yet, already merged: one row a key.
 struct HotRows {
   std::vector<std::string> partition;
   std::shared_ptr<arrow::RecordBatch> rows;  ///< Schema of the plan. Shared with the planner's cache.
   int64_t size_bytes = 0;                    ///< Bytes of the log files behind it.
+  std::shared_ptr<const PositionBitmap> deleted = nullptr;  ///< Rows to skip; null when none is.
 };
 
 /// What one table is, as of one instant: its current rows are those of `files` that are not deleted, and

@@ -67,6 +67,8 @@ struct ServiceOptions {
   int keep_active_instants = 60;      ///< Archiving starts above twice this and ends here.
 };
 
+class StagedChanges;
+
 /// Streams a table's first content in one instant, which appears whole at Finish or not at all.
 class BulkWriter {
  public:
@@ -138,6 +140,9 @@ class Table {
   virtual Result<int64_t> Clean(const std::string& instant, const ServiceOptions& options) = 0;
   /// Moves old instants from the active timeline to the archive; returns how many.
   virtual Result<int64_t> Archive(const std::string& now_instant, const ServiceOptions& options) = 0;
+
+  /// Changes to be collected in memory for the next Upsert; empty. The table outlives it.
+  virtual std::unique_ptr<StagedChanges> Stage() const = 0;
 
   /// Syncs the key index so that the next Open need not rebuild it.
   virtual Status Close() = 0;

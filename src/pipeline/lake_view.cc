@@ -10,8 +10,9 @@ namespace tarn::pipeline {
 
 class PinnedVersion : public engine::LakeVersion {
  public:
-  PinnedVersion(LakeView* view, catalog::LakeVersion version, std::optional<catalog::GoldVersion> gold)
-      : view_(view), version_(std::move(version)), gold_(std::move(gold)) {}
+  PinnedVersion(LakeView* view, catalog::LakeVersion version, std::optional<catalog::GoldVersion> gold,
+                std::shared_ptr<const TailState> tail)
+      : view_(view), version_(std::move(version)), gold_(std::move(gold)), tail_(std::move(tail)) {}
 
   std::vector<engine::TableName> Tables() const override {
     std::vector<engine::TableName> names;
@@ -39,32 +40,68 @@ class PinnedVersion : public engine::LakeVersion {
     if (table.schema == "bronze") return view_->PlanBronze(table.name, version_.lsn);
     const std::string path =
         table.schema == "silver" ? layout.Silver(table.name) : layout.Quarantine(table.name);
-    return view_->PlanHudi(path, layout.Sidecar(table.schema, table.name), version_.instant);
+    const std::string sidecar = layout.Sidecar(table.schema, table.name);
+    if (tail_ == nullptr) return view_->PlanHudi(path, sidecar, version_.instant);
+    const auto& overlays = table.schema == "silver" ? tail_->silver : tail_->quarantine;
+    const auto overlay = overlays.find(table.name);
+    return view_->PlanOverlaid(path, sidecar, version_.instant,
+                               overlay == overlays.end() ? nullptr : overlay->second);
   }
 
   std::string Describe() const override {
-    return fmt::format("lake version {} (source position {}, committed {})", version_.instant,
-                       version_.lsn.ToString(), FormatTimestamp(version_.commit_micros));
+    const std::string version =
+        fmt::format("lake version {} (source position {}, committed {})", version_.instant,
+                    version_.lsn.ToString(), FormatTimestamp(version_.commit_micros));
+    if (tail_ == nullptr || tail_->rows == 0) return version;
+    return fmt::format("{} and {} rows newer than it (source position {}, committed {})", version,
+                       tail_->rows, tail_->lsn.ToString(), FormatTimestamp(tail_->commit_micros));
   }
 
  private:
   LakeView* view_;
   catalog::LakeVersion version_;
   std::optional<catalog::GoldVersion> gold_;
+  std::shared_ptr<const TailState> tail_;  ///< Null: the version alone.
 };
 
 LakeView::~LakeView() = default;
 
 Result<std::shared_ptr<engine::LakeVersion>> LakeView::Pin(std::optional<int64_t> as_of_micros) {
   if (follow_) TARN_RETURN_IF_ERROR(versions_->Refresh());
+  if (TailSource* source = tail_.load()) {
+    TARN_ASSIGN(auto tail, source->PinTail());
+    // A time behind the newest change is the newest state, as a time without one is.
+    if (tail != nullptr && (!as_of_micros || *as_of_micros >= tail->commit_micros)) {
+      return PinState(tail->base, tail);
+    }
+  }
   TARN_ASSIGN(const catalog::LakeVersion version, versions_->Find(as_of_micros));
   return PinVersion(version);
 }
 
-Result<std::shared_ptr<engine::LakeVersion>> LakeView::PinVersion(const catalog::LakeVersion& version) {
+Result<std::shared_ptr<engine::LakeVersion>> LakeView::PinState(const catalog::LakeVersion& version,
+                                                                std::shared_ptr<const TailState> tail) {
   TARN_ASSIGN(auto gold, versions_->FindGold(version));
   return std::shared_ptr<engine::LakeVersion>(
-      std::make_shared<PinnedVersion>(this, version, std::move(gold)));
+      std::make_shared<PinnedVersion>(this, version, std::move(gold), std::move(tail)));
+}
+
+Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanOverlaid(
+    const std::string& path, const std::string& sidecar, const std::string& instant,
+    const std::shared_ptr<const hudi::Overlay>& overlay) {
+  std::shared_ptr<hudi::OverlaidPlan> known;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = newest_.find(path);
+    if (found != newest_.end() && found->second.instant == instant) known = found->second.plan;
+  }
+  if (known == nullptr) {
+    TARN_ASSIGN(auto plan, PlanHudi(path, sidecar, instant));
+    known = std::make_shared<hudi::OverlaidPlan>(std::move(plan));
+    const std::lock_guard lock(mutex_);
+    newest_[path] = {instant, known};
+  }
+  return known->Under(overlay);
 }
 
 Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanHudi(const std::string& path,

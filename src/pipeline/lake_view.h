@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -8,7 +9,9 @@
 #include "catalog/lake_layout.h"
 #include "catalog/lake_version.h"
 #include "engine/lake.h"
+#include "hudi/overlay.h"
 #include "hudi/table.h"
+#include "pipeline/tail.h"
 #include "storage/storage.h"
 
 namespace tarn::pipeline {
@@ -23,21 +26,39 @@ class LakeView : public engine::Lake {
       : storage_(storage), layout_(std::move(layout)), versions_(versions), follow_(follow) {}
   ~LakeView() override;
 
+  /// From now on the newest state is the tail's. `tail` outlives the view, or is taken away with null.
+  void Follow(TailSource* tail) { tail_ = tail; }
+
   Result<std::shared_ptr<engine::LakeVersion>> Pin(std::optional<int64_t> as_of_micros) override;
-  /// One exact version; for models and verification.
-  Result<std::shared_ptr<engine::LakeVersion>> PinVersion(const catalog::LakeVersion& version);
+  /// One exact version, without a tail; for models and verification.
+  Result<std::shared_ptr<engine::LakeVersion>> PinVersion(const catalog::LakeVersion& version) {
+    return PinState(version, nullptr);
+  }
 
  private:
   friend class PinnedVersion;
+  Result<std::shared_ptr<engine::LakeVersion>> PinState(const catalog::LakeVersion& version,
+                                                        std::shared_ptr<const TailState> tail);
   Result<std::shared_ptr<const hudi::ScanPlan>> PlanHudi(const std::string& path, const std::string& sidecar,
                                                          const std::string& instant);
+  /// The plan as of `instant` with the overlay over it.
+  Result<std::shared_ptr<const hudi::ScanPlan>> PlanOverlaid(
+      const std::string& path, const std::string& sidecar, const std::string& instant,
+      const std::shared_ptr<const hudi::Overlay>& overlay);
   Result<std::shared_ptr<const hudi::ScanPlan>> PlanBronze(const std::string& table, Lsn up_to);
 
   const storage::Storage* storage_;
   const catalog::LakeLayout layout_;
   catalog::LakeVersions* versions_;
   const bool follow_;
+  std::atomic<TailSource*> tail_{nullptr};
   std::mutex mutex_;
+  struct NewestPlan {
+    std::string instant;
+    std::shared_ptr<hudi::OverlaidPlan> plan;
+  };
+  std::map<std::string, NewestPlan>
+      newest_;  ///< Of tables that overlays were laid over, by path; under mutex_.
   std::map<std::string, std::shared_ptr<hudi::TableReader>>
       readers_;  ///< By path; shared with running statements.
 };

@@ -17,8 +17,9 @@ struct PipelineOptions {
   std::string lake;           ///< Folder.
   std::string models;         ///< Folder with silver/ and gold/; empty: no rules, no models.
   std::string tenant_column;  ///< Source column by which tables that have it are partitioned; empty: none.
-  int64_t commit_interval_ms = 1000;  ///< Least time between two commits of Silver.
-  int64_t gold_interval_ms = 10'000;  ///< Least time between two runs of Gold.
+  int64_t flush_interval_ms = 4'000;    ///< How long a change waits for its Bronze file at most.
+  int64_t commit_interval_ms = 10'000;  ///< How long it waits for its Silver commit; 0: each step commits.
+  int64_t gold_interval_ms = 10'000;    ///< Least time between two runs of Gold.
   int copy_workers = 2;
   int64_t segment_bytes = 64 << 20;  ///< Changes held in memory at most.
   int64_t query_memory_bytes = int64_t{1} << 30;

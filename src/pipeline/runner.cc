@@ -1,8 +1,6 @@
 #include "pipeline/runner.h"
 
 #include <arrow/record_batch.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <chrono>
 
@@ -13,23 +11,7 @@
 namespace tarn::pipeline {
 namespace {
 
-constexpr auto kTakeTimeout = std::chrono::milliseconds(50);
 constexpr int kSlotWaitMs = 15'000;
-constexpr int64_t kServiceIntervalMicros = 5'000'000;
-
-bronze::FlushInput FlushInputOf(const cdc::Segment& segment, int64_t epoch) {
-  bronze::FlushInput input;
-  for (const cdc::TableEvent& event : segment.events)
-    input.events.push_back({event.table, event.rows, event.truncated_at});
-  input.epoch = epoch;
-  input.last_commit = segment.last_commit;
-  input.end = segment.end;
-  input.last_commit_micros = segment.last_commit_micros;
-  input.transactions = segment.transactions;
-  input.rows = segment.rows;
-  input.open = segment.open;
-  return input;
-}
 
 }  // namespace
 
@@ -236,8 +218,9 @@ Status Runner::Prepare(const CancelToken& cancel, const LoadReporter& report) {
   TARN_RETURN_IF_ERROR(CopyMissing(tables, cancel, report));
   TARN_RETURN_IF_ERROR(CatchUpFromBronze());
   TARN_ASSIGN(const catalog::LakeVersion newest, versions_->Find(std::nullopt));
-  state_.bronze_lsn = state_.silver_lsn = newest.lsn.value;
-  state_.bronze_commit_micros = state_.silver_commit_micros = newest.commit_micros;
+  state_.tail_lsn = state_.bronze_lsn = state_.silver_lsn = newest.lsn.value;
+  state_.tail_commit_micros = state_.bronze_commit_micros = state_.silver_commit_micros =
+      newest.commit_micros;
   return OpenGold();
 }
 
@@ -248,6 +231,7 @@ Status Runner::Run(const CancelToken& cancel, std::optional<Lsn> until, const Lo
     std::thread gold_thread([&] {
       if (!gold_->models().empty()) GoldLoop(gold_cancel);
     });
+    view_->Follow(silver_.get());
     outcome = Stream(cancel, until);
     {
       const std::lock_guard lock(gold_mutex_);
@@ -261,227 +245,6 @@ Status Runner::Run(const CancelToken& cancel, std::optional<Lsn> until, const Lo
   if (!outcome && outcome.error().code == ErrorCode::kCancelled) outcome = {};
   if (!outcome) return outcome;
   return silver_->Close();
-}
-
-Status Runner::OpenGold() {
-  std::vector<std::string> names;
-  for (const auto& [name, table] : silver_->registry().tables) names.push_back(name);
-  TARN_ASSIGN(gold_, GoldLayer::Open(storage_.get(), layout_, options_, names, versions_.get(), view_.get(),
-                                     silver_->instants()));
-  return {};
-}
-
-Status Runner::Stream(const CancelToken& cancel, std::optional<Lsn> until) {
-  int failures = 0;
-  while (true) {
-    state_.phase = RunPhase::kStreaming;
-    const int64_t started = MonotonicMicros();
-    Status outcome = StreamOnce(cancel, until);
-    if (outcome || !IsRetryable(outcome.error().code)) return outcome;
-    state_.phase = RunPhase::kReconnecting;
-    if (MonotonicMicros() - started > 60'000'000) failures = 0;
-    const int wait_ms = std::min(200 << std::min(failures++, 7), 15'000);
-    {
-      const std::lock_guard lock(state_.mutex);
-      state_.last_error = outcome.error().message;
-    }
-    spdlog::warn("{}; trying again in {} ms", outcome.error().message, wait_ms);
-    for (int waited = 0; waited < wait_ms; waited += 50) {
-      TARN_RETURN_IF_ERROR(cancel.Check());
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-  }
-}
-
-Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
-  cdc::CollectorOptions collector_options;
-  collector_options.epoch = identity_.epoch;
-  collector_options.max_bytes = options_.segment_bytes;
-  if (bronze_->last()) collector_options.skip_up_to = bronze_->last()->last_commit;
-  bronze_->DiscardOpen();
-  cdc::ChangeCollector collector(collector_options, schemas_);
-  for (const auto& [name, table] : silver_->registry().tables)
-    collector.SetTableStart(table.source.oid, table.start);
-  {
-    const std::lock_guard lock(collector_mutex_);
-    collector_ = &collector;
-  }
-  const Lsn from = bronze_->last() ? bronze_->last()->end : Lsn{};
-  CancelToken stream_cancel;
-  std::atomic<bool> stream_ended{false};
-  Status stream_status;
-  std::thread stream_thread([&] {
-    stream_status = stream_->Run(collector, from, stream_cancel);
-    stream_ended = true;
-  });
-  Status applied = ApplySegments(collector, stream_ended, cancel, until);
-  stream_cancel.Cancel();
-  stream_thread.join();
-  {
-    const std::lock_guard lock(collector_mutex_);
-    collector_ = nullptr;
-  }
-  if (!applied) return applied;
-  if (!stream_status && stream_status.error().code != ErrorCode::kCancelled) return stream_status;
-  return cancel.Check();
-}
-
-Status Runner::ApplySegments(cdc::ChangeCollector& collector, const std::atomic<bool>& stream_ended,
-                             const CancelToken& cancel, std::optional<Lsn> until) {
-  int64_t last_cut = 0;
-  int64_t last_service = MonotonicMicros();
-  while (true) {
-    const bool ended = stream_ended;
-    if (cancel.IsCancelled()) return {};
-    const int64_t wait = last_cut + options_.commit_interval_ms * 1000 - MonotonicMicros();
-    if (wait > 0 && !collector.IsFull())
-      std::this_thread::sleep_for(std::chrono::microseconds(std::min<int64_t>(wait, 50'000)));
-    if (wait > 50'000 && !collector.IsFull() && !collector.MustWait()) continue;
-    auto segment = collector.Take(kTakeTimeout);
-    if (segment) {
-      last_cut = MonotonicMicros();
-      TARN_RETURN_IF_ERROR(ApplySegment(std::move(*segment)));
-      state_.apply_micros = MonotonicMicros() - last_cut;
-      collector.Done();
-    } else if (ended) {
-      return {};
-    }
-    if (until && state_.silver_lsn >= until->value) return {};
-    if (until && collector.IsIdle() && stream_->positions().server_end >= until->value) return {};
-    if (until) stream_->RequestPosition();
-    const auto tables = static_cast<int64_t>(std::max<size_t>(silver_->table_count(), 1));
-    if (MonotonicMicros() - last_service > kServiceIntervalMicros / tables) {
-      TARN_RETURN_IF_ERROR(silver_->RunServices());
-      TARN_ASSIGN([[maybe_unused]] const int64_t pruned,
-                  versions_->Prune(*storage_, clock_->NowMicros() - options_.services.retain_micros));
-      last_service = MonotonicMicros();
-    }
-  }
-}
-
-Status Runner::ApplySegment(cdc::Segment segment) {
-  if (segment.events.empty() && !segment.open) {
-    // Transactions of which nothing is followed: nothing to store, so they are durable as they are.
-    stream_->Confirm(segment.end);
-    return {};
-  }
-  TARN_ASSIGN(const auto manifest, bronze_->Flush(FlushInputOf(segment, identity_.epoch)));
-  if (manifest) {
-    stream_->Confirm(manifest->end);
-    state_.bronze_lsn = manifest->last_commit.value;
-    state_.bronze_commit_micros = manifest->last_commit_micros;
-    state_.bronze_flushes++;
-  }
-  state_.bronze_rows += segment.rows;
-  SilverStep step;
-  for (cdc::TableEvent& event : segment.events)
-    step.events.push_back({std::move(event.table), std::move(event.rows), event.truncated_at});
-  step.epoch = identity_.epoch;
-  step.lsn = segment.last_commit;
-  step.commit_micros = segment.last_commit_micros;
-  step.rows = segment.rows;
-  step.open = segment.open;
-  TARN_FAULT_POINT("runner.between_layers");
-  TARN_RETURN_IF_ERROR(silver_->Apply(step));
-  state_.silver_rows += segment.rows;
-  if (segment.open) return {};
-  state_.silver_lsn = step.lsn.value;
-  state_.silver_commit_micros = step.commit_micros;
-  state_.silver_commits++;
-  const std::lock_guard lock(gold_mutex_);
-  for (std::string& name : silver_->TakeTouched()) gold_touched_.push_back(std::move(name));
-  gold_wanted_.notify_all();
-  return {};
-}
-
-Status Runner::RunGoldOnce(const CancelToken& cancel) {
-  std::vector<std::string> touched;
-  {
-    const std::lock_guard lock(gold_mutex_);
-    touched.swap(gold_touched_);
-  }
-  TARN_ASSIGN(const catalog::LakeVersion version, versions_->Find(std::nullopt));
-  TARN_RETURN_IF_ERROR(gold_->Run(version, touched, cancel));
-  state_.gold_lsn = version.lsn.value;
-  state_.gold_commit_micros = version.commit_micros;
-  state_.gold_runs++;
-  hudi::ServiceOptions services = options_.services;
-  services.retain_micros = std::min<int64_t>(services.retain_micros, 3'600'000'000LL);
-  return gold_->RunServices(services);
-}
-
-void Runner::GoldLoop(const CancelToken& cancel) {
-  // Models may take all of a core for long: the scheduler gives it to whoever follows the source first.
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);
-  bool first = true;
-  while (true) {
-    bool stop = false;
-    {
-      std::unique_lock lock(gold_mutex_);
-      gold_wanted_.wait(lock, [&] { return first || gold_stop_ || !gold_touched_.empty(); });
-      stop = gold_stop_;
-      // At the end of a bounded run Gold still follows Silver; at an ordinary stop the next start does it.
-      if (stop && gold_touched_.empty() && !first) return;
-    }
-    if (cancel.IsCancelled()) return;
-    first = false;
-    const int64_t started = MonotonicMicros();
-    const Status done = RunGoldOnce(cancel);
-    if (!done && done.error().code != ErrorCode::kCancelled) {
-      spdlog::error("gold: {}", done.error().message);
-      const std::lock_guard lock(state_.mutex);
-      state_.last_error = done.error().message;
-    }
-    std::unique_lock lock(gold_mutex_);
-    const int64_t wait = options_.gold_interval_ms * 1000 - (MonotonicMicros() - started);
-    gold_wanted_.wait_for(lock, std::chrono::microseconds(std::max<int64_t>(wait, 0)),
-                          [&] { return gold_stop_; });
-  }
-}
-
-Result<Runner::Aligned> Runner::AlignWithSource(const CancelToken& cancel, const AlignOptions& options) {
-  const auto with_collector = [&](auto action) -> Status {
-    const std::lock_guard lock(collector_mutex_);
-    if (collector_ == nullptr) {
-      return Error{ErrorCode::kUnavailable,
-                   "the pipeline is not streaming now (see `tarn status`); try again when it is"};
-    }
-    action(*collector_);
-    return {};
-  };
-  Aligned aligned;
-  TARN_RETURN_IF_ERROR(with_collector([](cdc::ChangeCollector& c) { c.SetBarrier(Lsn{}); }));
-  struct Lift {
-    decltype(with_collector)& run;
-    ~Lift() {
-      (void)run([](cdc::ChangeCollector& c) { c.SetBarrier(std::nullopt); }).has_value();
-    }
-  } lift{with_collector};
-  // The stream holds still while the snapshot is made, so that it cannot pass it.
-  TARN_ASSIGN(aligned.snapshot, cdc::ExportSnapshot(options_.conninfo));
-  if (options.when_exported) TARN_RETURN_IF_ERROR(options.when_exported(aligned.snapshot));
-  const Lsn at = aligned.snapshot.lsn;
-  TARN_RETURN_IF_ERROR(with_collector([at](cdc::ChangeCollector& c) { c.SetBarrier(at); }));
-  const int64_t deadline = MonotonicMicros() + options.patience_micros;
-  while (true) {
-    TARN_RETURN_IF_ERROR(cancel.Check());
-    bool reached = false;
-    bool nothing_waits = false;
-    TARN_RETURN_IF_ERROR(with_collector([&](cdc::ChangeCollector& c) {
-      const bool at_barrier = c.IsAtBarrier();
-      nothing_waits = !c.HasWork();
-      reached = at_barrier || stream_->positions().server_end >= at.value;
-    }));
-    if (reached && nothing_waits) break;
-    if (MonotonicMicros() > deadline) {
-      return MakeError(ErrorCode::kUnavailable, "the stream did not reach {} within {} s; see `tarn status`",
-                       at.ToString(), options.patience_micros / 1'000'000);
-    }
-    stream_->RequestPosition();
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  TARN_ASSIGN(aligned.version, versions_->Find(std::nullopt));
-  return aligned;
 }
 
 }  // namespace tarn::pipeline

@@ -29,11 +29,13 @@ std::string_view RunPhaseName(RunPhase phase);
 /// Numbers of a running pipeline. Threads: any.
 struct RunState {
   std::atomic<RunPhase> phase{RunPhase::kStarting};
-  std::atomic<uint64_t> bronze_lsn{0}, silver_lsn{0}, gold_lsn{0};  ///< Commit LSNs.
-  std::atomic<int64_t> bronze_commit_micros{0}, silver_commit_micros{0}, gold_commit_micros{0};
-  std::atomic<int64_t> bronze_rows{0}, silver_rows{0};  ///< Changes since the start.
+  /// Commit LSNs. Statements see what the tail has.
+  std::atomic<uint64_t> tail_lsn{0}, bronze_lsn{0}, silver_lsn{0}, gold_lsn{0};
+  std::atomic<int64_t> tail_commit_micros{0}, bronze_commit_micros{0}, silver_commit_micros{0},
+      gold_commit_micros{0};
+  std::atomic<int64_t> tail_rows{0}, bronze_rows{0}, silver_rows{0};  ///< Changes since the start.
   std::atomic<int64_t> bronze_flushes{0}, silver_commits{0}, gold_runs{0};
-  std::atomic<int64_t> apply_micros{0};  ///< Of the newest cut: Bronze and Silver.
+  std::atomic<int64_t> apply_micros{0};  ///< Of the newest step.
   std::atomic<int64_t> started_micros{0};
   std::mutex mutex;
   LoadProgress load;       ///< Under mutex.
@@ -97,7 +99,16 @@ class Runner {
   Status StreamOnce(const CancelToken& cancel, std::optional<Lsn> until);
   Status ApplySegments(cdc::ChangeCollector& collector, const std::atomic<bool>& stream_ended,
                        const CancelToken& cancel, std::optional<Lsn> until);
-  Status ApplySegment(cdc::Segment segment);
+  /// A step of the stream: shown to readers at once and kept for the next commit, or committed at once.
+  Status TakeIn(const cdc::Segment& segment);
+  Status Keep(const cdc::Segment& segment);
+  Status ApplySegment(const cdc::Segment& segment);
+  Status FlushBronze();
+  /// Commits what is staged, behind a flush of Bronze.
+  Status CommitSilver();
+  void Committed(Lsn lsn, int64_t commit_micros);
+  int64_t UntilDue() const;  ///< Microseconds until a flush or commit is due.
+  Status RunServicesWhenDue();
   void GoldLoop(const CancelToken& cancel);
   Status OpenGold();
   Status RunGoldOnce(const CancelToken& cancel);
@@ -116,6 +127,14 @@ class Runner {
   std::unique_ptr<GoldLayer> gold_;
   std::unique_ptr<cdc::ReplicationStream> stream_;
   std::vector<schema::TableSchema> schemas_;
+
+  // Of the stream's step loop.
+  bronze::FlushInput unflushed_;
+  int64_t unflushed_bytes_ = 0;
+  int64_t flush_due_ = INT64_MAX, commit_due_ = INT64_MAX, last_service_ = 0;
+  bool in_open_transaction_ = false;        ///< Its rest follows.
+  std::atomic<bool> uncommitted_{false};    ///< Something is in the tail that no lake version has.
+  std::atomic<bool> commit_wanted_{false};  ///< Commit at every step: somebody waits for a lake version.
 
   std::mutex collector_mutex_;
   cdc::ChangeCollector* collector_ = nullptr;  ///< Of the running stream; under collector_mutex_.

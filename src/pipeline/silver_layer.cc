@@ -46,6 +46,25 @@ std::vector<ShapeRun> RunsAfter(const std::vector<const bronze::TableRows*>& eve
   return runs;
 }
 
+/// `work` for every item, several at once: a commit mostly waits for the disk. Outcomes in the items' order.
+template <typename Outcome, typename Item, typename Work>
+std::vector<Outcome> TogetherOver(const std::vector<Item>& items, const Work& work) {
+  constexpr size_t kAtOnce = 4;
+  std::vector<std::optional<Outcome>> outcomes(items.size());
+  std::atomic<size_t> next{0};
+  const auto run = [&] {
+    for (size_t at = next.fetch_add(1); at < items.size(); at = next.fetch_add(1))
+      outcomes[at] = work(items[at]);
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < std::min(kAtOnce, items.size()); i++) threads.emplace_back(run);
+  run();
+  for (std::thread& thread : threads) thread.join();
+  std::vector<Outcome> done;
+  for (auto& outcome : outcomes) done.push_back(std::move(*outcome));
+  return done;
+}
+
 /// Everything of the transactions up to an ordering value.
 schema::ChangePosition EndOf(int64_t lsn) { return {lsn, std::numeric_limits<int64_t>::max()}; }
 
@@ -62,6 +81,7 @@ Result<std::unique_ptr<SilverLayer>> SilverLayer::Open(storage::Storage* storage
   if (newest) {
     layer->instants_.MustPass(newest->instant);
     layer->position_ = newest->lsn;
+    layer->base_ = *newest;
   }
   return layer;
 }
@@ -128,49 +148,127 @@ Result<bool> SilverLayer::ApplyTable(const std::string& name,
   return table.registered().source.columns != columns_before;
 }
 
-std::vector<Result<bool>> SilverLayer::ApplyTogether(const std::vector<TableWork>& work, int64_t lsn) {
-  std::vector<Result<bool>> outcomes(work.size(), Result<bool>(false));
-  std::atomic<size_t> next{0};
-  const auto run = [&] {
-    for (size_t at = next.fetch_add(1); at < work.size(); at = next.fetch_add(1)) {
-      outcomes[at] = ApplyTable(work[at].first, work[at].second, lsn);
-    }
-  };
-  // A commit mostly waits for the disk: tables commit side by side.
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < std::min<size_t>(kTablesAtOnce, work.size()); i++) threads.emplace_back(run);
-  run();
-  for (std::thread& thread : threads) thread.join();
-  return outcomes;
+SilverLayer::TableEvents SilverLayer::EventsByTable(const SilverStep& step) const {
+  TableEvents by_table;
+  for (const bronze::TableRows& event : step.events) {
+    const std::string& name = event.table->lake_name;
+    if (tables_.contains(name) && registry_.tables.at(name).held.empty()) by_table[name].push_back(&event);
+  }
+  return by_table;
+}
+
+Status SilverLayer::HoldOrFail(const std::string& name, const Error& error) {
+  const bool cannot_follow =
+      error.code == ErrorCode::kUnsupported || error.code == ErrorCode::kInvalidArgument;
+  if (!cannot_follow) return Error(error).In("silver " + name);
+  return Hold(name, error);
 }
 
 Status SilverLayer::Apply(const SilverStep& step) {
-  std::map<std::string, std::vector<const bronze::TableRows*>> by_table;
-  for (const bronze::TableRows& event : step.events) by_table[event.table->lake_name].push_back(&event);
-  std::vector<TableWork> work;
-  for (auto& [name, events] : by_table) {
-    if (tables_.contains(name) && registry_.tables[name].held.empty())
-      work.emplace_back(name, std::move(events));
-  }
+  const TableEvents by_table = EventsByTable(step);
   // Of a transaction that goes on, nothing counts as applied: after a crash all of it comes again.
   const int64_t lsn = OrderingValue(step.epoch, step.lsn) - (step.open ? 1 : 0);
-  std::vector<Result<bool>> outcomes = ApplyTogether(work, lsn);
+  std::vector<const TableEvents::value_type*> work;
+  for (const auto& entry : by_table) work.push_back(&entry);
+  const auto outcomes = TogetherOver<Result<bool>>(
+      work, [&](const auto* entry) { return ApplyTable(entry->first, entry->second, lsn); });
   bool shapes_changed = false;
   for (size_t i = 0; i < work.size(); i++) {
-    const std::string& name = work[i].first;
-    if (outcomes[i]) {
-      touched_[name] = true;
-      shapes_changed |= *outcomes[i];
+    if (!outcomes[i]) {
+      TARN_RETURN_IF_ERROR(HoldOrFail(work[i]->first, outcomes[i].error()));
       continue;
     }
-    const ErrorCode code = outcomes[i].error().code;
-    const bool cannot_follow = code == ErrorCode::kUnsupported || code == ErrorCode::kInvalidArgument;
-    if (!cannot_follow) return std::move(outcomes[i]).error().In("silver " + name);
-    TARN_RETURN_IF_ERROR(Hold(name, outcomes[i].error()));
+    touched_[work[i]->first] = true;
+    shapes_changed |= *outcomes[i];
   }
   if (shapes_changed) TARN_RETURN_IF_ERROR(SaveRegistry());
   if (step.open) return {};
   return Publish(step.epoch, step.lsn, step.commit_micros);
+}
+
+bool SilverLayer::CanStage(const std::string& name,
+                           const std::vector<const bronze::TableRows*>& events) const {
+  const auto& columns = tables_.at(name)->registered().source.columns;
+  return std::all_of(events.begin(), events.end(), [&](const bronze::TableRows* event) {
+    return event->rows != nullptr && event->table->columns == columns;
+  });
+}
+
+Result<bool> SilverLayer::Stage(const SilverStep& step) {
+  if (step.open) return false;
+  std::vector<std::pair<SilverTable*, SilverTable::Changes>> prepared;
+  for (const auto& [name, events] : EventsByTable(step)) {
+    if (!CanStage(name, events)) return false;
+    const std::vector<ShapeRun> runs = RunsAfter(events, EndOf(applied_.at(name)));
+    if (runs.empty()) continue;
+    SilverTable& table = *tables_.at(name);
+    auto changes = table.Prepare(*runs[0].shape, runs[0].batches);
+    if (!changes) {
+      // A rule that says stop: Apply holds the table.
+      if (changes.error().code == ErrorCode::kInvalidArgument) return false;
+      return std::move(changes).error().In("silver " + name);
+    }
+    prepared.emplace_back(&table, std::move(*changes));
+  }
+  const std::lock_guard lock(tail_mutex_);
+  for (const auto& [table, changes] : prepared) TARN_RETURN_IF_ERROR(table->Stage(changes));
+  staged_ = Staged{step.epoch, step.lsn, step.commit_micros};
+  tail_.reset();
+  return true;
+}
+
+int64_t SilverLayer::staged_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& [name, table] : tables_) bytes += table->staged_bytes();
+  return bytes;
+}
+
+Status SilverLayer::CommitStaged() {
+  if (!staged_) return {};
+  const Staged staged = *staged_;
+  const int64_t lsn = OrderingValue(staged.epoch, staged.lsn);
+  std::vector<std::string> work;
+  for (const auto& [name, table] : tables_) {
+    if (table->has_staged()) work.push_back(name);
+  }
+  const auto outcomes = TogetherOver<Status>(
+      work, [&](const std::string& name) { return tables_.at(name)->CommitStaged(lsn); });
+  for (size_t i = 0; i < work.size(); i++) {
+    if (!outcomes[i]) {
+      TARN_RETURN_IF_ERROR(HoldOrFail(work[i], outcomes[i].error()));
+      continue;
+    }
+    touched_[work[i]] = true;
+    applied_.at(work[i]) = lsn;
+  }
+  return Publish(staged.epoch, staged.lsn, staged.commit_micros);
+}
+
+void SilverLayer::DropStaged() {
+  const std::lock_guard lock(tail_mutex_);
+  for (const auto& [name, table] : tables_) table->DropStaged();
+  staged_.reset();
+  tail_.reset();
+}
+
+Result<std::shared_ptr<const TailState>> SilverLayer::PinTail() {
+  const std::lock_guard lock(tail_mutex_);
+  if (tail_ || !base_) return tail_;
+  auto tail = std::make_shared<TailState>();
+  tail->base = *base_;
+  tail->lsn = staged_ ? staged_->lsn : base_->lsn;
+  tail->commit_micros = staged_ ? staged_->commit_micros : base_->commit_micros;
+  if (staged_) {
+    for (const std::string& name : base_->tables) {
+      const auto table = tables_.find(name);
+      if (table == tables_.end() || !table->second->has_staged()) continue;
+      TARN_ASSIGN(tail->silver[name], table->second->staged_silver().Snapshot());
+      TARN_ASSIGN(tail->quarantine[name], table->second->staged_quarantine().Snapshot());
+      tail->rows += table->second->staged_rows();
+    }
+  }
+  tail_ = std::move(tail);
+  return tail_;
 }
 
 Status SilverLayer::Publish(int64_t epoch, Lsn lsn, int64_t commit_micros) {
@@ -186,7 +284,13 @@ Status SilverLayer::Publish(int64_t epoch, Lsn lsn, int64_t commit_micros) {
     }
   }
   position_ = lsn;
-  return versions_->Publish(*storage_, version);
+  TARN_RETURN_IF_ERROR(versions_->Publish(*storage_, version));
+  const std::lock_guard lock(tail_mutex_);
+  for (const auto& [name, table] : tables_) table->DropStaged();
+  staged_.reset();
+  base_ = std::move(version);
+  tail_.reset();
+  return {};
 }
 
 Status SilverLayer::RunServices() {
@@ -194,9 +298,11 @@ Status SilverLayer::RunServices() {
   auto next = tables_.upper_bound(served_);
   if (next == tables_.end()) next = tables_.begin();
   served_ = next->first;
-  Status done = next->second->RunServices(options_.services, false);
-  if (!done) return std::move(done).error().In("services of silver " + served_);
-  return {};
+  auto compacted = next->second->RunServices(options_.services, false);
+  if (!compacted) return std::move(compacted).error().In("services of silver " + served_);
+  if (!*compacted || !base_) return {};
+  // Row positions are those of the new files now; so are the readers' plans from here on.
+  return Publish(base_->epoch, base_->lsn, base_->commit_micros);
 }
 
 Status SilverLayer::Close() {

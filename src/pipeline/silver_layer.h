@@ -2,6 +2,8 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "catalog/table_registry.h"
 #include "pipeline/options.h"
 #include "pipeline/silver_table.h"
+#include "pipeline/tail.h"
 
 namespace tarn::pipeline {
 
@@ -24,9 +27,10 @@ struct SilverStep {
   bool open = false;  ///< More of the same transaction follows: nothing is published yet.
 };
 
-/// All tables of Silver, which move together: a step ends with a published lake version.
-/// Threads: one writer, which applies several tables at once on threads that it joins; Counts from any.
-class SilverLayer {
+/// All tables of Silver, which move together: a step is staged in memory, where readers see it at once, and
+/// later committed with others; or it is applied, which ends with a published lake version. Threads: one
+/// writer, which applies several tables at once on threads that it joins; Counts and PinTail from any.
+class SilverLayer : public TailSource {
  public:
   static Result<std::unique_ptr<SilverLayer>> Open(storage::Storage* storage,
                                                    const catalog::LakeLayout& layout,
@@ -49,10 +53,23 @@ class SilverLayer {
   /// Applies what is newer than each table's own position (a step may come again after a crash), then
   /// publishes. A table that cannot follow is held with the reason; the others go on.
   Status Apply(const SilverStep& step);
+  /// Shows the step to readers at once and keeps it for the next commit. False, and nothing done, when it
+  /// cannot be staged (a truncation, a new shape, part of a transaction, a table that must be held): then
+  /// CommitStaged and Apply. Errors leave the layer unusable until DropStaged.
+  Result<bool> Stage(const SilverStep& step);
+  bool has_staged() const { return staged_.has_value(); }
+  int64_t staged_bytes() const;
+  /// Commits what is staged and publishes it. Bronze must hold all of it.
+  Status CommitStaged();
+  /// Forgets what is staged: it comes again.
+  void DropStaged();
+  Result<std::shared_ptr<const TailState>> PinTail() override;
+
   /// A version at the tables' common position without changes: after a first copy.
   Status Publish(int64_t epoch, Lsn lsn, int64_t commit_micros);
 
-  /// Compaction, cleaning, archiving of the next table in turn: a bounded step, between two commits.
+  /// Compaction, cleaning, archiving of the next table in turn: a bounded step, between two commits, with
+  /// nothing staged.
   Status RunServices();
   size_t table_count() const { return tables_.size(); }
   Status Close();
@@ -72,12 +89,15 @@ class SilverLayer {
         clock_(clock),
         versions_(versions),
         instants_(clock) {}
-  using TableWork = std::pair<std::string, std::vector<const bronze::TableRows*>>;
-  static constexpr size_t kTablesAtOnce = 4;
+  using TableEvents = std::map<std::string, std::vector<const bronze::TableRows*>>;
+  /// By table, without those that are none of ours or held.
+  TableEvents EventsByTable(const SilverStep& step) const;
   /// True when the table's columns changed.
   Result<bool> ApplyTable(const std::string& name, const std::vector<const bronze::TableRows*>& events,
                           int64_t lsn);
-  std::vector<Result<bool>> ApplyTogether(const std::vector<TableWork>& work, int64_t lsn);
+  bool CanStage(const std::string& name, const std::vector<const bronze::TableRows*>& events) const;
+  /// Holds the table when it cannot follow; any other error is given back.
+  Status HoldOrFail(const std::string& name, const Error& error);
   Status Hold(const std::string& name, const Error& reason);
 
   storage::Storage* storage_;
@@ -93,6 +113,17 @@ class SilverLayer {
   std::map<std::string, bool> touched_;
   std::string served_;  ///< Table that was served last.
   Lsn position_;
+
+  /// Where the staged changes end.
+  struct Staged {
+    int64_t epoch = 0;
+    Lsn lsn;
+    int64_t commit_micros = 0;
+  };
+  std::mutex tail_mutex_;  ///< Guards what follows, and the tables' staged changes against PinTail.
+  std::optional<Staged> staged_;
+  std::optional<catalog::LakeVersion> base_;
+  std::shared_ptr<const TailState> tail_;  ///< Null after a change.
 };
 
 }  // namespace tarn::pipeline

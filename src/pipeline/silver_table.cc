@@ -117,6 +117,8 @@ Result<std::unique_ptr<SilverTable>> SilverTable::Open(storage::Storage* storage
   out->silver_schema_ = out->silver_->options().schema;
   out->quarantine_schema_ = out->quarantine_->options().schema;
   out->quarantine_has_rows_ = !out->quarantine_->Partitions().empty();
+  out->staged_silver_ = out->silver_->Stage();
+  out->staged_quarantine_ = out->quarantine_->Stage();
   clock->MustPass(out->silver_->LastInstant());
   clock->MustPass(out->quarantine_->LastInstant());
   TARN_ASSIGN(auto rules, RowRules::Make(table.source, model));
@@ -201,7 +203,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> SilverTable::QuarantineRows(const Ru
   return arrow::RecordBatch::Make(quarantine_schema_, ruled.refused->num_rows(), std::move(columns));
 }
 
-Result<BaseRows> SilverTable::LookUpBase(const arrow::RecordBatch& identities) {
+Result<BaseRows> SilverTable::LookUpCommitted(const arrow::RecordBatch& identities) {
   TARN_ASSIGN(hudi::Table::Lookup silver, silver_->LookupRows(identities));
   if (std::find(silver.found.begin(), silver.found.end(), false) == silver.found.end()) {
     return BaseRows{std::move(silver.found), std::move(silver.rows)};
@@ -228,6 +230,41 @@ Result<BaseRows> SilverTable::LookUpBase(const arrow::RecordBatch& identities) {
   const auto count = static_cast<int64_t>(silver.found.size());
   return BaseRows{std::move(silver.found),
                   arrow::RecordBatch::Make(silver_schema_, count, std::move(columns))};
+}
+
+Result<BaseRows> SilverTable::LookUpBase(const arrow::RecordBatch& identities) {
+  TARN_ASSIGN(BaseRows base, LookUpCommitted(identities));
+  if (!has_staged()) return base;
+  // What is staged is newer: a row is then in Silver, in quarantine, or gone.
+  using Newest = hudi::StagedChanges::Newest;
+  TARN_ASSIGN(const auto silver, staged_silver_->Find(identities));
+  TARN_ASSIGN(const auto quarantine, staged_quarantine_->Find(identities));
+  std::vector<const Newest*> newest(silver.size(), nullptr);
+  for (size_t row = 0; row < newest.size(); row++) {
+    for (const Newest* candidate : {&quarantine[row], &silver[row]}) {
+      if (candidate->state == Newest::State::kUntouched) continue;
+      if (newest[row] == nullptr || candidate->state == Newest::State::kLive) newest[row] = candidate;
+    }
+    if (newest[row] != nullptr) base.found[row] = newest[row]->state == Newest::State::kLive;
+  }
+  arrow::ArrayVector columns;
+  for (const auto& field : silver_schema_->fields()) {
+    auto builder = *arrow::MakeBuilder(field->type());
+    for (size_t row = 0; row < newest.size(); row++) {
+      const bool staged = newest[row] != nullptr && base.found[row];
+      const auto column = (staged ? newest[row]->batch : base.rows)->GetColumnByName(field->name());
+      const int64_t at = staged ? newest[row]->row : static_cast<int64_t>(row);
+      if (column == nullptr || !base.found[row]) {
+        (void)builder->AppendNull();
+      } else {
+        (void)builder->AppendArraySlice(*column->data(), at, 1);
+      }
+    }
+    columns.push_back(*builder->Finish());
+  }
+  base.rows =
+      arrow::RecordBatch::Make(silver_schema_, static_cast<int64_t>(newest.size()), std::move(columns));
+  return base;
 }
 
 Status SilverTable::AddColumns(const schema::TableSchema& shape, int64_t lsn) {
@@ -265,10 +302,9 @@ Status SilverTable::AddColumns(const schema::TableSchema& shape, int64_t lsn) {
   return {};
 }
 
-Status SilverTable::Apply(const std::shared_ptr<const schema::TableSchema>& shape,
-                          const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches, int64_t lsn) {
-  TARN_RETURN_IF_ERROR(AddColumns(*shape, lsn));
-  TARN_ASSIGN(ReducedChanges reduced, ReduceChanges(*shape, batches, [this](const arrow::RecordBatch& keys) {
+Result<SilverTable::Changes> SilverTable::Prepare(
+    const schema::TableSchema& shape, const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) {
+  TARN_ASSIGN(ReducedChanges reduced, ReduceChanges(shape, batches, [this](const arrow::RecordBatch& keys) {
                 return LookUpBase(keys);
               }));
   if (reduced.unresolved > 0) {
@@ -276,9 +312,59 @@ Status SilverTable::Apply(const std::shared_ptr<const schema::TableSchema>& shap
                   registered_.source.lake_name, reduced.unresolved);
   }
   TARN_ASSIGN(const RuledRows ruled, rules_[0]->Apply(reduced.rows));
-  counts_.warnings += ruled.warnings;
-  counts_.refused += ruled.refused->num_rows();
-  return Write(ruled, *reduced.deletes, lsn);
+  const auto both = [](std::shared_ptr<arrow::RecordBatch> a,
+                       const arrow::RecordBatch& b) -> Result<std::shared_ptr<arrow::RecordBatch>> {
+    if (b.num_rows() == 0) return a->num_rows() == 0 ? nullptr : a;
+    auto all = arrow::ConcatenateRecordBatches({a, b.Slice(0)->ReplaceSchemaMetadata(nullptr)});
+    if (!all.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", all.status().message());
+    return *all;
+  };
+  // Rows of an append-only table never come a second time: nothing has to be taken out anywhere.
+  const bool append_only = registered_.source.append_only;
+  TARN_ASSIGN(const auto refused_keys, Keys(*(append_only ? ruled.refused->Slice(0, 0) : ruled.refused)));
+  TARN_ASSIGN(const auto accepted_keys, Keys(*(append_only ? ruled.accepted->Slice(0, 0) : ruled.accepted)));
+  Changes changes;
+  changes.refused = ruled.refused->num_rows();
+  changes.warnings = ruled.warnings;
+  // A refused image takes the row out of Silver; a good one, or a delete, takes it out of quarantine.
+  changes.in_quarantine = ruled.refused->num_rows() > 0 || (!append_only && quarantine_has_rows_);
+  if (changes.in_quarantine) {
+    TARN_ASSIGN(changes.quarantine.upserts, QuarantineRows(ruled));
+    TARN_ASSIGN(changes.quarantine.deletes, both(accepted_keys, *reduced.deletes));
+  }
+  TARN_ASSIGN(changes.silver.upserts, SilverRows(*ruled.accepted));
+  TARN_ASSIGN(changes.silver.deletes, both(refused_keys, *reduced.deletes));
+  return changes;
+}
+
+Status SilverTable::Apply(const std::shared_ptr<const schema::TableSchema>& shape,
+                          const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches, int64_t lsn) {
+  TARN_RETURN_IF_ERROR(AddColumns(*shape, lsn));
+  TARN_ASSIGN(const Changes changes, Prepare(*shape, batches));
+  counts_.warnings += changes.warnings;
+  counts_.refused += changes.refused;
+  return Write(changes, lsn);
+}
+
+Status SilverTable::Stage(const Changes& changes) {
+  counts_.warnings += changes.warnings;
+  counts_.refused += changes.refused;
+  if (changes.refused > 0) quarantine_has_rows_ = true;
+  if (changes.in_quarantine) TARN_RETURN_IF_ERROR(staged_quarantine_->Add(changes.quarantine));
+  return staged_silver_->Add(changes.silver);
+}
+
+Status SilverTable::CommitStaged(int64_t lsn) {
+  Changes changes;
+  TARN_ASSIGN(changes.silver, staged_silver_->Merged());
+  TARN_ASSIGN(changes.quarantine, staged_quarantine_->Merged());
+  changes.in_quarantine = !staged_quarantine_->empty();
+  return Write(changes, lsn);
+}
+
+void SilverTable::DropStaged() {
+  staged_silver_->Clear();
+  staged_quarantine_->Clear();
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> SilverTable::Keys(const arrow::RecordBatch& rows) const {
@@ -293,32 +379,15 @@ Result<std::shared_ptr<arrow::RecordBatch>> SilverTable::Keys(const arrow::Recor
   return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows.num_rows(), std::move(columns));
 }
 
-Status SilverTable::Write(const RuledRows& ruled, const arrow::RecordBatch& deletes, int64_t lsn) {
-  const auto both = [](std::shared_ptr<arrow::RecordBatch> a,
-                       const arrow::RecordBatch& b) -> Result<std::shared_ptr<arrow::RecordBatch>> {
-    if (b.num_rows() == 0) return a->num_rows() == 0 ? nullptr : a;
-    auto all = arrow::ConcatenateRecordBatches({a, b.Slice(0)->ReplaceSchemaMetadata(nullptr)});
-    if (!all.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", all.status().message());
-    return *all;
-  };
-  // Rows of an append-only table never come a second time: nothing has to be taken out anywhere.
-  const bool append_only = registered_.source.append_only;
-  TARN_ASSIGN(const auto refused_keys, Keys(*(append_only ? ruled.refused->Slice(0, 0) : ruled.refused)));
-  TARN_ASSIGN(const auto accepted_keys, Keys(*(append_only ? ruled.accepted->Slice(0, 0) : ruled.accepted)));
-  // A refused image takes the row out of Silver; a good one, or a delete, takes it out of quarantine.
-  if (ruled.refused->num_rows() > 0 || (!append_only && quarantine_has_rows_)) {
+Status SilverTable::Write(const Changes& changes, int64_t lsn) {
+  if (changes.in_quarantine) {
     quarantine_has_rows_ = true;
-    hudi::ChangeSet changes;
-    TARN_ASSIGN(changes.upserts, QuarantineRows(ruled));
-    TARN_ASSIGN(changes.deletes, both(accepted_keys, deletes));
     TARN_ASSIGN([[maybe_unused]] const auto done,
-                quarantine_->Upsert(clock_->Next(), changes, Properties(lsn)));
+                quarantine_->Upsert(clock_->Next(), changes.quarantine, Properties(lsn)));
     TARN_FAULT_POINT("silver.apply.between_tables");
   }
-  hudi::ChangeSet changes;
-  TARN_ASSIGN(changes.upserts, SilverRows(*ruled.accepted));
-  TARN_ASSIGN(changes.deletes, both(refused_keys, deletes));
-  TARN_ASSIGN(const hudi::CommitResult done, silver_->Upsert(clock_->Next(), changes, Properties(lsn)));
+  TARN_ASSIGN(const hudi::CommitResult done,
+              silver_->Upsert(clock_->Next(), changes.silver, Properties(lsn)));
   counts_.inserted += done.inserted;
   counts_.updated += done.updated;
   counts_.deleted += done.deleted;
@@ -334,20 +403,22 @@ Status SilverTable::Truncate(int64_t lsn) {
   return {};
 }
 
-Status SilverTable::RunServices(const hudi::ServiceOptions& options, bool compact_everything) {
+Result<bool> SilverTable::RunServices(const hudi::ServiceOptions& options, bool compact_everything) {
   TARN_ASSIGN(const int64_t lsn, AppliedLsn());
+  bool any_compacted = false;
   for (hudi::Table* table : {quarantine_.get(), silver_.get()}) {
     if (table->LastInstant().empty()) continue;
     TARN_ASSIGN(const auto compacted,
                 table->Compact(clock_->Next(), options, Properties(lsn), compact_everything));
     if (compacted) {
+      any_compacted = true;
       spdlog::debug("{} {}: compacted {} files, {} bytes", table->options().database, table->options().name,
                     compacted->files, compacted->bytes);
     }
     TARN_ASSIGN([[maybe_unused]] const int64_t cleaned, table->Clean(clock_->Next(), options));
     TARN_ASSIGN([[maybe_unused]] const int64_t archived, table->Archive(clock_->Next(), options));
   }
-  return {};
+  return any_compacted;
 }
 
 Status SilverTable::Close() {

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "catalog/lake_layout.h"
 #include "catalog/table_registry.h"
+#include "hudi/staged_changes.h"
 #include "hudi/table.h"
 #include "pipeline/change_reducer.h"
 #include "pipeline/instant_clock.h"
@@ -48,14 +49,39 @@ class SilverTable {
   Status Load(int worker, const std::shared_ptr<arrow::RecordBatch>& rows);
   Status FinishLoad(int64_t lsn);
 
-  /// Applies batches that are in commit order, all of one shape; `lsn` is where the table stands then.
+  /// What one Silver commit would write to the table and its quarantine.
+  struct Changes {
+    hudi::ChangeSet silver;
+    hudi::ChangeSet quarantine;
+    bool in_quarantine = false;  ///< Whether quarantine has a part in it.
+    int64_t refused = 0, warnings = 0;
+  };
+  /// Reduces batches that are in commit order, all of the table's present shape, and judges what is left;
+  /// staged changes count as present.
+  Result<Changes> Prepare(const schema::TableSchema& shape,
+                          const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches);
+  /// Adds prepared changes to what waits for the next commit and is shown to readers meanwhile.
+  Status Stage(const Changes& changes);
+  bool has_staged() const { return !staged_silver_->empty() || !staged_quarantine_->empty(); }
+  int64_t staged_bytes() const { return staged_silver_->bytes() + staged_quarantine_->bytes(); }
+  int64_t staged_rows() const { return staged_silver_->rows() + staged_quarantine_->rows(); }
+  hudi::StagedChanges& staged_silver() { return *staged_silver_; }
+  hudi::StagedChanges& staged_quarantine() { return *staged_quarantine_; }
+  /// Commits them; `lsn` is where the table stands then. They stay staged until DropStaged, which readers may
+  /// need.
+  Status CommitStaged(int64_t lsn);
+  void DropStaged();
+
+  /// Applies batches that are in commit order, all of one shape, in one commit; nothing may be staged. `lsn`
+  /// is where the table stands then.
   Status Apply(const std::shared_ptr<const schema::TableSchema>& shape,
                const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches, int64_t lsn);
   /// The source truncated it.
   Status Truncate(int64_t lsn);
 
-  /// Compaction, cleaning, archiving of both tables, each a bounded step.
-  Status RunServices(const hudi::ServiceOptions& options, bool compact_everything);
+  /// Compaction, cleaning, archiving of both tables, each a bounded step; nothing may be staged. True when
+  /// anything was compacted.
+  Result<bool> RunServices(const hudi::ServiceOptions& options, bool compact_everything);
   Status Close();
 
   /// What Apply would store for these rows of the source: for verification.
@@ -70,13 +96,15 @@ class SilverTable {
                                              const arrow::Field& field) const;
   Status AddColumns(const schema::TableSchema& shape, int64_t lsn);
   Result<BaseRows> LookUpBase(const arrow::RecordBatch& identities);
-  Status Write(const RuledRows& ruled, const arrow::RecordBatch& deletes, int64_t lsn);
+  Result<BaseRows> LookUpCommitted(const arrow::RecordBatch& identities);
+  Status Write(const Changes& changes, int64_t lsn);
   Result<std::shared_ptr<arrow::RecordBatch>> Keys(const arrow::RecordBatch& rows) const;
   hudi::CommitProperties Properties(int64_t lsn) const;
 
   catalog::RegisteredTable registered_;
   std::shared_ptr<arrow::Schema> silver_schema_, quarantine_schema_;
   std::unique_ptr<hudi::Table> silver_, quarantine_;
+  std::unique_ptr<hudi::StagedChanges> staged_silver_, staged_quarantine_;
   std::vector<std::unique_ptr<RowRules>> rules_;  ///< One a worker of a load; the first serves the stream.
   const SilverModel* model_ = nullptr;
   InstantClock* clock_ = nullptr;

@@ -24,13 +24,15 @@ std::string Runner::StatusJson() {
                       {"received", Lsn{stream.received.load()}.ToString()},
                       {"confirmed", Lsn{stream.confirmed.load()}.ToString()},
                       {"wal_kept_bytes", end > stream.confirmed ? end - stream.confirmed : 0}};
+  status["tail"] = stage(state_.tail_lsn, state_.tail_commit_micros);
+  status["tail"]["changes"] = state_.tail_rows.load();
   status["bronze"] = stage(state_.bronze_lsn, state_.bronze_commit_micros);
   status["bronze"]["changes"] = state_.bronze_rows.load();
   status["bronze"]["flushes"] = state_.bronze_flushes.load();
   status["silver"] = stage(state_.silver_lsn, state_.silver_commit_micros);
   status["silver"]["changes"] = state_.silver_rows.load();
   status["silver"]["commits"] = state_.silver_commits.load();
-  status["silver"]["last_cut_ms"] = static_cast<double>(state_.apply_micros) / 1e3;
+  status["tail"]["last_step_ms"] = static_cast<double>(state_.apply_micros) / 1e3;
   status["gold"] = stage(state_.gold_lsn, state_.gold_commit_micros);
   status["gold"]["runs"] = state_.gold_runs.load();
   if (gold_ != nullptr) {

@@ -40,6 +40,7 @@ WAYS: dict[str, Way] = {
     "runner.between_layers": Way(),
     "silver.apply.between_tables": Way(),
     "silver.apply.before_run": Way(),
+    "runner.before_staged_commit": Way(),
     "lake_version.before_publish": COMMIT,
     "lake_version.after_publish": COMMIT,
     # A commit of a table.

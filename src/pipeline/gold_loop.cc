@@ -1,0 +1,65 @@
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "pipeline/runner.h"
+
+namespace tarn::pipeline {
+
+Status Runner::OpenGold() {
+  std::vector<std::string> names;
+  for (const auto& [name, table] : silver_->registry().tables) names.push_back(name);
+  TARN_ASSIGN(gold_, GoldLayer::Open(storage_.get(), layout_, options_, names, versions_.get(), view_.get(),
+                                     silver_->instants()));
+  return {};
+}
+
+Status Runner::RunGoldOnce(const CancelToken& cancel) {
+  std::vector<std::string> touched;
+  {
+    const std::lock_guard lock(gold_mutex_);
+    touched.swap(gold_touched_);
+  }
+  TARN_ASSIGN(const catalog::LakeVersion version, versions_->Find(std::nullopt));
+  TARN_RETURN_IF_ERROR(gold_->Run(version, touched, cancel));
+  state_.gold_lsn = version.lsn.value;
+  state_.gold_commit_micros = version.commit_micros;
+  state_.gold_runs++;
+  hudi::ServiceOptions services = options_.services;
+  services.retain_micros = std::min<int64_t>(services.retain_micros, 3'600'000'000LL);
+  return gold_->RunServices(services);
+}
+
+void Runner::GoldLoop(const CancelToken& cancel) {
+  // Models may take all of a core for long: the scheduler gives it to whoever follows the source first.
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);
+  bool first = true;
+  while (true) {
+    bool stop = false;
+    {
+      std::unique_lock lock(gold_mutex_);
+      gold_wanted_.wait(lock, [&] { return first || gold_stop_ || !gold_touched_.empty(); });
+      stop = gold_stop_;
+      // At the end of a bounded run Gold still follows Silver; at an ordinary stop the next start does it.
+      if (stop && gold_touched_.empty() && !first) return;
+    }
+    if (cancel.IsCancelled()) return;
+    first = false;
+    const int64_t started = MonotonicMicros();
+    const Status done = RunGoldOnce(cancel);
+    if (!done && done.error().code != ErrorCode::kCancelled) {
+      spdlog::error("gold: {}", done.error().message);
+      const std::lock_guard lock(state_.mutex);
+      state_.last_error = done.error().message;
+    }
+    std::unique_lock lock(gold_mutex_);
+    const int64_t wait = options_.gold_interval_ms * 1000 - (MonotonicMicros() - started);
+    gold_wanted_.wait_for(lock, std::chrono::microseconds(std::max<int64_t>(wait, 0)),
+                          [&] { return gold_stop_; });
+  }
+}
+
+}  // namespace tarn::pipeline

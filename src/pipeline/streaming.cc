@@ -1,0 +1,250 @@
+#include <arrow/record_batch.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "pipeline/runner.h"
+
+namespace tarn::pipeline {
+namespace {
+
+using std::chrono::microseconds;
+
+/// A step takes what came during this time: more in one step cost less each.
+constexpr int64_t kStepMicros = 10'000;
+constexpr int64_t kTakeMicros = 50'000;
+constexpr int64_t kServiceIntervalMicros = 5'000'000;
+/// A backlog is not staged but committed as it comes: nobody waits for single changes of it.
+constexpr int64_t kBacklogBytes = 4 << 20;
+constexpr int64_t kMostUnflushedBytes = 32 << 20;
+constexpr int64_t kMostStagedBytes = 64 << 20;
+
+/// Adds a segment to what the next flush of Bronze will hold.
+void AddTo(bronze::FlushInput& input, const cdc::Segment& segment, int64_t epoch) {
+  for (const cdc::TableEvent& event : segment.events)
+    input.events.push_back({event.table, event.rows, event.truncated_at});
+  input.epoch = epoch;
+  input.last_commit = segment.last_commit;
+  input.end = segment.end;
+  input.last_commit_micros = segment.last_commit_micros;
+  input.transactions += segment.transactions;
+  input.rows += segment.rows;
+  input.open = segment.open;
+}
+
+SilverStep StepOf(const cdc::Segment& segment, int64_t epoch) {
+  SilverStep step;
+  for (const cdc::TableEvent& event : segment.events)
+    step.events.push_back({event.table, event.rows, event.truncated_at});
+  step.epoch = epoch;
+  step.lsn = segment.last_commit;
+  step.commit_micros = segment.last_commit_micros;
+  step.rows = segment.rows;
+  step.open = segment.open;
+  return step;
+}
+
+}  // namespace
+
+Status Runner::Stream(const CancelToken& cancel, std::optional<Lsn> until) {
+  int failures = 0;
+  while (true) {
+    state_.phase = RunPhase::kStreaming;
+    const int64_t started = MonotonicMicros();
+    Status outcome = StreamOnce(cancel, until);
+    if (outcome || !IsRetryable(outcome.error().code)) return outcome;
+    state_.phase = RunPhase::kReconnecting;
+    if (MonotonicMicros() - started > 60'000'000) failures = 0;
+    const int wait_ms = std::min(200 << std::min(failures++, 7), 15'000);
+    {
+      const std::lock_guard lock(state_.mutex);
+      state_.last_error = outcome.error().message;
+    }
+    spdlog::warn("{}; trying again in {} ms", outcome.error().message, wait_ms);
+    for (int waited = 0; waited < wait_ms; waited += 50) {
+      TARN_RETURN_IF_ERROR(cancel.Check());
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+}
+
+Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
+  cdc::CollectorOptions collector_options;
+  collector_options.epoch = identity_.epoch;
+  collector_options.max_bytes = options_.segment_bytes;
+  if (bronze_->last()) collector_options.skip_up_to = bronze_->last()->last_commit;
+  bronze_->DiscardOpen();
+  unflushed_ = {};
+  unflushed_bytes_ = 0;
+  in_open_transaction_ = uncommitted_ = false;
+  silver_->DropStaged();
+  // What Bronze has and Silver lacks (a commit that failed) does not come from the source again.
+  if (bronze_->last() && silver_->position() < bronze_->last()->last_commit) {
+    TARN_RETURN_IF_ERROR(CatchUpFromBronze());
+    state_.phase = RunPhase::kStreaming;
+  }
+  cdc::ChangeCollector collector(collector_options, schemas_);
+  for (const auto& [name, table] : silver_->registry().tables)
+    collector.SetTableStart(table.source.oid, table.start);
+  {
+    const std::lock_guard lock(collector_mutex_);
+    collector_ = &collector;
+  }
+  const Lsn from = bronze_->last() ? bronze_->last()->end : Lsn{};
+  CancelToken stream_cancel;
+  std::atomic<bool> stream_ended{false};
+  Status stream_status;
+  std::thread stream_thread([&] {
+    stream_status = stream_->Run(collector, from, stream_cancel);
+    stream_ended = true;
+  });
+  Status applied = ApplySegments(collector, stream_ended, cancel, until);
+  stream_cancel.Cancel();
+  stream_thread.join();
+  {
+    const std::lock_guard lock(collector_mutex_);
+    collector_ = nullptr;
+  }
+  if (!applied) return applied;
+  if (!stream_status && stream_status.error().code != ErrorCode::kCancelled) return stream_status;
+  return cancel.Check();
+}
+
+Status Runner::ApplySegments(cdc::ChangeCollector& collector, const std::atomic<bool>& stream_ended,
+                             const CancelToken& cancel, std::optional<Lsn> until) {
+  int64_t last_step = 0;
+  while (!cancel.IsCancelled()) {
+    const bool ended = stream_ended;
+    const int64_t rest = last_step + kStepMicros - MonotonicMicros();
+    if (rest > 0 && !collector.IsFull()) std::this_thread::sleep_for(microseconds(rest));
+    auto segment = collector.Take(std::chrono::duration_cast<std::chrono::milliseconds>(
+        microseconds(std::min(kTakeMicros, UntilDue()))));
+    if (segment) {
+      last_step = MonotonicMicros();
+      TARN_RETURN_IF_ERROR(TakeIn(*segment));
+      state_.apply_micros = MonotonicMicros() - last_step;
+      collector.Done();
+    }
+    const bool reached = until && (state_.tail_lsn >= until->value ||
+                                   (collector.IsIdle() && stream_->positions().server_end >= until->value));
+    const bool last = reached || (ended && !segment);
+    const bool commit_now = last || commit_wanted_ || MonotonicMicros() >= commit_due_;
+    if (commit_now) {
+      TARN_RETURN_IF_ERROR(CommitSilver());
+    } else if (MonotonicMicros() >= flush_due_ || unflushed_bytes_ > kMostUnflushedBytes) {
+      TARN_RETURN_IF_ERROR(FlushBronze());
+    }
+    if (last) return {};
+    if (until) stream_->RequestPosition();
+    if (!uncommitted_) TARN_RETURN_IF_ERROR(RunServicesWhenDue());
+  }
+  return {};
+}
+
+int64_t Runner::UntilDue() const {
+  int64_t due = INT64_MAX;
+  if (uncommitted_) due = commit_due_;
+  if (!unflushed_.events.empty()) due = std::min(due, flush_due_);
+  return due == INT64_MAX ? due : std::max<int64_t>(due - MonotonicMicros(), 0);
+}
+
+Status Runner::RunServicesWhenDue() {
+  const auto tables = static_cast<int64_t>(std::max<size_t>(silver_->table_count(), 1));
+  if (MonotonicMicros() - last_service_ < kServiceIntervalMicros / tables) return {};
+  TARN_RETURN_IF_ERROR(silver_->RunServices());
+  TARN_ASSIGN([[maybe_unused]] const int64_t pruned,
+              versions_->Prune(*storage_, clock_->NowMicros() - options_.services.retain_micros));
+  last_service_ = MonotonicMicros();
+  return {};
+}
+
+Status Runner::TakeIn(const cdc::Segment& segment) {
+  if (segment.events.empty() && !segment.open) {
+    // Transactions of which nothing is followed: nothing to store, so they are as durable as what is before
+    // them.
+    if (unflushed_.events.empty()) {
+      stream_->Confirm(segment.end);
+    } else {
+      unflushed_.end = segment.end;
+    }
+    state_.tail_lsn = segment.last_commit.value;
+    return {};
+  }
+  const bool alone = options_.commit_interval_ms == 0 || segment.open || in_open_transaction_ ||
+                     segment.bytes >= kBacklogBytes;
+  if (!alone) {
+    TARN_ASSIGN(const bool staged, silver_->Stage(StepOf(segment, identity_.epoch)));
+    if (staged) return Keep(segment);
+  }
+  TARN_RETURN_IF_ERROR(CommitSilver());
+  return ApplySegment(segment);
+}
+
+Status Runner::Keep(const cdc::Segment& segment) {
+  const int64_t now = MonotonicMicros();
+  if (unflushed_.events.empty()) flush_due_ = now + options_.flush_interval_ms * 1000;
+  if (!uncommitted_) commit_due_ = now + options_.commit_interval_ms * 1000;
+  AddTo(unflushed_, segment, identity_.epoch);
+  unflushed_bytes_ += segment.bytes;
+  uncommitted_ = true;
+  state_.tail_commit_micros = segment.last_commit_micros;
+  state_.tail_lsn = segment.last_commit.value;
+  state_.tail_rows += segment.rows;
+  if (silver_->staged_bytes() > kMostStagedBytes) commit_due_ = now;
+  return {};
+}
+
+Status Runner::FlushBronze() {
+  if (unflushed_.events.empty()) return {};
+  const int64_t rows = unflushed_.rows;
+  TARN_ASSIGN(const auto manifest, bronze_->Flush(std::exchange(unflushed_, {})));
+  unflushed_bytes_ = 0;
+  state_.bronze_rows += rows;
+  if (!manifest) return {};
+  stream_->Confirm(manifest->end);
+  state_.bronze_lsn = manifest->last_commit.value;
+  state_.bronze_commit_micros = manifest->last_commit_micros;
+  state_.bronze_flushes++;
+  return {};
+}
+
+Status Runner::CommitSilver() {
+  TARN_RETURN_IF_ERROR(FlushBronze());
+  if (silver_->has_staged()) {
+    TARN_FAULT_POINT("runner.before_staged_commit");
+    TARN_RETURN_IF_ERROR(silver_->CommitStaged());
+    Committed(silver_->position(), state_.tail_commit_micros);
+    state_.silver_rows = state_.tail_rows.load();
+  }
+  uncommitted_ = false;
+  return {};
+}
+
+void Runner::Committed(Lsn lsn, int64_t commit_micros) {
+  state_.silver_lsn = lsn.value;
+  state_.silver_commit_micros = commit_micros;
+  state_.silver_commits++;
+  const std::lock_guard lock(gold_mutex_);
+  for (std::string& name : silver_->TakeTouched()) gold_touched_.push_back(std::move(name));
+  gold_wanted_.notify_all();
+}
+
+Status Runner::ApplySegment(const cdc::Segment& segment) {
+  AddTo(unflushed_, segment, identity_.epoch);
+  TARN_RETURN_IF_ERROR(FlushBronze());
+  in_open_transaction_ = segment.open;
+  TARN_FAULT_POINT("runner.between_layers");
+  TARN_RETURN_IF_ERROR(silver_->Apply(StepOf(segment, identity_.epoch)));
+  state_.silver_rows += segment.rows;
+  state_.tail_rows = state_.silver_rows.load();
+  if (segment.open) return {};
+  state_.tail_lsn = segment.last_commit.value;
+  state_.tail_commit_micros = segment.last_commit_micros;
+  Committed(segment.last_commit, segment.last_commit_micros);
+  return {};
+}
+
+}  // namespace tarn::pipeline
