@@ -82,11 +82,11 @@ Result<Lsn> CreateSlot(PgConnection& replication, const std::string& slot) {
   return Lsn::Parse(*rows[0][1]);
 }
 
-Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo) {
+Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo, const CancelToken* cancel) {
   static std::atomic<int> counter{0};
   ExportedSnapshot snapshot;
   TARN_ASSIGN(snapshot.connection,
-              PgConnection::Connect(conninfo, PgConnection::Kind::kReplication, "snapshot"));
+              PgConnection::Connect(conninfo, PgConnection::Kind::kReplication, "snapshot", cancel));
   const std::string slot = fmt::format("tarn_snapshot_{}_{}", ::getpid(), counter.fetch_add(1));
   TARN_ASSIGN(const Rows rows, snapshot.connection->Query("CREATE_REPLICATION_SLOT " + slot +
                                                           " TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT"));

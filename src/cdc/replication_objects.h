@@ -43,7 +43,8 @@ struct ExportedSnapshot {
   std::string name;
   Lsn lsn;
 };
-Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo);
+/// Waits for the transactions that are open on the server; `cancel`, where given, ends that with kCancelled.
+Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo, const CancelToken* cancel = nullptr);
 
 /// Removes slot and publications; what is not there is passed over. Returns what was removed.
 Result<std::vector<std::string>> RemoveReplicationObjects(PgConnection& connection,

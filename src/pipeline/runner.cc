@@ -131,8 +131,9 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
         options_.names.slot, slot.exists ? "lost" : "missing", newest->lsn.ToString());
   }
   if (!slot.exists) {
-    TARN_ASSIGN(auto replication, cdc::PgConnection::Connect(
-                                      options_.conninfo, cdc::PgConnection::Kind::kReplication, "set-up"));
+    TARN_ASSIGN(auto replication,
+                cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kReplication, "set-up",
+                                           &cancel));
     TARN_ASSIGN(const Lsn at, cdc::CreateSlot(*replication, options_.names.slot));
     spdlog::info("made the slot {} at {}", options_.names.slot, at.ToString());
   }
@@ -202,11 +203,12 @@ Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelTo
   return silver_->Publish(identity_.epoch, at, clock_->NowMicros());
 }
 
-Status Runner::CatchUpFromBronze() {
+Status Runner::CatchUpFromBronze(const CancelToken& cancel) {
   state_.phase = RunPhase::kCatchingUp;
   return bronze::ChangeLog::ForEachManifest(
       *storage_, options_.lake, silver_->ReleaseHeld(), [&](const bronze::Manifest& manifest) -> Status {
         SilverStep step;
+        TARN_RETURN_IF_ERROR(cancel.Check());
         step.epoch = manifest.epoch;
         step.lsn = manifest.last_commit;
         step.commit_micros = manifest.last_commit_micros;
@@ -234,7 +236,7 @@ Status Runner::Prepare(const CancelToken& cancel, const LoadReporter& report) {
   std::vector<cdc::SourceTable> tables;
   TARN_RETURN_IF_ERROR(PrepareSource(tables, cancel));
   TARN_RETURN_IF_ERROR(CopyMissing(tables, cancel, report));
-  TARN_RETURN_IF_ERROR(CatchUpFromBronze());
+  TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
   TARN_ASSIGN(const catalog::LakeVersion newest, versions_->Find(std::nullopt));
   state_.bronze_lsn = state_.silver_lsn = newest.lsn.value;
   state_.bronze_commit_micros = state_.silver_commit_micros = newest.commit_micros;
@@ -458,7 +460,7 @@ Result<Runner::Aligned> Runner::AlignWithSource(const CancelToken& cancel, const
     }
   } lift{with_collector};
   // The stream holds still while the snapshot is made, so that it cannot pass it.
-  TARN_ASSIGN(aligned.snapshot, cdc::ExportSnapshot(options_.conninfo));
+  TARN_ASSIGN(aligned.snapshot, cdc::ExportSnapshot(options_.conninfo, &cancel));
   if (options.when_exported) TARN_RETURN_IF_ERROR(options.when_exported(aligned.snapshot));
   const Lsn at = aligned.snapshot.lsn;
   TARN_RETURN_IF_ERROR(with_collector([at](cdc::ChangeCollector& c) { c.SetBarrier(at); }));

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "pipeline/verify.h"
+#include "server/watch.h"
 
 namespace tarn::server {
 
@@ -144,9 +145,11 @@ Status LocalServer::AnswerQuery(FrameSocket& socket, const QueryRequest& request
 }
 
 Status LocalServer::AnswerVerify(FrameSocket& socket) {
-  auto verification = pipeline::Verify(*runner_, stop_, [&](const std::string& table) {
-    // A client that is gone shows at the end.
-    (void)socket.Send(FrameKind::kProgress, table).has_value();
+  CancelToken cancel;
+  const Watch watch([&] { return stop_.IsCancelled() || socket.PeerIsGone(); },
+                    [&cancel] { cancel.Cancel(); });
+  auto verification = pipeline::Verify(*runner_, cancel, [&](const std::string& table) {
+    (void)socket.Send(FrameKind::kProgress, table).has_value();  // The watch sees a client that is gone.
   });
   if (!verification) return std::move(verification).error();
   return socket.Send(FrameKind::kReply, verification->ToJson());

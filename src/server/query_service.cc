@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "server/watch.h"
 
 namespace tarn::server {
 
@@ -41,6 +42,8 @@ Result<QueryOutcome> RunQuery(engine::Lake* lake, const Principals& principals, 
   engine::SessionOptions session_options = options;
   session_options.as_of_micros = request.as_of_micros;
   TARN_ASSIGN(auto session, engine::Session::Open(lake, std::move(decision), session_options));
+  // A statement may work for minutes before its first row.
+  const Watch watch(is_gone, [&session] { session->Interrupt(); });
   TARN_ASSIGN(auto stream, session->Query(request.sql));
   auto empty = arrow::RecordBatch::MakeEmpty(stream->schema());
   if (!empty.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", empty.status().message());

@@ -41,7 +41,7 @@ struct QueryOutcome {
 };
 
 /// Runs one statement and hands over its batches (the schema first, with no rows, so that an empty answer has
-/// one). `is_gone` is asked between batches; true cancels.
+/// one). `is_gone` is asked all the while, from another thread too; true cancels.
 Result<QueryOutcome> RunQuery(engine::Lake* lake, const Principals& principals, const QueryRequest& request,
                               const engine::SessionOptions& options, const std::function<bool()>& is_gone,
                               const std::function<Status(std::shared_ptr<arrow::RecordBatch>)>& take);
