@@ -108,7 +108,6 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
   TARN_ASSIGN(auto connection,
               cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary, "set-up"));
   TARN_ASSIGN(tables, cdc::LoadTables(*connection, options_.patterns));
-  TARN_RETURN_IF_ERROR(cdc::EnsurePublications(*connection, options_.names, tables));
   TARN_ASSIGN(cdc::SlotState slot, cdc::GetSlot(*connection, options_.names.slot));
   // The server takes a moment to notice that a killed tarn is gone.
   for (int waited_ms = 0; slot.exists && slot.active && waited_ms < kSlotWaitMs; waited_ms += 100) {
@@ -130,6 +129,8 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
         "empty lake folder (the present one stays readable)",
         options_.names.slot, slot.exists ? "lost" : "missing", newest->lsn.ToString());
   }
+  TARN_RETURN_IF_ERROR(
+      cdc::EnsurePublications(*connection, options_.names, tables, silver_->registry().Copied()));
   if (!slot.exists) {
     TARN_ASSIGN(auto replication,
                 cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kReplication, "set-up",
@@ -207,8 +208,8 @@ Status Runner::CatchUpFromBronze(const CancelToken& cancel) {
   state_.phase = RunPhase::kCatchingUp;
   return bronze::ChangeLog::ForEachManifest(
       *storage_, options_.lake, silver_->ReleaseHeld(), [&](const bronze::Manifest& manifest) -> Status {
-        SilverStep step;
         TARN_RETURN_IF_ERROR(cancel.Check());
+        SilverStep step;
         step.epoch = manifest.epoch;
         step.lsn = manifest.last_commit;
         step.commit_micros = manifest.last_commit_micros;

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <map>
 
+#include "catalog/table_registry.h"
 #include "cdc/pg_connection.h"
+#include "cdc/replication_objects.h"
 
 namespace tarn::pipeline {
 namespace {
@@ -23,6 +25,7 @@ class Checker {
     TARN_RETURN_IF_ERROR(CheckRole());
     TARN_RETURN_IF_ERROR(CheckSlot());
     TARN_RETURN_IF_ERROR(CheckTables());
+    TARN_RETURN_IF_ERROR(CheckPublications());
     TARN_RETURN_IF_ERROR(CheckLongTransactions());
     CheckLake();
     return {};
@@ -30,6 +33,8 @@ class Checker {
   std::vector<Finding> findings;
 
  private:
+  bool may_publish_ = true;  ///< The role may make publications.
+
   void Error(std::string what, std::string fix) {
     findings.push_back({Severity::kError, std::move(what), std::move(fix)});
   }
@@ -56,9 +61,12 @@ class Checker {
                 connection_.Query("SELECT count(*), current_setting('max_replication_slots')::int, "
                                   "current_setting('max_wal_senders')::int FROM pg_replication_slots"));
     const int used = std::stoi(*slots[0][0]);
+    TARN_ASSIGN(const cdc::SlotState own, cdc::GetSlot(connection_, options_.names.slot));
     // One for the stream, one at a time for a snapshot.
-    if (std::stoi(*slots[0][1]) < used + 2) {
-      Error(fmt::format("{} of {} replication slots are used, tarn needs two", used, *slots[0][1]),
+    const int needed = own.exists ? 1 : 2;
+    if (std::stoi(*slots[0][1]) < used + needed) {
+      Error(fmt::format("{} of {} replication slots are used, tarn needs {}{}", used, *slots[0][1], needed,
+                        own.exists ? " more" : ""),
             "raise max_replication_slots and restart the server, or drop slots that nobody uses");
     }
     if (std::stoi(*slots[0][2]) < 2)
@@ -81,10 +89,7 @@ class Checker {
       Error("the role " + *rows[0][2] + " may not replicate",
             "ALTER ROLE " + cdc::QuoteName(*rows[0][2]) + " REPLICATION");
     }
-    if (rows[0][1] != "t") {
-      Error("the role " + *rows[0][2] + " may not make publications",
-            "GRANT CREATE ON DATABASE to it, or make the publications yourself (see docs/operations.md)");
-    }
+    may_publish_ = rows[0][1] == "t";
     return {};
   }
 
@@ -113,15 +118,6 @@ class Checker {
                   connection_.Query("SELECT has_table_privilege(" + std::to_string(table.schema.oid) +
                                     "::oid, 'SELECT')"));
       if (rows[0][0] != "t") Error("the role may not read " + name, "GRANT SELECT ON " + name + " to it");
-      TARN_ASSIGN(
-          const cdc::Rows owner,
-          connection_.Query("SELECT pg_has_role(relowner, 'USAGE'), pg_get_userbyid(relowner), current_user "
-                            "FROM pg_class WHERE oid = " +
-                            std::to_string(table.schema.oid)));
-      if (!owner.empty() && owner[0][0] != "t") {
-        Error("the role may not publish " + name + ": it is no member of the owner",
-              "GRANT " + cdc::QuoteName(*owner[0][1]) + " TO " + cdc::QuoteName(*owner[0][2]));
-      }
       if (table.schema.append_only) {
         Warn("table " + name +
                  " has no primary key: only its inserts are followed, its updates and deletes are not",
