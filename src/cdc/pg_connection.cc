@@ -154,6 +154,19 @@ Status PgConnection::StartCopy(const std::string& sql) {
 int PgConnection::server_version() const { return PQserverVersion(connection_); }
 std::string PgConnection::LastError() const { return OneLine(PQerrorMessage(connection_)); }
 
+Result<std::map<std::string, std::string>> ParseConninfo(const std::string& conninfo) {
+  char* failure = nullptr;
+  PQconninfoOption* options = PQconninfoParse(conninfo.c_str(), &failure);
+  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> owner(options, PQconninfoFree);
+  const std::unique_ptr<char, void (*)(void*)> failure_owner(failure, PQfreemem);
+  if (options == nullptr) return MakeError(ErrorCode::kInvalidArgument, "{}", OneLine(failure));
+  std::map<std::string, std::string> settings;
+  for (const PQconninfoOption* option = options; option->keyword != nullptr; option++) {
+    if (option->val != nullptr) settings[option->keyword] = option->val;
+  }
+  return settings;
+}
+
 std::string QuoteName(std::string_view name) {
   std::string out = "\"";
   for (const char c : name) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,6 +54,10 @@ class PgConnection {
   pg_conn* connection_;
   const CancelToken* cancel_;
 };
+
+/// The settings that a connection string or URI of libpq's names. kInvalidArgument says what libpq does not
+/// understand.
+Result<std::map<std::string, std::string>> ParseConninfo(const std::string& conninfo);
 
 /// "name" with its quotes doubled.
 std::string QuoteName(std::string_view name);

@@ -195,6 +195,14 @@ def test_lake_folder(tarn):
         refuses(tarn, "run", code=FAILED, words=["read-only"])
 
 
+def test_tenant_column_typo(tarn):
+    """A tenant column that no table has would leave every principal without rows: check says so."""
+    tarn.sections["tenants"] = {"column": "tenent_id"}
+    tarn.write_config()
+    check = tarn.command("check")
+    assert check.code == DIFFERENCE and "'tenent_id'" in check.out and "[tenants] column" in check.out, check.out
+
+
 def test_newer_lake(tarn):
     """A lake that a newer tarn wrote is neither written nor read."""
     tarn.start()
