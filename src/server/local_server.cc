@@ -132,14 +132,29 @@ Status LocalServer::Answer(FrameSocket& socket, const std::string& text) {
   return MakeError(ErrorCode::kInvalidArgument, "'{}' is no command of this tarn", command);
 }
 
+namespace {
+
+/// Rows that are too many bytes for one frame go in halves.
+Status SendBatch(FrameSocket& socket, const arrow::RecordBatch& batch) {
+  TARN_ASSIGN(const std::string bytes, EncodeBatch(batch));
+  if (bytes.size() <= FrameSocket::kMaxPayload) return socket.Send(FrameKind::kBatch, bytes);
+  if (batch.num_rows() < 2) {
+    return MakeError(ErrorCode::kUnsupported,
+                     "one row of the answer has {} MB; `tarn query` carries {} MB at most",
+                     bytes.size() >> 20, FrameSocket::kMaxPayload >> 20);
+  }
+  const int64_t half = batch.num_rows() / 2;
+  TARN_RETURN_IF_ERROR(SendBatch(socket, *batch.Slice(0, half)));
+  return SendBatch(socket, *batch.Slice(half));
+}
+
+}  // namespace
+
 Status LocalServer::AnswerQuery(FrameSocket& socket, const QueryRequest& request) {
   auto outcome = RunQuery(
       runner_->view(), principals_, request, options_,
       [&] { return stop_.IsCancelled() || socket.PeerIsGone(); },
-      [&](std::shared_ptr<arrow::RecordBatch> batch) -> Status {
-        TARN_ASSIGN(const std::string bytes, EncodeBatch(*batch));
-        return socket.Send(FrameKind::kBatch, bytes);
-      });
+      [&](std::shared_ptr<arrow::RecordBatch> batch) { return SendBatch(socket, *batch); });
   if (!outcome) return std::move(outcome).error();
   return socket.Send(FrameKind::kReply, outcome->ToJson());
 }

@@ -304,6 +304,14 @@ def test_sql_errors(tarn):
                 assert word in outcome.err, (running, outcome.err)
 
 
+def test_row_too_large(tarn):
+    """A row that the socket cannot carry is an error that says so; the next statement is answered."""
+    tarn.start().wait_caught_up()
+    outcome = tarn.try_query("SELECT repeat('x', 270000000) AS v")
+    assert outcome.code == FAILED and outcome.out == "" and "one row of the answer has 257 MB" in outcome.err, outcome.text[-300:]
+    assert tarn.value("SELECT count(*) FROM t") == 10
+
+
 def test_wrong_arguments(tarn):
     """Usage errors have their own code and say what there is."""
     for arguments in (["fly"], [], ["query"], ["query", "--format", "xml", "SELECT 1"], ["run", "--forever"], ["run", "--until", "soon"]):
