@@ -317,7 +317,11 @@ def test_wrong_arguments(tarn):
     for arguments in (["fly"], [], ["query"], ["query", "--format", "xml", "SELECT 1"], ["run", "--forever"], ["run", "--until", "soon"]):
         outcome = tarn.command(*arguments)
         assert outcome.code == USAGE, (arguments, outcome.text)
-    assert tarn.command("--help").code == 0 and "verify" in tarn.command("--help").out
+    help_text = tarn.command("--help").out
+    for command in ("init", "check", "run", "status", "tables", "query", "verify", "test", "rebuild", "remove"):
+        assert f"  {command} " in help_text
+        outcome = tarn.command(command, "--help")
+        assert outcome.code == 0 and f"Example: tarn {command}" in outcome.out, outcome.text
     # Without a running tarn: status and verify say so, a query says that there is no lake.
     for command in (["status"], ["verify"]):
         refuses(tarn, *command, code=FAILED, words=["tarn run"])
