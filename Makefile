@@ -4,8 +4,6 @@
 # make bench    the figures of bench/README.md (BENCH=pattern for a part, BENCH_SMOKE=1 for tiny runs)
 SCALE ?= small
 JOBS  ?= 2
-# What of clang-tidy a test run may cost; files that passed are not looked at again.
-TIDY_SECONDS ?= 180
 CACHE := $(shell scripts/setup --print)
 PYTHON := $(CACHE)/venv/bin/python
 export CCACHE_DIR ?= $(CACHE)/ccache
@@ -36,8 +34,7 @@ demo: setup-demo build
 demo-down:
 	@$(PYTHON) -m demo.story down
 
-test: setup-test
-	@scripts/check --tidy --seconds $(TIDY_SECONDS)
+test: setup-test check
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release -j $(JOBS)
 	@ln -sf release/tarn build/tarn
