@@ -38,6 +38,8 @@ test: setup-test check
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release -j $(JOBS)
 	@ln -sf release/tarn build/tarn
+	@cmake --preset fuzz >/dev/null
+	@cmake --build --preset fuzz -j $(JOBS)
 	@scripts/run_tests
 
 check: setup-build

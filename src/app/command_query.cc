@@ -22,7 +22,7 @@ std::string StatisticsLine(const nlohmann::json& s) {
 }
 
 /// Without a running tarn the lake is read as it is.
-Result<std::string> QueryLake(const Config& config, const server::QueryRequest& request, CancelToken& cancel,
+Result<std::string> QueryLake(const Config& config, const server::QueryRequest& request,
                               const server::AnswerHandler& handler) {
   const auto storage = storage::OpenLocalStorageReadOnly();
   const catalog::LakeLayout layout(config.pipeline.lake);
@@ -32,14 +32,15 @@ Result<std::string> QueryLake(const Config& config, const server::QueryRequest& 
   engine::SessionOptions options;
   options.memory_limit_bytes = config.pipeline.query_memory_bytes;
   options.threads = config.query_threads;
+  server::KeptSession kept;
   TARN_ASSIGN(const auto outcome, server::RunQuery(
-                                      &view, server::Principals(config.principals), request, options,
-                                      [&] { return cancel.IsCancelled(); }, handler.on_batch));
+                                      &view, server::Principals(config.principals), request, options, &kept,
+                                      [] { return false; }, handler.on_batch));
   return outcome.ToJson();
 }
 
 /// Asks the running tarn, or reads the lake when none runs. Gives the statement's statistics as JSON.
-Result<std::string> AskOrRead(const Config& config, const server::QueryRequest& request, CancelToken& cancel,
+Result<std::string> AskOrRead(const Config& config, const server::QueryRequest& request,
                               const server::AnswerHandler& handler) {
   nlohmann::json json = {{"command", "query"}, {"sql", request.sql}, {"principal", request.principal}};
   if (request.as_of_micros) json["as_of_micros"] = *request.as_of_micros;
@@ -47,12 +48,12 @@ Result<std::string> AskOrRead(const Config& config, const server::QueryRequest& 
                            json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), handler);
   const bool nobody = !reply && reply.error().code == ErrorCode::kNotFound &&
                       reply.error().message.starts_with("no tarn runs");
-  return nobody ? QueryLake(config, request, cancel, handler) : reply;
+  return nobody ? QueryLake(config, request, handler) : reply;
 }
 
 }  // namespace
 
-int RunChecks(const Config& config, bool json, CancelToken& cancel) {
+int RunChecks(const Config& config, bool json) {
   const auto storage = storage::OpenLocalStorageReadOnly();
   const auto models = pipeline::LoadSilverModels(*storage, config.pipeline.models);
   if (!models) return Fail(models.error());
@@ -66,7 +67,7 @@ int RunChecks(const Config& config, bool json, CancelToken& cancel) {
         wrong += batch->num_rows();
         return {};
       };
-      const auto reply = AskOrRead(config, {check.sql, "operator", std::nullopt}, cancel, handler);
+      const auto reply = AskOrRead(config, {check.sql, "operator", std::nullopt}, handler);
       if (!reply) return Fail(Error(reply.error()).In("check " + check.name + " of silver table " + table));
       all_hold &= wrong == 0;
       list.push_back(
@@ -83,7 +84,7 @@ int RunChecks(const Config& config, bool json, CancelToken& cancel) {
 }
 
 int RunQuery(const Config& config, const std::string& sql, const std::string& principal,
-             const std::string& as_of, OutputFormat format, bool statistics, CancelToken& cancel) {
+             const std::string& as_of, OutputFormat format, bool statistics) {
   server::QueryRequest request{sql, principal, std::nullopt};
   if (!as_of.empty()) {
     const auto micros = ParseTimestamp(as_of);
@@ -93,7 +94,7 @@ int RunQuery(const Config& config, const std::string& sql, const std::string& pr
   ResultPrinter printer(format, stdout);
   server::AnswerHandler handler;
   handler.on_batch = [&](std::shared_ptr<arrow::RecordBatch> batch) { return printer.Print(*batch); };
-  const auto reply = AskOrRead(config, request, cancel, handler);
+  const auto reply = AskOrRead(config, request, handler);
   if (!reply) return Fail(reply.error());
   printer.Finish();
   if (statistics) fmt::print(stderr, "{}\n", StatisticsLine(nlohmann::json::parse(*reply)));

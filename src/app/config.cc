@@ -8,6 +8,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "schema/table_schema.h"
+
 namespace tarn::app {
 namespace {
 
@@ -119,15 +121,37 @@ Status ReadSource(Section source, const std::string& folder, pipeline::PipelineO
   return {};
 }
 
-Status CheckNumbers(const Section& section, const toml::table& root, int64_t value, const char* name,
+/// `path` is "section.key".
+Status CheckNumbers(const Section& section, const toml::table& root, int64_t value, std::string_view path,
                     int64_t least) {
   if (value >= least) return {};
-  return section.Wrong(root, fmt::format("{} is {}, it must be {} or more", name, value, least));
+  const toml::node* node = root.at_path(path).node();
+  const std::string name =
+      fmt::format("[{}] {}", path.substr(0, path.find('.')), path.substr(path.find('.') + 1));
+  return section.Wrong(node == nullptr ? root : *node,
+                       fmt::format("{} is {}, it must be {} or more", name, value, least));
+}
+
+Status CheckLevel(const Section& section, const toml::table& root, const std::string& level) {
+  static const std::vector<std::string> kLevels = {"trace", "debug",    "info", "warn",
+                                                   "error", "critical", "off"};
+  if (std::find(kLevels.begin(), kLevels.end(), level) != kLevels.end()) return {};
+  const std::string nearest = Nearest(level, kLevels);
+  return section.Wrong(*root.at_path("log.level").node(),
+                       fmt::format("[log] level '{}' is none of {}{}", level, fmt::join(kLevels, ", "),
+                                   nearest.empty() ? "" : "; did you mean '" + nearest + "'?"));
 }
 
 Status ReadPrincipals(const toml::table& root, const std::string& file, Config& config) {
-  const toml::array* list = root["principals"].as_array();
-  if (list == nullptr) return {};
+  const toml::node* principals = root.get("principals");
+  if (principals == nullptr) return {};
+  const toml::array* list = principals->as_array();
+  // Passed over, it would leave out whom the operator meant to let in, or to keep out.
+  if (list == nullptr || (!list->empty() && !list->is_homogeneous<toml::table>())) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "{}:{}: principals must be written as [[principals]], one a time", file,
+                     principals->source().begin.line);
+  }
   for (const toml::node& node : *list) {
     Section section(node.as_table(), "[[principals]]", file);
     govern::Principal principal;
@@ -137,7 +161,17 @@ Status ReadPrincipals(const toml::table& root, const std::string& file, Config& 
     TARN_RETURN_IF_ERROR(section.Read("operator", principal.is_operator));
     TARN_RETURN_IF_ERROR(section.CheckKnown());
     if (principal.name.empty()) return section.Wrong(node, "a principal needs a name");
-    if (!config.pipeline.tenant_column.empty()) principal.tenant_column = config.pipeline.tenant_column;
+    if (principal.name == "operator") {
+      return section.Wrong(
+          node, "the principal 'operator' is always there and sees everything; choose another name");
+    }
+    if (principal.is_operator && !principal.tenant.empty()) {
+      return section.Wrong(
+          node, fmt::format("the principal '{}' is either an operator, who sees everything, or tenant '{}'",
+                            principal.name, principal.tenant));
+    }
+    if (!config.pipeline.tenant_column.empty())
+      principal.tenant_column = schema::LakeColumnName(config.pipeline.tenant_column);
     if (!config.principals.emplace(principal.name, principal).second) {
       return section.Wrong(node, "the principal '" + principal.name + "' is there twice");
     }
@@ -182,7 +216,12 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
                                              "silver", "gold",   "query", "log",     "principals"};
   for (const auto& [key, node] : root) {
     const std::string name(key.str());
-    if (std::find(sections.begin(), sections.end(), name) != sections.end()) continue;
+    if (std::find(sections.begin(), sections.end(), name) != sections.end()) {
+      if (node.is_table() || name == "principals") continue;
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "{}:{}: '{}' is a section: write [{}] and its keys below it", path,
+                       node.source().begin.line, name, name);
+    }
     const std::string nearest = Nearest(name, sections);
     return MakeError(ErrorCode::kInvalidArgument, "{}:{}: '{}' is no section of tarn.toml{}", path,
                      node.source().begin.line, name,
@@ -236,14 +275,15 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   TARN_RETURN_IF_ERROR(log.Read("level", config.log_level));
   TARN_RETURN_IF_ERROR(log.Read("file", config.log_file));
   TARN_RETURN_IF_ERROR(log.CheckKnown());
-  TARN_RETURN_IF_ERROR(CheckNumbers(lake, root, window_hours, "[lake] time_travel_hours", 1));
+  TARN_RETURN_IF_ERROR(CheckLevel(log, root, config.log_level));
+  TARN_RETURN_IF_ERROR(CheckNumbers(lake, root, window_hours, "lake.time_travel_hours", 1));
+  TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.flush_interval_ms, "bronze.flush_interval_ms", 0));
   TARN_RETURN_IF_ERROR(
-      CheckNumbers(bronze, root, options.flush_interval_ms, "[bronze] flush_interval_ms", 0));
-  TARN_RETURN_IF_ERROR(
-      CheckNumbers(silver, root, options.commit_interval_ms, "[silver] commit_interval_ms", 0));
-  TARN_RETURN_IF_ERROR(CheckNumbers(silver, root, workers, "[silver] copy_workers", 1));
-  TARN_RETURN_IF_ERROR(CheckNumbers(query, root, memory_mb, "[query] memory_mb", 64));
-  TARN_RETURN_IF_ERROR(CheckNumbers(query, root, threads, "[query] threads", 1));
+      CheckNumbers(silver, root, options.commit_interval_ms, "silver.commit_interval_ms", 0));
+  TARN_RETURN_IF_ERROR(CheckNumbers(gold, root, options.gold_interval_ms, "gold.interval_ms", 0));
+  TARN_RETURN_IF_ERROR(CheckNumbers(silver, root, workers, "silver.copy_workers", 1));
+  TARN_RETURN_IF_ERROR(CheckNumbers(query, root, memory_mb, "query.memory_mb", 64));
+  TARN_RETURN_IF_ERROR(CheckNumbers(query, root, threads, "query.threads", 1));
   options.services.retain_micros = window_hours * 3'600'000'000LL;
   options.copy_workers = static_cast<int>(workers);
   options.query_memory_bytes = memory_mb << 20;

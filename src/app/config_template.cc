@@ -1,41 +1,43 @@
 #include <map>
-#include <regex>
 
 #include "app/config.h"
+#include "cdc/pg_connection.h"
 
 namespace tarn::app {
 namespace {
 
-/// host, port, dbname and user of "postgresql://user@host:port/db" or "host=... dbname=...".
+/// What libpq reads in the text; a password is refused and not repeated.
 Result<std::map<std::string, std::string>> ParseSource(const std::string& source) {
-  std::map<std::string, std::string> parts;
-  std::smatch match;
-  static const std::regex kUri(
-      R"(postgres(?:ql)?://(?:([^:@/]+)(:[^@/]*)?@)?([^:/?]*)(?::(\d+))?(?:/([^?]*))?)");
-  if (std::regex_match(source, match, kUri)) {
-    if (match[2].matched) {
-      return Error{
-          ErrorCode::kInvalidArgument,
-          "no password in --source, please: it would end in tarn.toml; put it into a file (password_file) or "
-          "TARN_SOURCE_PASSWORD"};
-    }
-    parts["user"] = match[1];
-    parts["host"] = match[3];
-    parts["port"] = match[4];
-    parts["dbname"] = match[5];
-    return parts;
-  }
-  static const std::regex kPair(R"((\w+)\s*=\s*('([^']*)'|\S+))");
-  for (std::sregex_iterator it(source.begin(), source.end(), kPair), end; it != end; ++it) {
-    parts[(*it)[1]] = (*it)[3].matched ? (*it)[3].str() : (*it)[2].str();
-  }
-  if (parts.empty()) {
-    return MakeError(
+  auto parts = cdc::ParseConninfo(source);
+  if (!parts) {
+    // libpq's own words may quote the password.
+    return Error{
         ErrorCode::kInvalidArgument,
-        "'{}' is no source; write postgresql://user@host:5432/database or \"host=... dbname=... user=...\"",
-        source);
+        "--source is not understood: write postgresql://user@host:5432/database or \"host=... dbname=... "
+        "user=...\", with special characters as %40"};
+  }
+  if (parts->contains("password")) {
+    return Error{
+        ErrorCode::kInvalidArgument,
+        "no password in --source, please: it would end in tarn.toml; put it into a file (password_file) or "
+        "TARN_SOURCE_PASSWORD"};
   }
   return parts;
+}
+
+/// libpq's further settings, such as sslmode, as a connection string.
+std::string OtherSettings(const std::map<std::string, std::string>& parts) {
+  std::string out;
+  for (const auto& [name, value] : parts) {
+    if (name == "host" || name == "port" || name == "dbname" || name == "user") continue;
+    std::string quoted;
+    for (const char c : value) {
+      if (c == '\'' || c == '\\') quoted += '\\';
+      quoted += c;
+    }
+    out += (out.empty() ? "" : " ") + name + "='" + quoted + "'";
+  }
+  return out;
 }
 
 std::string TomlText(const std::string& text) {
@@ -64,7 +66,9 @@ Result<std::string> ConfigTemplate(const std::string& source, const std::string&
          "               # needs REPLICATION, SELECT on the tables, CREATE on the database\n";
   out +=
       "# password_file = \"source.password\"  # or the environment's TARN_SOURCE_PASSWORD; never in here\n";
-  out += "# connection = \"sslmode=verify-full\"  # any more of libpq's settings\n";
+  const std::string others = OtherSettings(parts);
+  out += (others.empty() ? "# connection = \"sslmode=verify-full\"" : "connection = " + TomlText(others)) +
+         "  # any more of libpq's settings\n";
   out += "slot = \"tarn\"                # one for each lake\n";
   out += "publication = \"tarn\"\n\n";
   out += "[tables]\n";

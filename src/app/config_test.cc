@@ -34,9 +34,58 @@ TEST(ConfigTest, ATypoIsNamedWithItsLineAndTheNearestKey) {
 }
 
 TEST(ConfigTest, APasswordNeverGetsIntoTheFile) {
-  const auto text = ConfigTemplate("postgresql://tarn:secret@db/shop", "lake", "", "");
-  ASSERT_FALSE(text);
-  EXPECT_EQ(text.error().message.find("secret"), std::string::npos);
+  for (const char* source : {"postgresql://tarn:secret@db/shop", "host=db password=secret",
+                             "postgresql://tarn@db/shop?password=secret",
+                             "postgresql://tarn:secret@db:port/x%zz", "host = db password = 'secret"}) {
+    const auto text = ConfigTemplate(source, "lake", "", "");
+    ASSERT_FALSE(text) << source;
+    EXPECT_EQ(text.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_EQ(text.error().message.find("secret"), std::string::npos) << text.error().message;
+  }
+}
+
+TEST(ConfigTest, EverySpellingOfASourceIsUnderstood) {
+  const std::vector<std::pair<std::string, std::string>> spellings = {
+      {"postgresql://tarn@db.example/shop?sslmode=require&connect_timeout=3",
+       "host='db.example' port='5432' dbname='shop' user='tarn' connect_timeout='3' sslmode='require'"},
+      {"postgres://ta%40rn@[::1]:5433/the%20shop", "host='::1' port='5433' dbname='the shop' user='ta@rn'"},
+      {"host=/var/run/postgresql dbname='it''s' user=x", ""},
+      {"host=/var/run/postgresql dbname='it\\'s' user=x",
+       "host='/var/run/postgresql' port='5432' dbname='it\\'s' user='x'"}};
+  for (const auto& [source, wanted] : spellings) {
+    const auto text = ConfigTemplate(source, "lake", "", "");
+    EXPECT_EQ(text.has_value(), !wanted.empty()) << source;
+    if (!text) continue;
+    const auto config = ParseConfig(*text, "/etc/tarn.toml");
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_EQ(config->pipeline.conninfo, wanted);
+  }
+}
+
+TEST(ConfigTest, AWrongValueIsNamedWithItsLine) {
+  const std::vector<std::pair<std::string, std::string>> wrong = {
+      {"source = \"postgresql://h/d\"\n", "tarn.toml:1: 'source' is a section: write [source]"},
+      {"[source]\n[[silver]]\n", "tarn.toml:2: 'silver' is a section"},
+      {"[source]\n[log]\nlevel = \"inof\"\n",
+       "tarn.toml:3: [log] level 'inof' is none of trace, debug, info, warn, error, "
+       "critical, off; did you mean 'info'?"},
+      {"[source]\n[query]\n\nthreads = 0\n", "tarn.toml:4: [query] threads is 0, it must be 1 or more"},
+      {"[source]\n[gold]\ninterval_ms = -1\n", "tarn.toml:3: [gold] interval_ms is -1"},
+      {"[source]\n[principals]\nname = \"a\"\n", "tarn.toml:2: principals must be written as [[principals]]"},
+      {"principals = []\n[source]\n", ""},
+      {"principals = [1]\n[source]\n", "tarn.toml:1: principals must be"},
+      {"[source]\n[[principals]]\nname = \"operator\"\ntenant = \"1\"\n",
+       "tarn.toml:2: the principal 'operator' is always there"},
+      {"[source]\n[[principals]]\nname = \"a\"\ntenant = \"1\"\noperator = true\n",
+       "tarn.toml:2: the principal 'a' is either"},
+      {"[source]\n[[principals]]\nname = \"a\"\ntenant = 1\n",
+       "tarn.toml:4: 'tenant' must be a text in quotes"}};
+  for (const auto& [text, words] : wrong) {
+    const auto config = ParseConfig(text, "tarn.toml");
+    EXPECT_EQ(config.has_value(), words.empty()) << text;
+    if (config) continue;
+    EXPECT_NE(config.error().message.find(words), std::string::npos) << config.error().message;
+  }
 }
 
 TEST(ConfigTest, PrincipalsAreReadAndMayNotRepeat) {
@@ -46,6 +95,11 @@ TEST(ConfigTest, PrincipalsAreReadAndMayNotRepeat) {
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->principals.at("a").tenant_column, "org");
   EXPECT_FALSE(ParseConfig(one + "[[principals]]\nname = \"a\"\n", "tarn.toml"));
+  // Partitions go by the column's name in the lake.
+  const auto odd =
+      ParseConfig("[source]\n[tenants]\ncolumn = \"Org Id\"\n[[principals]]\nname = \"a\"\n", "tarn.toml");
+  ASSERT_TRUE(odd) << odd.error().message;
+  EXPECT_EQ(odd->principals.at("a").tenant_column, "Org_Id");
 }
 
 }  // namespace

@@ -11,6 +11,14 @@ tarn::CancelToken g_cancel;  // NOLINT: a signal handler reaches nothing else
 
 void OnSignal(int) { g_cancel.Cancel(); }
 
+/// What writes the lake ends in its own time; every other command may end on the spot.
+void CatchSignals() {
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
 struct Arguments {
   std::string config = "tarn.toml";
   std::string source, lake = "lake", models, tenant_column;
@@ -64,19 +72,20 @@ int RunCommand(const CLI::App& app, const Arguments& a) {
     return kUsage;
   }
   const bool serves = command == "run" || command == "rebuild";
+  if (serves) CatchSignals();
   tarn::InitLogging(serves ? config->log_level : "warn", serves ? config->log_file : "");
   if (command == "check") return RunCheck(*config, a.json);
   if (command == "run") return RunPipeline(*config, a.until, g_cancel);
   if (command == "rebuild") return RunRebuild(*config, g_cancel);
   if (command == "status") return RunStatus(*config, a.json);
   if (command == "tables") return RunTables(*config, a.json);
-  if (command == "test") return RunChecks(*config, a.json, g_cancel);
+  if (command == "test") return RunChecks(*config, a.json);
   if (command == "verify") return RunVerify(*config, a.json);
   if (command == "remove") return RunRemove(*config);
   const OutputFormat format = a.format == "csv"    ? OutputFormat::kCsv
                               : a.format == "json" ? OutputFormat::kJson
                                                    : OutputFormat::kTable;
-  return RunQuery(*config, a.sql, a.principal, a.as_of, format, !a.quiet, g_cancel);
+  return RunQuery(*config, a.sql, a.principal, a.as_of, format, !a.quiet);
 }
 
 }  // namespace
@@ -92,10 +101,6 @@ int main(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? tarn::app::kSuccess : tarn::app::kUsage;
   }
-  struct sigaction action {};
-  action.sa_handler = OnSignal;
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   return RunCommand(app, arguments);
 }

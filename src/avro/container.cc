@@ -12,6 +12,8 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr std::string_view kMagic{"Obj\x01", 4};
+/// No block of a timeline comes near it; a few bytes of deflate can claim any size.
+constexpr size_t kMaxBlockBytes = 256U << 20;
 /// Any 16 bytes do; ours are the same in every file, so that equal content gives equal bytes.
 constexpr std::string_view kSync{"tarn-avro-block.", 16};
 
@@ -23,7 +25,7 @@ Result<std::string> Inflate(std::string_view packed) {
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
   stream.avail_in = static_cast<uInt>(packed.size());
   int state = Z_OK;
-  while (state == Z_OK) {
+  while (state == Z_OK && out.size() <= kMaxBlockBytes) {
     stream.next_out = reinterpret_cast<Bytef*>(buffer);
     stream.avail_out = sizeof(buffer);
     state = inflate(&stream, Z_NO_FLUSH);
@@ -46,6 +48,7 @@ Result<Header> ReadHeader(Decoder& decoder) {
   header.codec = "null";
   for (int64_t count = decoder.GetLong(); count != 0 && !decoder.failed(); count = decoder.GetLong()) {
     if (count < 0) {
+      if (count == INT64_MIN) return corrupt;
       count = -count;
       decoder.GetLong();
     }

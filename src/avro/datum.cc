@@ -9,24 +9,32 @@ namespace {
 
 using nlohmann::ordered_json;
 
+/// How deep schemas and values may nest: real ones stay below ten, and a type can contain itself.
+constexpr int kMaxDepth = 64;
+
+/// A member of an object, or null.
+const ordered_json& Member(const ordered_json& object, const char* key) {
+  static const ordered_json kNone;
+  if (!object.is_object()) return kNone;
+  const auto found = object.find(key);
+  return found == object.end() ? kNone : *found;
+}
+
+std::string TextOf(const ordered_json& value) { return value.is_string() ? value.get<std::string>() : ""; }
+
 /// Schemas nest named types; a later mention is by name alone.
 class Types {
  public:
-  void Register(const ordered_json& schema) {
+  void Register(const ordered_json& schema, int depth = 0) {
+    if (depth > kMaxDepth || !schema.is_structured()) return;
     if (schema.is_array()) {
-      for (const auto& branch : schema) Register(branch);
+      for (const auto& branch : schema) Register(branch, depth + 1);
     }
-    if (!schema.is_object()) return;
-    if (schema.contains("name") && schema.contains("type") && schema["type"].is_string()) {
-      const std::string type = schema["type"];
-      if (type == "record" || type == "fixed" || type == "enum") named_.emplace(schema["name"], &schema);
-    }
-    if (schema.contains("fields")) {
-      for (const auto& field : schema["fields"]) Register(field["type"]);
-    }
-    for (const char* key : {"items", "values", "type"}) {
-      if (schema.contains(key)) Register(schema[key]);
-    }
+    const std::string type = TextOf(Member(schema, "type"));
+    if (type == "record" || type == "fixed" || type == "enum")
+      named_.emplace(TextOf(Member(schema, "name")), &schema);
+    for (const auto& field : Member(schema, "fields")) Register(Member(field, "type"), depth + 1);
+    for (const char* key : {"items", "values", "type"}) Register(Member(schema, key), depth + 1);
   }
   const ordered_json* Find(std::string name) const {
     const size_t dot = name.rfind('.');
@@ -40,9 +48,7 @@ class Types {
 };
 
 std::string TypeName(const ordered_json& schema) {
-  if (schema.is_string()) return schema.get<std::string>();
-  if (schema.is_object() && schema.contains("type") && schema["type"].is_string()) return schema["type"];
-  return {};
+  return TextOf(schema.is_string() ? schema : Member(schema, "type"));
 }
 
 Error Misfit(const std::string& path, const ordered_json& schema) {
@@ -125,60 +131,91 @@ Status Encode(const Types& types, const ordered_json& schema, const ordered_json
   return Encode(types, *named, value, path, out);
 }
 
-ordered_json Decode(const Types& types, const ordered_json& schema, Decoder& decoder, bool& bad);
+/// Reads one value whose schema and bytes nobody vouches for.
+class DatumReader {
+ public:
+  DatumReader(const Types& types, std::string_view bytes)
+      : types_(types), decoder_(bytes), values_left_(100'000 + 64 * static_cast<int64_t>(bytes.size())) {}
 
-ordered_json DecodeCollection(const Types& types, const ordered_json& schema, Decoder& decoder, bool& bad) {
-  const bool is_map = TypeName(schema) == "map";
-  ordered_json value = is_map ? ordered_json::object() : ordered_json::array();
-  while (!bad && !decoder.failed()) {
-    int64_t count = decoder.GetLong();
-    if (count == 0) return value;
-    if (count < 0) {
-      count = -count;
-      decoder.GetLong();  // Bytes of the block, for readers that skip.
-    }
-    for (int64_t i = 0; i < count && !bad && !decoder.failed(); i++) {
-      if (is_map) {
-        const std::string key(decoder.GetString());
-        value[key] = Decode(types, schema["values"], decoder, bad);
-      } else {
-        value.push_back(Decode(types, schema["items"], decoder, bad));
-      }
-    }
-  }
-  return value;
-}
+  bool failed() const { return bad_ || decoder_.failed(); }
 
-ordered_json Decode(const Types& types, const ordered_json& schema, Decoder& decoder, bool& bad) {
-  if (bad || decoder.failed()) return {};
-  if (schema.is_array()) {
-    const int64_t branch = decoder.GetLong();
-    if (branch < 0 || branch >= static_cast<int64_t>(schema.size())) {
-      bad = true;
-      return {};
-    }
-    return Decode(types, schema[static_cast<size_t>(branch)], decoder, bad);
+  ordered_json Read(const ordered_json& schema) {
+    // Values of no bytes (null, an empty record) could be there without end.
+    if (failed() || depth_ > kMaxDepth || values_left_-- <= 0) return Bad();
+    depth_++;
+    ordered_json value = schema.is_array() ? ReadUnion(schema) : ReadType(schema);
+    depth_--;
+    return value;
   }
-  const std::string type = TypeName(schema);
-  if (type == "null") return {};
-  if (type == "record") {
+
+ private:
+  ordered_json Bad() {
+    bad_ = true;
+    return {};
+  }
+
+  ordered_json ReadUnion(const ordered_json& schema) {
+    const int64_t branch = decoder_.GetLong();
+    if (branch < 0 || branch >= static_cast<int64_t>(schema.size())) return Bad();
+    return Read(schema[static_cast<size_t>(branch)]);
+  }
+
+  ordered_json ReadRecord(const ordered_json& schema) {
     ordered_json value = ordered_json::object();
-    for (const auto& field : schema["fields"]) {
-      value[field["name"].get<std::string>()] = Decode(types, field["type"], decoder, bad);
+    for (const auto& field : Member(schema, "fields")) {
+      value[TextOf(Member(field, "name"))] = Read(Member(field, "type"));
+      if (failed()) break;
     }
     return value;
   }
-  if (type == "array" || type == "map") return DecodeCollection(types, schema, decoder, bad);
-  if (type == "string" || type == "bytes") return std::string(decoder.GetString());
-  if (type == "fixed") return std::string(decoder.GetFixed(schema.value("size", 0)));
-  if (type == "boolean") return decoder.GetBool();
-  if (type == "int" || type == "long" || type == "enum") return decoder.GetLong();
-  if (type == "float") return decoder.GetFloat();
-  if (type == "double") return decoder.GetDouble();
-  const ordered_json* named = types.Find(type);
-  bad = named == nullptr;
-  return bad ? ordered_json() : Decode(types, *named, decoder, bad);
-}
+
+  ordered_json ReadCollection(const ordered_json& schema, bool is_map) {
+    ordered_json value = is_map ? ordered_json::object() : ordered_json::array();
+    while (!failed()) {
+      int64_t count = decoder_.GetLong();
+      if (count == 0) break;
+      if (count < 0) {
+        if (count == INT64_MIN) return Bad();
+        count = -count;
+        decoder_.GetLong();  // Bytes of the block, for readers that skip.
+      }
+      for (int64_t i = 0; i < count && !failed(); i++) {
+        if (is_map) {
+          const std::string key(decoder_.GetString());
+          value[key] = Read(Member(schema, "values"));
+        } else {
+          value.push_back(Read(Member(schema, "items")));
+        }
+      }
+    }
+    return value;
+  }
+
+  ordered_json ReadType(const ordered_json& schema) {
+    const std::string type = TypeName(schema);
+    if (type == "null") return {};
+    if (type == "record") return ReadRecord(schema);
+    if (type == "array" || type == "map") return ReadCollection(schema, type == "map");
+    if (type == "string" || type == "bytes") return std::string(decoder_.GetString());
+    if (type == "fixed") {
+      const ordered_json& size = Member(schema, "size");
+      return size.is_number_integer() ? ordered_json(std::string(decoder_.GetFixed(size.get<int64_t>())))
+                                      : Bad();
+    }
+    if (type == "boolean") return decoder_.GetBool();
+    if (type == "int" || type == "long" || type == "enum") return decoder_.GetLong();
+    if (type == "float") return decoder_.GetFloat();
+    if (type == "double") return decoder_.GetDouble();
+    const ordered_json* named = types_.Find(type);
+    return named == nullptr ? Bad() : Read(*named);
+  }
+
+  const Types& types_;
+  Decoder decoder_;
+  int64_t values_left_;
+  int depth_ = 0;
+  bool bad_ = false;
+};
 
 }  // namespace
 
@@ -203,10 +240,9 @@ Result<std::string> DecodeJson(const std::string& schema_json, std::string_view 
     return MakeError(ErrorCode::kCorrupt, "not a schema: '{}'", schema_json.substr(0, 120));
   Types types;
   types.Register(schema);
-  Decoder decoder(bytes);
-  bool bad = false;
-  const ordered_json value = Decode(types, schema, decoder, bad);
-  if (bad || decoder.failed())
+  DatumReader reader(types, bytes);
+  const ordered_json value = reader.Read(schema);
+  if (reader.failed())
     return MakeError(ErrorCode::kCorrupt, "{} bytes break their Avro schema", bytes.size());
   return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }

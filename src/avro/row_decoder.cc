@@ -69,6 +69,12 @@ class BuilderRowDecoder : public RowDecoder {
     return static_cast<arrow::Decimal128Builder&>(builder).Append(value);
   }
 
+  static arrow::Status AppendMillis(int64_t millis, arrow::TimestampBuilder& builder) {
+    int64_t micros = 0;
+    if (__builtin_mul_overflow(millis, int64_t{1000}, &micros)) return arrow::Status::Invalid("time");
+    return builder.Append(micros);
+  }
+
   static arrow::Status AppendCell(const FieldShape& shape, arrow::ArrayBuilder& builder, Decoder& decoder) {
     if (shape.null_branch >= 0) {
       const int64_t branch = decoder.GetLong();
@@ -87,7 +93,7 @@ class BuilderRowDecoder : public RowDecoder {
       case FieldKind::kTimestamp:
         return static_cast<arrow::TimestampBuilder&>(builder).Append(decoder.GetLong());
       case FieldKind::kTimestampMillis:
-        return static_cast<arrow::TimestampBuilder&>(builder).Append(decoder.GetLong() * 1000);
+        return AppendMillis(decoder.GetLong(), static_cast<arrow::TimestampBuilder&>(builder));
       case FieldKind::kFloat:
         return static_cast<arrow::FloatBuilder&>(builder).Append(decoder.GetFloat());
       case FieldKind::kDouble:

@@ -59,8 +59,15 @@ Result<ordered_json> TypeToAvro(const arrow::Field& field, const std::string& sp
 
 Result<FieldShape> LogicalShape(const ordered_json& type, const std::string& column) {
   FieldShape shape;
-  const std::string name = type.is_string() ? type.get<std::string>() : type.value("type", "");
-  const std::string logical = type.is_object() ? type.value("logicalType", "") : "";
+  const auto text = [&type](const char* key) {
+    return type.is_object() && type.contains(key) && type[key].is_string() ? type[key].get<std::string>()
+                                                                           : "";
+  };
+  const auto number = [&type](const char* key) {
+    return type.is_object() && type.contains(key) && type[key].is_number_integer() ? type[key].get<int>() : 0;
+  };
+  const std::string name = type.is_string() ? type.get<std::string>() : text("type");
+  const std::string logical = text("logicalType");
   if (name == "boolean") shape.kind = FieldKind::kBool;
   if (name == "int") shape.kind = logical == "date" ? FieldKind::kDate : FieldKind::kInt;
   if (name == "long") {
@@ -74,9 +81,9 @@ Result<FieldShape> LogicalShape(const ordered_json& type, const std::string& col
   if (name == "bytes") shape.kind = FieldKind::kBytes;
   if ((name == "fixed" || name == "bytes") && logical == "decimal") {
     shape.kind = name == "fixed" ? FieldKind::kDecimalFixed : FieldKind::kDecimalBytes;
-    shape.size = name == "fixed" ? type.value("size", 0) : 0;
-    shape.precision = type.value("precision", 0);
-    shape.scale = type.value("scale", 0);
+    shape.size = name == "fixed" ? number("size") : 0;
+    shape.precision = number("precision");
+    shape.scale = number("scale");
     if (shape.precision < 1 || shape.precision > 38 || shape.size < 0 || shape.size > 16) {
       return MakeError(ErrorCode::kUnsupported,
                        "column '{}': decimal({}, {}) of {} bytes is wider than 38 digits", column,

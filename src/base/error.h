@@ -50,8 +50,8 @@ template <typename T>
 class [[nodiscard]] Result : public tl::expected<T, Error> {
  public:
   using tl::expected<T, Error>::expected;
-  Result(Error error)
-      : tl::expected<T, Error>(tl::unexpected<Error>(std::move(error))) {}  // NOLINT: implicit by design
+  Result(Error error)  // NOLINT(google-explicit-constructor): for `return error;`
+      : tl::expected<T, Error>(tl::unexpected<Error>(std::move(error))) {}
 };
 
 using Status = Result<void>;

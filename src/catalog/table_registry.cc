@@ -27,6 +27,14 @@ Result<TableRegistry> TableRegistry::Read(const storage::Storage& storage, const
   return registry;
 }
 
+std::set<std::string> TableRegistry::Copied() const {
+  std::set<std::string> names;
+  for (const auto& [name, table] : tables) {
+    if (table.start != Lsn{}) names.insert(table.source.QualifiedName());
+  }
+  return names;
+}
+
 Status TableRegistry::Write(storage::Storage& storage, const LakeLayout& layout) const {
   nlohmann::json list = nlohmann::json::array();
   for (const auto& [name, table] : tables) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ class TableRegistry {
   static Result<TableRegistry> Read(const storage::Storage& storage, const LakeLayout& layout);
   /// Durability: on return it survives a crash.
   Status Write(storage::Storage& storage, const LakeLayout& layout) const;
+
+  /// Source names ("schema.table") of the tables whose first copy is in the lake.
+  std::set<std::string> Copied() const;
 
   std::map<std::string, RegisteredTable> tables;
 };

@@ -1,8 +1,10 @@
 #include "cdc/pg_connection.h"
 
 #include <libpq-fe.h>
+#include <poll.h>
 
 #include <array>
+#include <utility>
 
 namespace tarn::cdc {
 namespace {
@@ -59,7 +61,8 @@ Error ConnectError(const PGconn* connection) {
 }  // namespace
 
 Result<std::unique_ptr<PgConnection>> PgConnection::Connect(const std::string& conninfo, Kind kind,
-                                                            const std::string& purpose) {
+                                                            const std::string& purpose,
+                                                            const CancelToken* cancel) {
   const std::string application = "tarn " + purpose;
   const std::string options =
       "-c datestyle=ISO,YMD -c timezone=UTC -c intervalstyle=postgres -c extra_float_digits=3 -c "
@@ -79,15 +82,46 @@ Result<std::unique_ptr<PgConnection>> PgConnection::Connect(const std::string& c
                                              nullptr};
   PGconn* connection = PQconnectdbParams(keys.data(), values.data(), 1);
   if (connection == nullptr) return Error{ErrorCode::kInternal, "libpq has no memory for a connection"};
-  std::unique_ptr<PgConnection> owner(new PgConnection(connection));
+  std::unique_ptr<PgConnection> owner(new PgConnection(connection, cancel));
   if (PQstatus(connection) != CONNECTION_OK) return ConnectError(connection);
   return owner;
 }
 
 PgConnection::~PgConnection() { PQfinish(connection_); }
 
+/// As PQexec, which would wait for ever: making a slot waits for every transaction that is open on the
+/// server.
+Result<PGresult*> PgConnection::Wait(const std::string& sql) {
+  PGresult* last = nullptr;
+  bool asked = false;
+  if (PQsendQuery(connection_, sql.c_str()) == 0) return last;
+  while (true) {
+    while (PQisBusy(connection_) != 0) {
+      pollfd entry{PQsocket(connection_), POLLIN, 0};
+      if (::poll(&entry, 1, 50) > 0 && PQconsumeInput(connection_) == 0) break;
+      if (!cancel_->IsCancelled() || std::exchange(asked, true)) continue;
+      std::array<char, 256> why{};
+      PGcancel* request = PQgetCancel(connection_);
+      PQcancel(request, why.data(), why.size());
+      PQfreeCancel(request);
+    }
+    PGresult* next = PQgetResult(connection_);
+    if (next == nullptr) break;
+    PQclear(std::exchange(last, next));
+  }
+  if (!asked) return last;
+  PQclear(last);
+  return Error{ErrorCode::kCancelled, "stopped on request"};
+}
+
 Result<Rows> PgConnection::Query(const std::string& sql) {
-  const PgResult result(PQexec(connection_, sql.c_str()));
+  PGresult* answer = nullptr;
+  if (cancel_ != nullptr) {
+    TARN_ASSIGN(answer, Wait(sql));
+  } else {
+    answer = PQexec(connection_, sql.c_str());
+  }
+  const PgResult result(answer);
   const ExecStatusType status = PQresultStatus(result.get());
   if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) return ServerError(result.get(), connection_);
   Rows rows(static_cast<size_t>(PQntuples(result.get())));
@@ -119,6 +153,19 @@ Status PgConnection::StartCopy(const std::string& sql) {
 
 int PgConnection::server_version() const { return PQserverVersion(connection_); }
 std::string PgConnection::LastError() const { return OneLine(PQerrorMessage(connection_)); }
+
+Result<std::map<std::string, std::string>> ParseConninfo(const std::string& conninfo) {
+  char* failure = nullptr;
+  PQconninfoOption* options = PQconninfoParse(conninfo.c_str(), &failure);
+  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> owner(options, PQconninfoFree);
+  const std::unique_ptr<char, void (*)(void*)> failure_owner(failure, PQfreemem);
+  if (options == nullptr) return MakeError(ErrorCode::kInvalidArgument, "{}", OneLine(failure));
+  std::map<std::string, std::string> settings;
+  for (const PQconninfoOption* option = options; option->keyword != nullptr; option++) {
+    if (option->val != nullptr) settings[option->keyword] = option->val;
+  }
+  return settings;
+}
 
 std::string QuoteName(std::string_view name) {
   std::string out = "\"";

@@ -1,14 +1,17 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/error.h"
 
 struct pg_conn;
+struct pg_result;
 
 namespace tarn::cdc {
 
@@ -25,8 +28,11 @@ class PgConnection {
   /// `conninfo` is libpq's connection string or URI. `purpose` is seen in pg_stat_activity behind "tarn ".
   /// Errors: kUnavailable when the server cannot be reached, kPermission for a refused login; the message
   /// says what to check and never holds the password.
+  /// `cancel`, where given, outlives the connection and ends a statement that waits on the server:
+  /// kCancelled.
   static Result<std::unique_ptr<PgConnection>> Connect(const std::string& conninfo, Kind kind,
-                                                       const std::string& purpose);
+                                                       const std::string& purpose,
+                                                       const CancelToken* cancel = nullptr);
   ~PgConnection();
   PgConnection(const PgConnection&) = delete;
   PgConnection& operator=(const PgConnection&) = delete;
@@ -42,9 +48,16 @@ class PgConnection {
   std::string LastError() const;
 
  private:
-  explicit PgConnection(pg_conn* connection) : connection_(connection) {}
+  PgConnection(pg_conn* connection, const CancelToken* cancel) : connection_(connection), cancel_(cancel) {}
+  Result<pg_result*> Wait(const std::string& sql);
+
   pg_conn* connection_;
+  const CancelToken* cancel_;
 };
+
+/// The settings that a connection string or URI of libpq's names. kInvalidArgument says what libpq does not
+/// understand.
+Result<std::map<std::string, std::string>> ParseConninfo(const std::string& conninfo);
 
 /// "name" with its quotes doubled.
 std::string QuoteName(std::string_view name);

@@ -79,10 +79,15 @@ TEST_F(StreamTest, TruncateStandsBetweenTheRowsAroundIt) {
   Feed(Insert("2", "b"));
   Feed(Commit(1));
   const auto segment = collector_.Take(std::chrono::milliseconds(0));
-  ASSERT_EQ(segment->events.size(), 3U);
-  EXPECT_NE(segment->events[0].rows, nullptr);
-  EXPECT_EQ(segment->events[1].rows, nullptr);
-  EXPECT_EQ(Cell(*segment->events[2].rows, "id", 0), "2");
+  ASSERT_EQ(segment->events.size(), 2U);
+  // Its position tells which rows of the batch it took away.
+  EXPECT_EQ(segment->events[0].rows, nullptr);
+  EXPECT_EQ(segment->events[0].truncated_at.lsn, OrderingValue(1, Lsn{1}));
+  EXPECT_EQ(segment->events[0].truncated_at.ordinal, 2);
+  const auto& rows = *segment->events[1].rows;
+  ASSERT_EQ(rows.num_rows(), 2);
+  EXPECT_EQ(Cell(rows, "id", 0) + Cell(rows, "_ordinal", 0) + Cell(rows, "id", 1) + Cell(rows, "_ordinal", 1),
+            "1123");
 }
 
 TEST_F(StreamTest, WhatTheSnapshotHasIsDropped) {

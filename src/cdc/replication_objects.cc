@@ -12,6 +12,18 @@ std::string QuotedTable(const schema::TableSchema& table) {
   return QuoteName(table.schema_name) + "." + QuoteName(table.table_name);
 }
 
+constexpr const char* kAllChanges = "insert, update, delete, truncate";
+constexpr const char* kInsertsOnly = "insert, truncate";
+
+Result<std::set<std::string>> Members(PgConnection& connection, const std::string& publication) {
+  TARN_ASSIGN(const Rows rows,
+              connection.Query("SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = " +
+                               QuoteText(publication)));
+  std::set<std::string> members;
+  for (const Row& row : rows) members.insert(QuoteName(*row[0]) + "." + QuoteName(*row[1]));
+  return members;
+}
+
 Status EnsurePublication(PgConnection& connection, const std::string& name, const std::string& publish,
                          const std::set<std::string>& wanted) {
   TARN_ASSIGN(const Rows exists,
@@ -20,39 +32,117 @@ Status EnsurePublication(PgConnection& connection, const std::string& name, cons
     TARN_RETURN_IF_ERROR(connection.Execute("CREATE PUBLICATION " + QuoteName(name) + " WITH (publish = " +
                                             QuoteText(publish) + ", publish_via_partition_root = true)"));
   }
-  TARN_ASSIGN(const Rows members,
-              connection.Query("SELECT quote_ident(schemaname) || '.' || quote_ident(tablename), "
-                               "schemaname, tablename FROM pg_publication_tables WHERE pubname = " +
-                               QuoteText(name)));
-  std::set<std::string> present;
-  for (const Row& row : members) present.insert(QuoteName(*row[1]) + "." + QuoteName(*row[2]));
+  TARN_ASSIGN(const std::set<std::string> present, Members(connection, name));
+  const auto alter = [&](const char* what, const std::string& table) -> Status {
+    const std::string statement = "ALTER PUBLICATION " + QuoteName(name) + what + table;
+    Status done = connection.Execute(statement);
+    if (done || done.error().code != ErrorCode::kPermission) return done;
+    return MakeError(ErrorCode::kPermission, "{}; let the owner of the publication and of the table do: {}",
+                     done.error().message, statement);
+  };
   for (const std::string& table : wanted) {
-    if (!present.contains(table)) {
-      TARN_RETURN_IF_ERROR(
-          connection.Execute("ALTER PUBLICATION " + QuoteName(name) + " ADD TABLE " + table));
-    }
+    if (!present.contains(table)) TARN_RETURN_IF_ERROR(alter(" ADD TABLE ", table));
   }
   for (const std::string& table : present) {
-    if (!wanted.contains(table)) {
-      TARN_RETURN_IF_ERROR(
-          connection.Execute("ALTER PUBLICATION " + QuoteName(name) + " DROP TABLE " + table));
-    }
+    if (!wanted.contains(table)) TARN_RETURN_IF_ERROR(alter(" DROP TABLE ", table));
+  }
+  return {};
+}
+
+/// Kinds of change that a publication leaves out.
+Status FindMissingKinds(PgConnection& connection, const std::string& name, const std::string& publish,
+                        std::vector<PublicationFault>& faults) {
+  TARN_ASSIGN(const Rows rows,
+              connection.Query("SELECT pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot FROM "
+                               "pg_publication WHERE pubname = " +
+                               QuoteText(name)));
+  if (rows.empty()) return {};
+  const std::vector<std::string> kinds = {"insert", "update", "delete", "truncate"};
+  std::string missing;
+  for (size_t i = 0; i < kinds.size(); i++) {
+    if (rows[0][i] != "t" && publish.find(kinds[i]) != std::string::npos)
+      missing += (missing.empty() ? "" : ", ") + kinds[i];
+  }
+  if (rows[0][4] != "t")
+    missing += std::string(missing.empty() ? "" : ", ") + "changes of partitions under their root";
+  if (missing.empty()) return {};
+  faults.push_back({"the publication '" + name + "' leaves out: " + missing,
+                    "ALTER PUBLICATION " + QuoteName(name) + " SET (publish = " + QuoteText(publish) +
+                        ", publish_via_partition_root = true)"});
+  return {};
+}
+
+/// Row filters and column lists, which PostgreSQL has since 15.
+Status FindFilters(PgConnection& connection, const std::string& name, std::vector<PublicationFault>& faults) {
+  if (connection.server_version() < 150'000) return {};
+  TARN_ASSIGN(
+      const Rows rows,
+      connection.Query("SELECT n.nspname, c.relname, r.prqual IS NOT NULL FROM pg_publication_rel r "
+                       "JOIN pg_publication p ON p.oid = r.prpubid JOIN pg_class c ON c.oid = r.prrelid "
+                       "JOIN pg_namespace n ON n.oid = c.relnamespace "
+                       "WHERE (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL) AND p.pubname = " +
+                       QuoteText(name)));
+  for (const Row& row : rows) {
+    const std::string table = QuoteName(*row[0]) + "." + QuoteName(*row[1]);
+    faults.push_back(
+        {"the publication '" + name + "' leaves out " + (row[2] == "t" ? "rows" : "columns") + " of " + table,
+         "ALTER PUBLICATION " + QuoteName(name) + " DROP TABLE " + table + "; ALTER PUBLICATION " +
+             QuoteName(name) + " ADD TABLE " + table});
   }
   return {};
 }
 
 }  // namespace
 
+Result<std::optional<std::set<std::string>>> PublishedTables(PgConnection& connection,
+                                                             const std::string& publication) {
+  TARN_ASSIGN(const Rows exists,
+              connection.Query("SELECT 1 FROM pg_publication WHERE pubname = " + QuoteText(publication)));
+  if (exists.empty()) return std::optional<std::set<std::string>>();
+  TARN_ASSIGN(std::set<std::string> members, Members(connection, publication));
+  return std::optional(std::move(members));
+}
+
+Result<std::vector<PublicationFault>> FindPublicationFaults(PgConnection& connection,
+                                                            const ReplicationNames& names,
+                                                            const std::vector<SourceTable>& tables,
+                                                            const std::set<std::string>& followed) {
+  std::vector<PublicationFault> faults;
+  TARN_RETURN_IF_ERROR(FindMissingKinds(connection, names.publication, kAllChanges, faults));
+  TARN_RETURN_IF_ERROR(FindMissingKinds(connection, names.append_publication(), kInsertsOnly, faults));
+  TARN_RETURN_IF_ERROR(FindFilters(connection, names.publication, faults));
+  TARN_RETURN_IF_ERROR(FindFilters(connection, names.append_publication(), faults));
+  TARN_ASSIGN(std::set<std::string> members, Members(connection, names.publication));
+  TARN_ASSIGN(std::set<std::string> appended, Members(connection, names.append_publication()));
+  members.merge(appended);
+  for (const SourceTable& table : tables) {
+    const std::string quoted = QuotedTable(table.schema);
+    if (!followed.contains(table.schema.QualifiedName()) || members.contains(quoted)) continue;
+    const std::string publication = table.schema.append_only ? names.append_publication() : names.publication;
+    faults.push_back(
+        {"the publication '" + publication + "' lacks " + quoted +
+             ", which this lake follows: what changed in it since it was taken out cannot be had any more",
+         "start again with an empty lake folder (the present one stays readable); or, if nothing changed in "
+         "the table since, ALTER PUBLICATION " +
+             QuoteName(publication) + " ADD TABLE " + quoted});
+  }
+  return faults;
+}
+
 Status EnsurePublications(PgConnection& connection, const ReplicationNames& names,
-                          const std::vector<SourceTable>& tables) {
+                          const std::vector<SourceTable>& tables, const std::set<std::string>& followed) {
+  TARN_ASSIGN(const auto faults, FindPublicationFaults(connection, names, tables, followed));
+  if (!faults.empty()) return MakeError(ErrorCode::kConflict, "{}: {}", faults[0].what, faults[0].fix);
   std::set<std::string> with_key;
   std::set<std::string> without_key;
   for (const SourceTable& table : tables) {
     (table.schema.append_only ? without_key : with_key).insert(QuotedTable(table.schema));
   }
-  TARN_RETURN_IF_ERROR(
-      EnsurePublication(connection, names.append_publication(), "insert, truncate", without_key));
-  return EnsurePublication(connection, names.publication, "insert, update, delete, truncate", with_key);
+  // At once: a table that goes from one to the other is never in neither.
+  TARN_RETURN_IF_ERROR(connection.Execute("BEGIN"));
+  TARN_RETURN_IF_ERROR(EnsurePublication(connection, names.append_publication(), kInsertsOnly, without_key));
+  TARN_RETURN_IF_ERROR(EnsurePublication(connection, names.publication, kAllChanges, with_key));
+  return connection.Execute("COMMIT");
 }
 
 Result<SlotState> GetSlot(PgConnection& connection, const std::string& slot) {
@@ -82,11 +172,11 @@ Result<Lsn> CreateSlot(PgConnection& replication, const std::string& slot) {
   return Lsn::Parse(*rows[0][1]);
 }
 
-Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo) {
+Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo, const CancelToken* cancel) {
   static std::atomic<int> counter{0};
   ExportedSnapshot snapshot;
   TARN_ASSIGN(snapshot.connection,
-              PgConnection::Connect(conninfo, PgConnection::Kind::kReplication, "snapshot"));
+              PgConnection::Connect(conninfo, PgConnection::Kind::kReplication, "snapshot", cancel));
   const std::string slot = fmt::format("tarn_snapshot_{}_{}", ::getpid(), counter.fetch_add(1));
   TARN_ASSIGN(const Rows rows, snapshot.connection->Query("CREATE_REPLICATION_SLOT " + slot +
                                                           " TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT"));

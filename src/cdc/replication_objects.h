@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,28 @@ struct ReplicationNames {
   std::string append_publication() const { return publication + "_append"; }
 };
 
-/// Makes both publications hold exactly these tables, adding and dropping only what differs.
+/// Something about the publications that would lose changes, and the statement that mends it.
+struct PublicationFault {
+  std::string what;
+  std::string fix;
+};
+
+/// What is wrong with publications that are there: kinds of change, rows or columns that they leave out, and
+/// tables of `followed` ("schema.table", which the lake has copied) that somebody took out of them, whose
+/// changes since are gone.
+Result<std::vector<PublicationFault>> FindPublicationFaults(PgConnection& connection,
+                                                            const ReplicationNames& names,
+                                                            const std::vector<SourceTable>& tables,
+                                                            const std::set<std::string>& followed);
+
+/// The tables of a publication, as "schema"."table"; nullopt when there is no such publication.
+Result<std::optional<std::set<std::string>>> PublishedTables(PgConnection& connection,
+                                                             const std::string& publication);
+
+/// Makes both publications hold exactly these tables, adding and dropping only what differs, in one
+/// transaction. Errors: kConflict for a publication that has faults.
 Status EnsurePublications(PgConnection& connection, const ReplicationNames& names,
-                          const std::vector<SourceTable>& tables);
+                          const std::vector<SourceTable>& tables, const std::set<std::string>& followed);
 
 struct SlotState {
   bool exists = false;
@@ -43,7 +63,8 @@ struct ExportedSnapshot {
   std::string name;
   Lsn lsn;
 };
-Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo);
+/// Waits for the transactions that are open on the server; `cancel`, where given, ends that with kCancelled.
+Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo, const CancelToken* cancel = nullptr);
 
 /// Removes slot and publications; what is not there is passed over. Returns what was removed.
 Result<std::vector<std::string>> RemoveReplicationObjects(PgConnection& connection,

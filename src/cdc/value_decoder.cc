@@ -3,6 +3,7 @@
 #include <arrow/builder.h>
 #include <arrow/util/decimal.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -28,6 +29,19 @@ constexpr int32_t kMaxDays = 2'932'896;
 
 using Int128 = __int128;
 
+/// The first number of 39 digits: a decimal of the lake has 38.
+constexpr Int128 kTooLarge =
+    static_cast<Int128>(10'000'000'000'000'000'000ULL) * 10'000'000'000'000'000'000ULL;
+
+/// value * 10^power, or false where that is too large.
+bool Scale(Int128& value, int power) {
+  for (int i = 0; i < power && value != 0; i++) {
+    if (value >= kTooLarge / 10) return false;
+    value *= 10;
+  }
+  return true;
+}
+
 /// Decimal from a sign, digits and a scale: "-12.5" at scale 2 is -1250. Null on success.
 const char* ParseDecimal(std::string_view text, int32_t scale, Int128& out) {
   if (text == "NaN") return kNotANumber;
@@ -43,12 +57,13 @@ const char* ParseDecimal(std::string_view text, int32_t scale, Int128& out) {
       decimals = 0;
       continue;
     }
-    if (text[at] < '0' || text[at] > '9' || ++digits > 39) return kMalformed;
+    if (text[at] < '0' || text[at] > '9' || value >= kTooLarge / 10) return kMalformed;
+    digits++;
     value = value * 10 + (text[at] - '0');
     if (decimals >= 0) decimals++;
   }
   if (digits == 0 || decimals > scale) return kMalformed;
-  for (int i = decimals < 0 ? 0 : decimals; i < scale; i++) value *= 10;
+  if (!Scale(value, scale - std::max(decimals, 0))) return kMalformed;
   out = negative ? -value : value;
   return nullptr;
 }
@@ -67,13 +82,12 @@ const char* DecodeNumeric(std::string_view bytes, int32_t scale, Int128& out) {
   int exponent = 4 * weight + scale;
   for (int i = 0; i < digits; i++, exponent -= 4) {
     Int128 digit = reader.Int16();
-    if (exponent >= 36 && digit != 0) return kMalformed;
-    if (exponent < 0) {
-      for (int k = exponent; k < 0; k++) digit /= 10;
-    } else {
-      for (int k = 0; k < exponent; k++) digit *= 10;
-    }
+    if (!reader.ok() || digit < 0 || digit > 9999) return kMalformed;
+    if (exponent <= -4) continue;  // Below the scale, where the server leaves zeros.
+    for (int k = exponent; k < 0; k++) digit /= 10;
+    if (!Scale(digit, exponent)) return kMalformed;
     value += digit;
+    if (value >= kTooLarge) return kMalformed;
   }
   if (!reader.ok()) return kMalformed;
   out = sign == 0x4000 ? -value : value;

@@ -44,6 +44,37 @@ TEST(ValueDecoderTest, WhatTheLakeCannotHoldIsRefusedNotRounded) {
   EXPECT_EQ(Printed({PgKind::kInt32}, "12x"), "refused: malformed value");
 }
 
+/// The binary form of a numeric: base-10000 digits, the first of which stands for 10000^weight.
+std::string Numeric(int weight, const std::vector<int>& digits) {
+  std::string out = Big(digits.size(), 2) + Big(static_cast<uint64_t>(weight), 2) + Big(0, 2) + Big(0, 2);
+  for (const int digit : digits) out += Big(static_cast<uint64_t>(digit), 2);
+  return out;
+}
+
+std::string PrintedBinary(const PgType& type, std::string_view bytes) {
+  ValueDecoder decoder(type);
+  if (const char* reason = decoder.AppendBinary(bytes)) return std::string("refused: ") + reason;
+  return decoder.Finish()->GetScalar(0).ValueOrDie()->ToString();
+}
+
+TEST(ValueDecoderTest, TheLargestDecimals) {
+  const std::string nines(38, '9');
+  std::vector<int> digits(10, 9999);
+  digits[0] = 99;
+  EXPECT_EQ(Printed({PgKind::kDecimal, 38, 0}, "-" + nines), "-" + nines);
+  EXPECT_EQ(PrintedBinary({PgKind::kDecimal, 38, 0}, Numeric(9, digits)), nines);
+  EXPECT_EQ(Printed({PgKind::kDecimal, 38, 38}, "0." + nines), "0." + nines);
+  EXPECT_EQ(PrintedBinary({PgKind::kDecimal, 38, 38}, Numeric(-1, std::vector<int>(9, 9999))),
+            "0." + std::string(36, '9') + "00");
+  EXPECT_EQ(PrintedBinary({PgKind::kDecimal, 12, 2}, Numeric(0, {1, 9900})), "1.99");
+  for (const auto& bytes : {Numeric(10, digits), Numeric(9, std::vector<int>(10, 9999)), Numeric(30'000, {1}),
+                            Numeric(0, {10'000}), Numeric(0, {-1}), Numeric(-20'000, {1}).substr(0, 9)}) {
+    EXPECT_EQ(PrintedBinary({PgKind::kDecimal, 38, 0}, bytes), "refused: malformed value");
+  }
+  EXPECT_EQ(Printed({PgKind::kDecimal, 38, 38}, "1"), "refused: malformed value");
+  EXPECT_EQ(Printed({PgKind::kDecimal, 38, 0}, "1" + std::string(38, '0')), "refused: malformed value");
+}
+
 TEST(ValueDecoderTest, BinaryFormsAgreeWithText) {
   ValueDecoder uuid({PgKind::kUuid});
   ASSERT_EQ(

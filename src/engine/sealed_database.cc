@@ -38,16 +38,18 @@ constexpr std::array<std::string_view, 24> kKeptTableFunctions = {"range",
                                                                   "histogram_values",
                                                                   "duckdb_variables"};
 
-// Scalar functions that read settings, the environment, statistics of whole files, or write logs.
-constexpr std::array<std::string_view, 9> kDroppedScalarFunctions = {"getenv",
-                                                                     "stats",
-                                                                     "current_setting",
-                                                                     "write_log",
-                                                                     "parse_duckdb_log_message",
-                                                                     "nextval",
-                                                                     "currval",
-                                                                     "current_connection_id",
-                                                                     "json_execute_serialized_sql"};
+// Scalar functions that read settings, the environment, statistics of whole files, write logs, or plan a
+// statement that the policy has not seen.
+constexpr std::array<std::string_view, 10> kDroppedScalarFunctions = {"getenv",
+                                                                      "stats",
+                                                                      "current_setting",
+                                                                      "write_log",
+                                                                      "parse_duckdb_log_message",
+                                                                      "nextval",
+                                                                      "currval",
+                                                                      "current_connection_id",
+                                                                      "json_execute_serialized_sql",
+                                                                      "json_serialize_plan"};
 
 template <typename Names>
 bool Contains(const Names& names, std::string_view name) {

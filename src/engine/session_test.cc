@@ -417,6 +417,7 @@ TEST_F(SessionTest, HostileFunctionsAreGone) {
       "SELECT * FROM arrow_scan_dumb(1::POINTER, 2::POINTER, 3::POINTER)",
       "SELECT * FROM seq_scan()",
       "SELECT * FROM json_execute_serialized_sql('{}')",
+      "SELECT json_serialize_plan('SELECT * FROM orders')",
       "SELECT * FROM enable_logging()",
       "SELECT * FROM checkpoint()",
       "SELECT * FROM system.main.read_text('/etc/passwd')",

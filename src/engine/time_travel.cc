@@ -171,7 +171,7 @@ class Rewriter {
     const SqlToken& token = Token(i);
     if (token.IsSymbol("(")) return MatchingClose(i) == i ? i : MatchingClose(i) + 1;
     if (token.IsSymbol("?") || token.kind == Kind::kString || token.kind == Kind::kNumber) return i + 1;
-    if (token.Is("INTERVAL")) return Interval(i);
+    if (token.Is("INTERVAL") && !Token(i + 1).Is("INTERVAL")) return Interval(i);
     if (token.kind == Kind::kWord && Token(i + 1).kind == Kind::kString) return i + 2;  // TIMESTAMP '...'
     if (token.Is("TIMESTAMP") && Token(i + 1).Is("WITH") && Token(i + 4).kind == Kind::kString) return i + 5;
     const bool is_name =

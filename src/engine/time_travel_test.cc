@@ -30,6 +30,20 @@ TEST(TimeTravel, PutsTheAliasFirst) {
             "SELECT 1 FROM orders o AT (TIMESTAMP => '2026-01-01')");
 }
 
+TEST(TimeTravel, HostileTextsEnd) {
+  // Of a length that a recursion a word, or a search of the rest a word, would not survive.
+  const auto repeated = [](const std::string& text, int times) {
+    std::string all;
+    for (int i = 0; i < times; ++i) all += text;
+    return all;
+  };
+  for (const char* word : {"INTERVAL ", "(", "- ", "a.", "x::y", "AT TIME ZONE ", "FOR TIMESTAMP AS OF ",
+                           "AT (TIMESTAMP => ", "a("}) {
+    Rewrite("SELECT * FROM orders FOR TIMESTAMP AS OF " + repeated(word, 100'000));
+    Rewrite("SELECT * FROM orders AT (TIMESTAMP => " + repeated(word, 100'000));
+  }
+}
+
 TEST(TimeTravel, HandlesSeveralTablesAndSubqueries) {
   EXPECT_EQ(Rewrite("SELECT * FROM (SELECT 1 FROM a FOR TIMESTAMP AS OF '1') x JOIN s.\"b c\" TIMESTAMP AS "
                     "OF '2' USING (i)"),

@@ -1,6 +1,7 @@
 #include "hudi/log_block.h"
 
 #include <bit>
+#include <cmath>
 
 #include "avro/binary.h"
 #include "hudi/big_endian.h"
@@ -60,6 +61,14 @@ std::optional<LogBlock> ParseBlock(std::string_view bytes, size_t at, size_t* en
   return block;
 }
 
+/// As Java casts: NaN is zero, what is too large is the largest.
+int64_t LongOf(double value) {
+  if (std::isnan(value)) return 0;
+  if (value >= 0x1p63) return INT64_MAX;
+  if (value <= -0x1p63) return INT64_MIN;
+  return static_cast<int64_t>(value);
+}
+
 std::optional<int64_t> OrderingOf(int64_t branch, avro::Decoder& decoder, bool* bad) {
   switch (branch) {
     case kNull:
@@ -77,9 +86,9 @@ std::optional<int64_t> OrderingOf(int64_t branch, avro::Decoder& decoder, bool* 
     case kTimestamp:
       return decoder.GetLong();
     case kFloat:
-      return static_cast<int64_t>(decoder.GetFloat());
+      return LongOf(decoder.GetFloat());
     case kDouble:
-      return static_cast<int64_t>(decoder.GetDouble());
+      return LongOf(decoder.GetDouble());
     case kBytes:
     case kString:
     case kDecimal:
@@ -192,7 +201,8 @@ Result<std::vector<DeleteRecord>> ParseDeletes(std::string_view content, const s
   for (int64_t count = decoder.GetLong(); count != 0 && !bad && !decoder.failed();
        count = decoder.GetLong()) {
     if (count < 0) {
-      count = -count;
+      bad = count == INT64_MIN;
+      count = bad ? 0 : -count;
       decoder.GetLong();
     }
     for (int64_t i = 0; i < count && !bad && !decoder.failed(); i++) {

@@ -27,7 +27,7 @@ Result<Runner::Aligned> Runner::AlignWithSource(const CancelToken& cancel, const
     }
   } lift{with_collector, commit_wanted_};
   // The stream holds still while the snapshot is made, so that it cannot pass it.
-  TARN_ASSIGN(aligned.snapshot, cdc::ExportSnapshot(options_.conninfo));
+  TARN_ASSIGN(aligned.snapshot, cdc::ExportSnapshot(options_.conninfo, &cancel));
   if (options.when_exported) TARN_RETURN_IF_ERROR(options.when_exported(aligned.snapshot));
   const Lsn at = aligned.snapshot.lsn;
   TARN_RETURN_IF_ERROR(with_collector([at](cdc::ChangeCollector& c) { c.SetBarrier(at); }));

@@ -93,7 +93,7 @@ Result<std::vector<cdc::SourceTable>> CopyTables(storage::Storage* storage, cons
                                                  const LoadReporter& report) {
   std::sort(tables.begin(), tables.end(),
             [](const auto& a, const auto& b) { return a.size_bytes > b.size_bytes; });
-  TARN_ASSIGN(const cdc::ExportedSnapshot snapshot, cdc::ExportSnapshot(options.conninfo));
+  TARN_ASSIGN(const cdc::ExportedSnapshot snapshot, cdc::ExportSnapshot(options.conninfo, &cancel));
   spdlog::info("first copy of {} tables at {}", tables.size(), snapshot.lsn.ToString());
   LoadProgress state;
   state.tables_total = static_cast<int64_t>(tables.size());

@@ -51,7 +51,7 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
     return MakeError(ErrorCode::kNotFound, "'{}' holds no finished first copy", options_.lake);
   TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
   TARN_RETURN_IF_ERROR(silver_->Publish(identity_.epoch, first, first_micros));
-  TARN_RETURN_IF_ERROR(CatchUpFromBronze());
+  TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
   TARN_RETURN_IF_ERROR(OpenGold());
   TARN_RETURN_IF_ERROR(RunGoldOnce(cancel));
   report(progress);

@@ -90,7 +90,6 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
   TARN_ASSIGN(auto connection,
               cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary, "set-up"));
   TARN_ASSIGN(tables, cdc::LoadTables(*connection, options_.patterns));
-  TARN_RETURN_IF_ERROR(cdc::EnsurePublications(*connection, options_.names, tables));
   TARN_ASSIGN(cdc::SlotState slot, cdc::GetSlot(*connection, options_.names.slot));
   // The server takes a moment to notice that a killed tarn is gone.
   for (int waited_ms = 0; slot.exists && slot.active && waited_ms < kSlotWaitMs; waited_ms += 100) {
@@ -112,9 +111,12 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
         "empty lake folder (the present one stays readable)",
         options_.names.slot, slot.exists ? "lost" : "missing", newest->lsn.ToString());
   }
+  TARN_RETURN_IF_ERROR(
+      cdc::EnsurePublications(*connection, options_.names, tables, silver_->registry().Copied()));
   if (!slot.exists) {
-    TARN_ASSIGN(auto replication, cdc::PgConnection::Connect(
-                                      options_.conninfo, cdc::PgConnection::Kind::kReplication, "set-up"));
+    TARN_ASSIGN(auto replication,
+                cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kReplication, "set-up",
+                                           &cancel));
     TARN_ASSIGN(const Lsn at, cdc::CreateSlot(*replication, options_.names.slot));
     spdlog::info("made the slot {} at {}", options_.names.slot, at.ToString());
   }
@@ -184,10 +186,11 @@ Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelTo
   return silver_->Publish(identity_.epoch, at, clock_->NowMicros());
 }
 
-Status Runner::CatchUpFromBronze() {
+Status Runner::CatchUpFromBronze(const CancelToken& cancel) {
   state_.phase = RunPhase::kCatchingUp;
   return bronze::ChangeLog::ForEachManifest(
       *storage_, options_.lake, silver_->ReleaseHeld(), [&](const bronze::Manifest& manifest) -> Status {
+        TARN_RETURN_IF_ERROR(cancel.Check());
         SilverStep step;
         step.epoch = manifest.epoch;
         step.lsn = manifest.last_commit;
@@ -216,7 +219,7 @@ Status Runner::Prepare(const CancelToken& cancel, const LoadReporter& report) {
   std::vector<cdc::SourceTable> tables;
   TARN_RETURN_IF_ERROR(PrepareSource(tables, cancel));
   TARN_RETURN_IF_ERROR(CopyMissing(tables, cancel, report));
-  TARN_RETURN_IF_ERROR(CatchUpFromBronze());
+  TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
   TARN_ASSIGN(const catalog::LakeVersion newest, versions_->Find(std::nullopt));
   state_.tail_lsn = state_.bronze_lsn = state_.silver_lsn = newest.lsn.value;
   state_.tail_commit_micros = state_.bronze_commit_micros = state_.silver_commit_micros =

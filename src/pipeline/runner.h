@@ -89,7 +89,7 @@ class Runner {
   Status Prepare(const CancelToken& cancel, const LoadReporter& report);
   Status PrepareSource(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel);
   Status CheckIdentity();
-  Status CatchUpFromBronze();
+  Status CatchUpFromBronze(const CancelToken& cancel);
   catalog::RegisteredTable Register(const schema::TableSchema& table) const;
   /// An empty Silver table and quarantine, whatever was there: never copied, or cut off.
   Status BeginAgain(const catalog::RegisteredTable& table);

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <map>
 
+#include "catalog/table_registry.h"
 #include "cdc/pg_connection.h"
+#include "cdc/replication_objects.h"
 
 namespace tarn::pipeline {
 namespace {
@@ -23,6 +25,7 @@ class Checker {
     TARN_RETURN_IF_ERROR(CheckRole());
     TARN_RETURN_IF_ERROR(CheckSlot());
     TARN_RETURN_IF_ERROR(CheckTables());
+    TARN_RETURN_IF_ERROR(CheckPublications());
     TARN_RETURN_IF_ERROR(CheckLongTransactions());
     CheckLake();
     return {};
@@ -30,6 +33,8 @@ class Checker {
   std::vector<Finding> findings;
 
  private:
+  bool may_publish_ = true;  ///< The role may make publications.
+
   void Error(std::string what, std::string fix) {
     findings.push_back({Severity::kError, std::move(what), std::move(fix)});
   }
@@ -56,9 +61,12 @@ class Checker {
                 connection_.Query("SELECT count(*), current_setting('max_replication_slots')::int, "
                                   "current_setting('max_wal_senders')::int FROM pg_replication_slots"));
     const int used = std::stoi(*slots[0][0]);
+    TARN_ASSIGN(const cdc::SlotState own, cdc::GetSlot(connection_, options_.names.slot));
     // One for the stream, one at a time for a snapshot.
-    if (std::stoi(*slots[0][1]) < used + 2) {
-      Error(fmt::format("{} of {} replication slots are used, tarn needs two", used, *slots[0][1]),
+    const int needed = own.exists ? 1 : 2;
+    if (std::stoi(*slots[0][1]) < used + needed) {
+      Error(fmt::format("{} of {} replication slots are used, tarn needs {}{}", used, *slots[0][1], needed,
+                        own.exists ? " more" : ""),
             "raise max_replication_slots and restart the server, or drop slots that nobody uses");
     }
     if (std::stoi(*slots[0][2]) < 2)
@@ -81,10 +89,7 @@ class Checker {
       Error("the role " + *rows[0][2] + " may not replicate",
             "ALTER ROLE " + cdc::QuoteName(*rows[0][2]) + " REPLICATION");
     }
-    if (rows[0][1] != "t") {
-      Error("the role " + *rows[0][2] + " may not make publications",
-            "GRANT CREATE ON DATABASE to it, or make the publications yourself (see docs/operations.md)");
-    }
+    may_publish_ = rows[0][1] == "t";
     return {};
   }
 
@@ -104,6 +109,7 @@ class Checker {
 
   Status CheckTables() {
     TARN_ASSIGN(const auto tables, cdc::LoadTables(connection_, options_.patterns));
+    CheckTenantColumn(tables);
     if (tables.empty())
       Error("the patterns of [tables] select no table", "look at include and exclude in tarn.toml");
     for (const cdc::SourceTable& table : tables) {
@@ -113,21 +119,65 @@ class Checker {
                   connection_.Query("SELECT has_table_privilege(" + std::to_string(table.schema.oid) +
                                     "::oid, 'SELECT')"));
       if (rows[0][0] != "t") Error("the role may not read " + name, "GRANT SELECT ON " + name + " to it");
-      TARN_ASSIGN(
-          const cdc::Rows owner,
-          connection_.Query("SELECT pg_has_role(relowner, 'USAGE'), pg_get_userbyid(relowner), current_user "
-                            "FROM pg_class WHERE oid = " +
-                            std::to_string(table.schema.oid)));
-      if (!owner.empty() && owner[0][0] != "t") {
-        Error("the role may not publish " + name + ": it is no member of the owner",
-              "GRANT " + cdc::QuoteName(*owner[0][1]) + " TO " + cdc::QuoteName(*owner[0][2]));
-      }
       if (table.schema.append_only) {
         Warn("table " + name +
                  " has no primary key: only its inserts are followed, its updates and deletes are not",
              "give it a primary key, or a unique index with REPLICA IDENTITY USING INDEX");
       }
     }
+    return {};
+  }
+
+  /// A column that no table has would leave every table unpartitioned and every tenant without a row.
+  void CheckTenantColumn(const std::vector<cdc::SourceTable>& tables) {
+    const std::string& wanted = options_.tenant_column;
+    if (wanted.empty() || tables.empty()) return;
+    for (const cdc::SourceTable& table : tables) {
+      for (const schema::Column& column : table.schema.columns) {
+        if (column.name == wanted) return;
+      }
+    }
+    Error("no table has the tenant column '" + wanted + "'", "correct [tenants] column in tarn.toml");
+  }
+
+  Status CheckPublications() {
+    TARN_ASSIGN(const auto tables, cdc::LoadTables(connection_, options_.patterns));
+    const auto registry = catalog::TableRegistry::Read(*storage::OpenLocalStorageReadOnly(),
+                                                       catalog::LakeLayout(options_.lake));
+    TARN_ASSIGN(const auto faults,
+                cdc::FindPublicationFaults(connection_, options_.names, tables,
+                                           registry ? registry->Copied() : std::set<std::string>{}));
+    for (const cdc::PublicationFault& fault : faults) Error(fault.what, fault.fix);
+    for (const std::string& name : {options_.names.publication, options_.names.append_publication()}) {
+      TARN_ASSIGN(const auto published, cdc::PublishedTables(connection_, name));
+      if (!published && !may_publish_) {
+        Error("the role may not make publications, and there is no '" + name + "'",
+              "GRANT CREATE ON DATABASE to it, or make the publication yourself (see docs/operations.md)");
+      }
+      for (const cdc::SourceTable& table : tables) {
+        if (table.schema.append_only != (name == options_.names.append_publication())) continue;
+        TARN_RETURN_IF_ERROR(CheckOwner(table, name, published.value_or(std::set<std::string>{})));
+      }
+    }
+    return {};
+  }
+
+  /// Only the owner of a table may publish it; one that is published already needs nobody.
+  Status CheckOwner(const cdc::SourceTable& table, const std::string& publication,
+                    const std::set<std::string>& published) {
+    const std::string name =
+        cdc::QuoteName(table.schema.schema_name) + "." + cdc::QuoteName(table.schema.table_name);
+    if (published.contains(name)) return {};
+    TARN_ASSIGN(
+        const cdc::Rows owner,
+        connection_.Query("SELECT pg_has_role(relowner, 'USAGE'), pg_get_userbyid(relowner), current_user "
+                          "FROM pg_class WHERE oid = " +
+                          std::to_string(table.schema.oid)));
+    if (owner.empty() || owner[0][0] == "t") return {};
+    Error("the role may not publish " + name + ": it is no member of the owner",
+          "GRANT " + cdc::QuoteName(*owner[0][1]) + " TO " + cdc::QuoteName(*owner[0][2]) +
+              "; or let the owner do: ALTER PUBLICATION " + cdc::QuoteName(publication) + " ADD TABLE " +
+              name);
     return {};
   }
 

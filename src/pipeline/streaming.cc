@@ -83,7 +83,7 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
   silver_->DropStaged();
   // What Bronze has and Silver lacks (a commit that failed) does not come from the source again.
   if (bronze_->last() && silver_->position() < bronze_->last()->last_commit) {
-    TARN_RETURN_IF_ERROR(CatchUpFromBronze());
+    TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
     state_.phase = RunPhase::kStreaming;
   }
   cdc::ChangeCollector collector(collector_options, schemas_);

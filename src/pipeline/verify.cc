@@ -261,6 +261,7 @@ Result<Verification> Verify(Runner& runner, const CancelToken& cancel,
     out.version = comparison.aligned().version.instant;
     std::vector<cdc::SourceTable> rewritten;
     for (const cdc::SourceTable& table : tables) {
+      TARN_RETURN_IF_ERROR(cancel.Check());
       report(table.schema.lake_name);
       // On the connection that has the lock: another one would queue behind whoever waits for it.
       TARN_ASSIGN(auto result, comparison.Compare(table, attempt > 0 ? connection.get() : nullptr));

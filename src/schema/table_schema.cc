@@ -55,6 +55,8 @@ std::shared_ptr<arrow::Schema> ChangeSchema(const TableSchema& table) {
   return arrow::schema(std::move(fields));
 }
 
+std::string LakeColumnName(const std::string& name) { return AvroName(name); }
+
 void AssignLakeNames(TableSchema& table) {
   std::set<std::string> taken;
   for (const std::string_view name : {kOp, kCommitTime, kLsn, kOrdinal, kXid, kUnchanged, kOldKey, kBad}) {

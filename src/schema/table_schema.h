@@ -74,6 +74,8 @@ inline constexpr int kTrailingColumns = 6;
 /// case, not taken by tarn or Hudi: others have their odd characters replaced by "_", and a number added
 /// where two would meet.
 void AssignLakeNames(TableSchema& table);
+/// A column's name in the lake, but for the number that tells two apart.
+std::string LakeColumnName(const std::string& name);
 std::string LakeTableName(const std::string& schema_name, const std::string& table_name);
 
 /// JSON for manifests and the catalog, and back.

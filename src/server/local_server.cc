@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "pipeline/verify.h"
+#include "server/watch.h"
 
 namespace tarn::server {
 
@@ -105,15 +106,16 @@ void LocalServer::Accept() {
 }
 
 void LocalServer::Serve(FrameSocket& socket) {
+  KeptSession kept;
   while (!stop_.IsCancelled()) {
     const auto frame = socket.Receive();
     if (!frame || frame->kind != FrameKind::kRequest) return;
-    const Status answered = Answer(socket, frame->payload);
+    const Status answered = Answer(socket, frame->payload, &kept);
     if (!answered && !socket.Send(FrameKind::kError, ErrorJson(answered.error()))) return;
   }
 }
 
-Status LocalServer::Answer(FrameSocket& socket, const std::string& text) {
+Status LocalServer::Answer(FrameSocket& socket, const std::string& text, KeptSession* kept) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object()) return Error{ErrorCode::kInvalidArgument, "a request must be a JSON object"};
   const std::string command = json.value("command", "");
@@ -126,27 +128,44 @@ Status LocalServer::Answer(FrameSocket& socket, const std::string& text) {
     if (json.contains("as_of_micros") && json["as_of_micros"].is_number_integer()) {
       request.as_of_micros = json["as_of_micros"].get<int64_t>();
     }
-    return AnswerQuery(socket, request);
+    return AnswerQuery(socket, request, kept);
   }
   return MakeError(ErrorCode::kInvalidArgument, "'{}' is no command of this tarn", command);
 }
 
-Status LocalServer::AnswerQuery(FrameSocket& socket, const QueryRequest& request) {
+namespace {
+
+/// Rows that are too many bytes for one frame go in halves.
+Status SendBatch(FrameSocket& socket, const arrow::RecordBatch& batch) {
+  TARN_ASSIGN(const std::string bytes, EncodeBatch(batch));
+  if (bytes.size() <= FrameSocket::kMaxPayload) return socket.Send(FrameKind::kBatch, bytes);
+  if (batch.num_rows() < 2) {
+    return MakeError(ErrorCode::kUnsupported,
+                     "one row of the answer has {} MB; `tarn query` carries {} MB at most",
+                     bytes.size() >> 20, FrameSocket::kMaxPayload >> 20);
+  }
+  const int64_t half = batch.num_rows() / 2;
+  TARN_RETURN_IF_ERROR(SendBatch(socket, *batch.Slice(0, half)));
+  return SendBatch(socket, *batch.Slice(half));
+}
+
+}  // namespace
+
+Status LocalServer::AnswerQuery(FrameSocket& socket, const QueryRequest& request, KeptSession* kept) {
   auto outcome = RunQuery(
-      runner_->view(), principals_, request, options_,
+      runner_->view(), principals_, request, options_, kept,
       [&] { return stop_.IsCancelled() || socket.PeerIsGone(); },
-      [&](std::shared_ptr<arrow::RecordBatch> batch) -> Status {
-        TARN_ASSIGN(const std::string bytes, EncodeBatch(*batch));
-        return socket.Send(FrameKind::kBatch, bytes);
-      });
+      [&](std::shared_ptr<arrow::RecordBatch> batch) { return SendBatch(socket, *batch); });
   if (!outcome) return std::move(outcome).error();
   return socket.Send(FrameKind::kReply, outcome->ToJson());
 }
 
 Status LocalServer::AnswerVerify(FrameSocket& socket) {
-  auto verification = pipeline::Verify(*runner_, stop_, [&](const std::string& table) {
-    // A client that is gone shows at the end.
-    (void)socket.Send(FrameKind::kProgress, table).has_value();
+  CancelToken cancel;
+  const Watch watch([&] { return stop_.IsCancelled() || socket.PeerIsGone(); },
+                    [&cancel] { cancel.Cancel(); });
+  auto verification = pipeline::Verify(*runner_, cancel, [&](const std::string& table) {
+    (void)socket.Send(FrameKind::kProgress, table).has_value();  // The watch sees a client that is gone.
   });
   if (!verification) return std::move(verification).error();
   return socket.Send(FrameKind::kReply, verification->ToJson());

@@ -32,8 +32,8 @@ class LocalServer {
   LocalServer(int listener, pipeline::Runner* runner, Principals principals, engine::SessionOptions options);
   void Accept();
   void Serve(FrameSocket& socket);
-  Status Answer(FrameSocket& socket, const std::string& request);
-  Status AnswerQuery(FrameSocket& socket, const QueryRequest& request);
+  Status Answer(FrameSocket& socket, const std::string& request, KeptSession* kept);
+  Status AnswerQuery(FrameSocket& socket, const QueryRequest& request, KeptSession* kept);
   Status AnswerVerify(FrameSocket& socket);
 
   int listener_;

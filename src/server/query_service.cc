@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "server/watch.h"
 
 namespace tarn::server {
 
@@ -34,13 +35,19 @@ std::string QueryOutcome::ToJson() const {
 }
 
 Result<QueryOutcome> RunQuery(engine::Lake* lake, const Principals& principals, const QueryRequest& request,
-                              const engine::SessionOptions& options, const std::function<bool()>& is_gone,
+                              const engine::SessionOptions& options, KeptSession* kept,
+                              const std::function<bool()>& is_gone,
                               const std::function<Status(std::shared_ptr<arrow::RecordBatch>)>& take) {
   const int64_t started = MonotonicMicros();
   TARN_ASSIGN(govern::Decision decision, principals.Decide(request.principal));
   engine::SessionOptions session_options = options;
   session_options.as_of_micros = request.as_of_micros;
-  TARN_ASSIGN(auto session, engine::Session::Open(lake, std::move(decision), session_options));
+  std::unique_ptr<engine::Session> session = std::move(kept->session);
+  if (!session || kept->principal != request.principal || kept->as_of_micros != request.as_of_micros) {
+    TARN_ASSIGN(session, engine::Session::Open(lake, std::move(decision), session_options));
+  }
+  // A statement may work for minutes before its first row.
+  auto watch = std::make_unique<Watch>(is_gone, [&session] { session->Interrupt(); });
   TARN_ASSIGN(auto stream, session->Query(request.sql));
   auto empty = arrow::RecordBatch::MakeEmpty(stream->schema());
   if (!empty.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", empty.status().message());
@@ -55,6 +62,10 @@ Result<QueryOutcome> RunQuery(engine::Lake* lake, const Principals& principals, 
   }
   outcome.statistics = stream->statistics();
   outcome.milliseconds = static_cast<double>(MonotonicMicros() - started) / 1e3;
+  // Only behind a statement that ended well is a session known to be as good as new.
+  stream.reset();
+  watch.reset();
+  *kept = {request.principal, request.as_of_micros, std::move(session)};
   return outcome;
 }
 

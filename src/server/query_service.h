@@ -40,10 +40,20 @@ struct QueryOutcome {
   std::string ToJson() const;
 };
 
-/// Runs one statement and hands over its batches (the schema first, with no rows, so that an empty answer has
-/// one). `is_gone` is asked between batches; true cancels.
+/// What a connection keeps from one statement to the next: opening an engine costs more than most statements,
+/// and settings last as long as the connection. Threads: one.
+struct KeptSession {
+  std::string principal;
+  std::optional<int64_t> as_of_micros;
+  std::unique_ptr<engine::Session> session;  ///< Null: none.
+};
+
+/// Runs one statement, in the kept session when it is of the same principal and time, and hands over its
+/// batches (the schema first, with no rows, so that an empty answer has one). `is_gone` is asked all the
+/// while, from another thread too; true cancels.
 Result<QueryOutcome> RunQuery(engine::Lake* lake, const Principals& principals, const QueryRequest& request,
-                              const engine::SessionOptions& options, const std::function<bool()>& is_gone,
+                              const engine::SessionOptions& options, KeptSession* kept,
+                              const std::function<bool()>& is_gone,
                               const std::function<Status(std::shared_ptr<arrow::RecordBatch>)>& take);
 
 }  // namespace tarn::server

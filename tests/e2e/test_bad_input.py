@@ -93,6 +93,67 @@ def test_missing_rights(source, worker):
     source.execute(f"DROP ROLE {role}")
 
 
+def test_publication_lacks_a_table(tarn):
+    """Somebody takes a followed table out of the publication: check and run say that its changes are gone, and how to go on."""
+    source, name = tarn.database, tarn.sections["source"]["publication"]
+    source.execute("CREATE TABLE u (id int PRIMARY KEY)")
+    tarn.start().wait_caught_up()
+    assert tarn.stop() == 0
+    source.execute(f"ALTER PUBLICATION {name} DROP TABLE t")
+    source.execute("INSERT INTO t VALUES (100, 'unseen'); CREATE TABLE fresh (id int PRIMARY KEY); INSERT INTO fresh VALUES (1)")
+    for _ in range(2):  # It does not mend itself by being started twice.
+        check = tarn.command("check")
+        assert check.code == DIFFERENCE and f"'{name}' lacks" in check.out and '"public"."t"' in check.out, check.out
+        assert "fresh" not in check.out
+        refuses(tarn, "run", code=FAILED, words=[name, '"public"."t"', "empty lake", f'ALTER PUBLICATION "{name}" ADD TABLE'])
+    assert tarn.value("SELECT count(*) FROM t") == 10
+    # The operator knows that nothing else happened, and takes back what did.
+    source.execute(f"DELETE FROM t WHERE id = 100; ALTER PUBLICATION {name} ADD TABLE t")
+    tarn.start()
+    source.execute("INSERT INTO t VALUES (101, 'seen')")
+    tarn.wait_caught_up()
+    assert len(tarn.verify()) == 3
+
+
+@pytest.mark.parametrize("how,words", [
+    ("SET (publish = 'insert, delete')", ["leaves out: update, truncate", "SET (publish = 'insert, update, delete, truncate'"]),
+    ("SET TABLE t WHERE (id < 5)", ["leaves out rows", '"public"."t"']),
+    ("SET TABLE t (id)", ["leaves out columns", '"public"."t"'])])
+def test_publication_leaves_something_out(tarn, how, words):
+    """A publication that somebody else made or changed: what it keeps back is named with the statement that mends it."""
+    name = tarn.sections["source"]["publication"]
+    tarn.database.execute(f"CREATE PUBLICATION {name} FOR TABLE t WITH (publish_via_partition_root = true)")
+    tarn.database.execute(f"ALTER PUBLICATION {name} {how}")
+    check = tarn.command("check")
+    assert check.code == DIFFERENCE and all(word in check.out for word in words), check.out
+    refuses(tarn, "run", code=FAILED, words=words)
+    assert not tarn.database.execute("SELECT 1 FROM pg_replication_slots WHERE database = current_database()")
+
+
+def test_publication_of_somebody_else(source, worker):
+    """A role that owns nothing works with publications made for it, and says what its owner must do when they lack a table."""
+    source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    role = source.name + "_role"
+    source.execute(f"CREATE ROLE {role} LOGIN REPLICATION; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    tarn = worker.tarn(source, source={"user": role})
+    name = tarn.sections["source"]["publication"]
+    check = tarn.command("check")
+    assert check.code == DIFFERENCE and "may not make publications" in check.out, check.out
+    for made, publish in ((name, "insert, update, delete, truncate"), (f"{name}_append", "insert, truncate")):
+        source.execute(f"CREATE PUBLICATION {made} WITH (publish = '{publish}', publish_via_partition_root = true)")
+    refuses(tarn, "run", code=FAILED, words=[f'ALTER PUBLICATION "{name}" ADD TABLE "public"."t"', "owner"])
+    assert f'ALTER PUBLICATION "{name}" ADD TABLE "public"."t"' in tarn.command("check").out
+    source.execute(f"ALTER PUBLICATION {name} ADD TABLE t")
+    check = tarn.command("check")
+    assert check.code == 0, check.out
+    tarn.start()
+    source.execute("INSERT INTO t VALUES (2)")
+    tarn.wait_caught_up()
+    tarn.verify()
+    tarn.close()
+    source.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
 def test_missing_table(tarn):
     """An include pattern that names a table that is not there; patterns that select nothing."""
     tarn.sections["tables"]["include"] = ["public.t", "public.typo"]
@@ -132,6 +193,14 @@ def test_lake_folder(tarn):
         check = tarn.command("check")
         assert check.code == DIFFERENCE and "cannot be written" in check.out
         refuses(tarn, "run", code=FAILED, words=["read-only"])
+
+
+def test_tenant_column_typo(tarn):
+    """A tenant column that no table has would leave every principal without rows: check says so."""
+    tarn.sections["tenants"] = {"column": "tenent_id"}
+    tarn.write_config()
+    check = tarn.command("check")
+    assert check.code == DIFFERENCE and "'tenent_id'" in check.out and "[tenants] column" in check.out, check.out
 
 
 def test_newer_lake(tarn):
@@ -214,22 +283,33 @@ def test_config_missing_or_broken(tarn):
     refuses(tarn, "check", code=USAGE, words=["tarn init", "--config"])
 
 
-@pytest.mark.parametrize("sql,words", [
+SQL_ERRORS = [
     ("SELECT nme FROM t", ["nme", "line 1, column 8", "^"]),
     ("SELECT *\nFROM t\nWHERE id = = 1", ["line 3, column"]),
     ("SELECT * FROM tt", ["tt", "line 1, column 15"]),
     ("SELECT CAST(v AS INT) FROM t", ["'v'"]),
-    ("", ["statement"]), ("SELECT 1; SELECT 2", ["one statement"])])
-def test_sql_errors(tarn, sql, words):
+    ("", ["statement"]), ("SELECT 1; SELECT 2", ["one statement"])]
+
+
+def test_sql_errors(tarn):
     """An error of SQL's names its place; nothing is on standard output. The same while tarn runs and without it."""
     tarn.start().wait_caught_up()
     for running in (True, False):
         if not running:
             assert tarn.stop() == 0
-        outcome = tarn.try_query(sql)
-        assert outcome.code == FAILED and outcome.out == "", outcome.text
-        for word in words:
-            assert word in outcome.err, (running, outcome.err)
+        for sql, words in SQL_ERRORS:
+            outcome = tarn.try_query(sql)
+            assert outcome.code == FAILED and outcome.out == "", outcome.text
+            for word in words:
+                assert word in outcome.err, (running, outcome.err)
+
+
+def test_row_too_large(tarn):
+    """A row that the socket cannot carry is an error that says so; the next statement is answered."""
+    tarn.start().wait_caught_up()
+    outcome = tarn.try_query("SELECT repeat('x', 270000000) AS v")
+    assert outcome.code == FAILED and outcome.out == "" and "one row of the answer has 257 MB" in outcome.err, outcome.text[-300:]
+    assert tarn.value("SELECT count(*) FROM t") == 10
 
 
 def test_wrong_arguments(tarn):
@@ -237,7 +317,11 @@ def test_wrong_arguments(tarn):
     for arguments in (["fly"], [], ["query"], ["query", "--format", "xml", "SELECT 1"], ["run", "--forever"], ["run", "--until", "soon"]):
         outcome = tarn.command(*arguments)
         assert outcome.code == USAGE, (arguments, outcome.text)
-    assert tarn.command("--help").code == 0 and "verify" in tarn.command("--help").out
+    help_text = tarn.command("--help").out
+    for command in ("init", "check", "run", "status", "tables", "query", "verify", "test", "rebuild", "remove"):
+        assert f"  {command} " in help_text
+        outcome = tarn.command(command, "--help")
+        assert outcome.code == 0 and f"Example: tarn {command}" in outcome.out, outcome.text
     # Without a running tarn: status and verify say so, a query says that there is no lake.
     for command in (["status"], ["verify"]):
         refuses(tarn, *command, code=FAILED, words=["tarn run"])

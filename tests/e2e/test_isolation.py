@@ -13,6 +13,17 @@ SECRET = "secret-of-"
 TENANTS = (1, 2, 3)
 
 
+GOLD = {
+    "notes.sql": "SELECT tenant_id, max(note) AS note, count(*) AS n FROM sale GROUP BY tenant_id",
+    "notes.yml": "description: By tenant.\nkey: [tenant_id]\npartition: tenant_id\n",
+    # What an author forgot to partition, or what is of all tenants together, is nobody's but the operator's.
+    "notes_flat.sql": "SELECT tenant_id, max(note) AS note, count(*) AS n FROM sale GROUP BY tenant_id",
+    "notes_flat.yml": "description: The same, in one piece.\nkey: [tenant_id]\n",
+    "all_notes.sql": "SELECT 'all' AS what, string_agg(DISTINCT note, ',') AS note, count(*) AS n FROM sale",
+    "all_notes.yml": "description: One row.\nkey: [what]\n",
+}
+
+
 @pytest.fixture(scope="module")
 def lake(request, session_folder, cluster):
     """Three tenants with rows of every layer; shared by this module's tests, which only read."""
@@ -27,7 +38,11 @@ def lake(request, session_folder, cluster):
     source.execute("INSERT INTO sale SELECT g, g %% 3 + 1, %s || (g %% 3 + 1), g FROM generate_series(1, 90) g", (SECRET,))
     source.execute("INSERT INTO visit SELECT g %% 3 + 1, g, %s || (g %% 3 + 1) FROM generate_series(1, 90) g", (SECRET,))
     source.execute("INSERT INTO price VALUES (1, 'shared label'); INSERT INTO staff VALUES (1, 'secret-of-staff')")
-    tarn = worker.tarn(source, tenants={"column": "tenant_id"}, principals=[
+    (folder / "models/gold").mkdir(parents=True)
+    (folder / "models/silver").mkdir()
+    for name, text in GOLD.items():
+        (folder / "models/gold" / name).write_text(text)
+    tarn = worker.tarn(source, tenants={"column": "tenant_id"}, gold={"models": str(folder / "models")}, principals=[
         {"name": "one", "tenant": "1", "shared": ["silver.price"]}, {"name": "two", "tenant": "2"},
         {"name": "three", "tenant": "3"}, {"name": "nobody", "tenant": "99"}])
     tarn.start()
@@ -37,7 +52,7 @@ def lake(request, session_folder, cluster):
     before = source.value("SELECT (now() AT TIME ZONE 'UTC')::text")
     source.execute("UPDATE sale SET tenant_id = 3, note = 'secret-of-3' WHERE id = 1")  # Was tenant 2's.
     source.execute("DELETE FROM sale WHERE id = 4")  # Was tenant 2's.
-    tarn.wait_caught_up()
+    tarn.wait_gold()
     yield source, tarn, before
     worker.close()
 
@@ -94,6 +109,23 @@ def test_shared_tables(lake):
         assert_silent(tarn, outcome, 0, sql)
 
 
+def test_gold_tables(lake):
+    """Of Gold a tenant sees its partitions of the tables that are split by tenant, and no other table, now or in the past."""
+    source, tarn, before = lake
+    counts = {tenant: source.value("SELECT count(*) FROM sale WHERE tenant_id = %s AND amount <> 'NaN'", (tenant,)) for tenant in TENANTS}
+    assert {row["tenant_id"]: row["n"] for row in tarn.query("SELECT tenant_id, n FROM gold.notes")} == counts
+    for tenant, name in ((1, "one"), (2, "two")):
+        assert tarn.query("SELECT tenant_id, note, n FROM gold.notes", principal=name) == [{"tenant_id": tenant, "note": f"{SECRET}{tenant}", "n": counts[tenant]}]
+        for table in ("notes_flat", "gold.notes_flat", "all_notes", "gold.all_notes"):
+            for as_of in (None, before):
+                outcome = tarn.try_query(f"SELECT * FROM {table}", principal=name, as_of=as_of)
+                assert outcome.code == 1 and outcome.out == "" and "does not exist" in outcome.err, outcome.text
+                assert_silent(tarn, outcome, 0)
+        shown = tarn.try_query("SHOW TABLES FROM gold", principal=name)
+        assert "notes" in shown.out and "flat" not in shown.out and "all_" not in shown.out, shown.out
+    assert len(tarn.query("SELECT * FROM all_notes")) == 1
+
+
 def attacks(tarn) -> list[str]:
     folder = tarn.lake
     base = next(path for path in glob.glob(f"{folder}/silver/sale/tenant_id=2/*.parquet"))
@@ -118,6 +150,20 @@ def attacks(tarn) -> list[str]:
         "SELECT * FROM query_table('staff')", "SELECT * FROM pragma_storage_info('sale')", "SELECT * FROM duckdb_temporary_files()",
         "SELECT * FROM tarn.main.silver.sale", "SELECT * FROM system.main.sale", "SELECT 1; SELECT * FROM staff",
         "EXPLAIN ANALYZE SELECT * FROM staff", "SELECT * FROM sqlite_master", "SELECT * FROM tarn_scan('silver', 'sale')",
+        "DETACH lake", "DETACH memory", f"DESCRIBE '{base}'", f"SUMMARIZE '{base}'", f"DESCRIBE SELECT * FROM '{base}'",
+        "SELECT json_serialize_plan('SELECT * FROM staff')", "SELECT json_serialize_plan('SELECT * FROM sale', optimize := true)",
+        f"SELECT json_serialize_plan('SELECT * FROM read_text(''{folder}/_tarn/tables.json'')', optimize := true)",
+        "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT * FROM staff'))",
+        "PRAGMA json_execute_serialized_sql('{}')", "SELECT * FROM histogram('staff', 'id')", "SELECT * FROM histogram_values('staff', 'id')",
+        "SELECT * FROM duckdb_memory()", "SELECT * FROM duckdb_extensions()", "SELECT * FROM duckdb_external_file_cache()",
+        "SELECT * FROM duckdb_prepared_statements()", "SELECT * FROM duckdb_logs()", "SELECT * FROM pg_catalog.pg_settings",
+        "SELECT txid_current(), nextval('x')", "SELECT filename FROM sale", "SELECT rowid FROM sale", "SELECT file_row_number FROM sale",
+        "SHOW TABLES FROM quarantine", "SHOW TABLES FROM bronze", "SELECT * FROM sale AT (VERSION => 1)",
+        "SELECT * FROM sale AT (TIMESTAMP => (SELECT now() FROM staff))", "WITH x AS (DELETE FROM sale RETURNING *) SELECT * FROM x",
+        "SELECT * FROM sale WHERE note = (SELECT secret FROM staff)", "SELECT * FROM sale, LATERAL (SELECT * FROM staff)",
+        "PREPARE p AS SELECT * FROM staff", "EXECUTE p", "COMMENT ON TABLE sale IS 'x'", "EXPLAIN (FORMAT json) SELECT * FROM staff",
+        "EXPLAIN ANALYZE INSERT INTO sale SELECT * FROM sale", "FORCE CHECKPOINT", "UPDATE EXTENSIONS", "SET search_path = 'quarantine'",
+        "SET schema = 'bronze'", "SET VARIABLE x = (SELECT 1)", "SET tarn.as_of = (SELECT secret FROM staff)", "IMPORT DATABASE '/tmp'",
     ]
 
 
@@ -135,7 +181,9 @@ def test_attacks(lake):
             assert outcome.code in (1, 2) and outcome.err.startswith("tarn: "), (sql, outcome.text)
             assert not outcome.out, (sql, outcome.out)
     # A list of the session's own tables; a default schema for a session that ends here.
-    assert set(allowed) <= {"SELECT * FROM sqlite_master", "USE bronze"}, allowed
+    assert {sql.split("(")[0] for sql in allowed} <= {
+        "SELECT * FROM sqlite_master", "USE bronze", "SHOW TABLES FROM quarantine", "SHOW TABLES FROM bronze",
+        "SET search_path = 'quarantine'", "SET schema = 'bronze'"}, allowed
     assert not list(tarn.lake.glob("stolen*"))
     assert tarn.value("SELECT count(*) FROM sale") == source.value("SELECT count(*) FROM sale WHERE amount <> 'NaN'")
     tarn.verify()

@@ -75,6 +75,21 @@ def test_odd_names(source, worker):
     assert tarn.value("SELECT count(*) FROM two_keys") == 1
 
 
+def test_odd_tenant_column(source, worker):
+    """A tenant's principal sees its rows also where the tenant column's name has another form in the lake."""
+    source.execute('CREATE TABLE "Sale" (id int PRIMARY KEY, "Org Id" text); INSERT INTO "Sale" VALUES (1, \'a/b\'), (2, \'A=b\'), (3, \'\'), '
+                   "(4, NULL), (5, 'a%2Fb'), (6, '..'), (7, '__HIVE_DEFAULT_PARTITION__')")
+    tenants = ["a/b", "A=b", "a%2Fb", "..", "a", "__HIVE_DEFAULT_PARTITION__"]
+    tarn = worker.tarn(source, tenants={"column": "Org Id"}, principals=[{"name": f"p{i}", "tenant": t} for i, t in enumerate(tenants)])
+    tarn.start()
+    table, = tarn.query("SELECT table_name AS t FROM information_schema.tables WHERE table_schema = 'silver'")
+    seen = [[row["id"] for row in tarn.query(f"SELECT id FROM {quoted(table['t'])} ORDER BY id", principal=f"p{i}")] for i in range(5)]
+    assert seen == [[1], [2], [5], [6], []]
+    # Where NULL and '' are kept is nobody's.
+    assert tarn.try_query(f"SELECT id FROM {quoted(table['t'])}", principal="p5").code == 1
+    tarn.verify()
+
+
 def test_init_writes_a_configuration_that_works(source, worker):
     """The file that `tarn init` writes is taken by check and run as it stands."""
     source.execute("CREATE TABLE t (id int PRIMARY KEY, tenant_id int); INSERT INTO t VALUES (1, 1)")
