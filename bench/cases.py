@@ -1,6 +1,6 @@
 """The benchmarks, by what the names of their figures begin with. Those that load the machine's disk most come first."""
 
-from . import case_follow, case_freshness, case_full_load, case_gold
+from . import case_concurrent, case_follow, case_freshness, case_full_load, case_gold, case_hudi_read, case_query
 
 CASES = {
     "full_load.lineitem": case_full_load.lineitem,
@@ -9,6 +9,9 @@ CASES = {
     "catch_up": case_follow.catch_up,
     "idle": case_follow.idle,
     "freshness": case_freshness.freshness,
+    "hudi.read": case_hudi_read.hudi_read,
     "gold": case_gold.gold,
+    "query.shop": case_query.shop,
+    "query.concurrent": case_concurrent.concurrent,
     "verify": case_gold.verify,
 }

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from .bars import bars_of
@@ -50,7 +51,7 @@ def main() -> int:
         print(f"bench: {tarn} is missing; `make bench` builds it", file=sys.stderr)
         return 2
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    results = []
+    results, failed = [], []
     with tempfile.TemporaryDirectory(prefix="tarn-bench-", dir="/var/tmp") as folder:
         os.chmod(folder, 0o755)
         with Bench(Path(folder), tarn, smoke) as bench:
@@ -59,8 +60,12 @@ def main() -> int:
                     continue
                 started = time.monotonic()
                 print(f"bench: {name} …", end="", flush=True)
-                for result in case(bench):
-                    results.append({**result, "commit": commit, "date": datetime.date.today().isoformat(), "smoke": smoke})
+                try:
+                    for result in case(bench):
+                        results.append({**result, "commit": commit, "date": datetime.date.today().isoformat(), "smoke": smoke})
+                except Exception:  # The figures of the other cases are worth having.
+                    failed.append(name)
+                    traceback.print_exc()
                 print(f" {time.monotonic() - started:.1f} s", flush=True)
     show(results)
     if smoke:
@@ -68,6 +73,9 @@ def main() -> int:
     out = ROOT / "build" / "bench"
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.json").write_text(json.dumps(results, indent=1))
+    if failed:
+        print(f"bench: failed: {', '.join(failed)}", file=sys.stderr)
+        return 1
     return 0 if results else 2
 
 

@@ -122,6 +122,7 @@ interval_ms = {1000 * (SMOKE_GOLD_INTERVAL_S if bench.smoke else GOLD_INTERVAL_S
 [[principals]]
 name = "{ANALYST}"
 tenant = "{TENANT}"
+shared = ["silver.tenants"]
 """)
     served = ServedShop(lake, lake.start(), scale, models)
     served.full_s = GoldWatch(served).seconds()
