@@ -96,7 +96,7 @@ def _forget_peak(pid: int):
 
 
 def concurrent(bench: Bench):
-    served, seconds = serve_shop(bench), 1 if bench.smoke else 30
+    served, seconds = serve_shop(bench), 0.5 if bench.smoke else 30
     questions = _questions(served)
     one = Sessions(served, 1)
     one.closed(questions, seconds / 5)  # Warm.

@@ -55,7 +55,7 @@ def idle(bench: Bench):
     client = lake.start()
     lake.wait(client, lambda status: status["phase"] == "streaming", every=0.005)
     yield result("start.to_streaming_ms", (time.monotonic() - started) * 1000, "ms")
-    seconds = 2 if bench.smoke else 30
+    seconds = 1 if bench.smoke else 30
     stat = Path(f"/proc/{lake.process.pid}/stat")
     ticks = lambda: sum(int(x) for x in stat.read_text().rsplit(")", 1)[1].split()[11:13])  # noqa: E731
     before = ticks()

@@ -19,12 +19,12 @@ SHAPES = {
     "few_groups": "SELECT kind, count(*) AS n, sum(amount) AS amount FROM reading GROUP BY kind",
     "many_groups": "SELECT device, sum(quantity) AS quantity FROM reading GROUP BY device ORDER BY quantity DESC, device LIMIT 10",
     "text": "SELECT count(*) AS n FROM reading WHERE note LIKE '%ab7%'",
-    "newest": "SELECT id, kind, amount, measured_at, note FROM reading WHERE kind <> 'kind 3' ORDER BY measured_at DESC LIMIT 100",
+    "largest": "SELECT id, kind, amount, measured_at, note FROM reading WHERE kind <> 'kind 3' ORDER BY amount DESC, id LIMIT 100",
 }
 
 
 def hudi_read(bench: Bench):
-    rows, runs = (20_000, 1) if bench.smoke else (5_000_000, 7)
+    rows, runs = (20_000, 1) if bench.smoke else (5_000_000, 5)
     bench.create("reading")
     bench.sql("reading", TABLE)
     bench.sql("reading", ROWS % rows)

@@ -11,6 +11,7 @@ and its children, from the operating system.
 import datetime
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,7 @@ def main() -> int:
         print(f"bench: {tarn} is missing; `make bench` builds it", file=sys.stderr)
         return 2
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that what was started is ended and removed.
     results, failed = [], []
     with tempfile.TemporaryDirectory(prefix="tarn-bench-", dir="/var/tmp") as folder:
         os.chmod(folder, 0o755)

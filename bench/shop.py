@@ -17,8 +17,7 @@ SHOP = ROOT / "demo" / "shop"
 SHOP_TABLES = ("tenants", "customers", "products", "orders", "order_items", "events", "subscriptions", "invoices")
 TENANT = 1  # The largest.
 ANALYST = "analyst"
-CHANGES = 1_000
-ORDERS_FOR_CHANGES = 72  # `simulate` makes about 14 changes for each order that it places.
+ORDERS_FOR_1000_CHANGES = 72  # `simulate` makes about 14 changes for each order that it places.
 
 # A tiny run has these models only.
 SMOKE_MODELS = ("revenue_daily", "best_sellers", "conversion_funnel")
@@ -87,7 +86,7 @@ def _change(bench: Bench, served: ServedShop) -> bool:
     """A round of `simulate`, then the time of the one run of Gold that takes it in. False when Gold ran earlier."""
     watch = GoldWatch(served)
     before = served.client.status()["silver"]["changes"]
-    _manage(bench, "simulate", "--rate", "1000", "--orders", ORDERS_FOR_CHANGES // (20 if bench.smoke else 1), "--seconds", "40")
+    _manage(bench, "simulate", "--rate", "1000", "--orders", ORDERS_FOR_1000_CHANGES // (20 if bench.smoke else 1), "--seconds", "40")
     status = served.lake.wait_caught_up(served.client)
     if status["gold"]["runs"] != watch.before["runs"] or status["gold"].get("models") != watch.before.get("models"):
         return False
