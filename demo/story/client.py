@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import time
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,8 +18,11 @@ class TarnError(Exception):
 class Answer:
     def __init__(self, batches, statistics):
         self.table = pa.Table.from_batches([b for b in batches if b.num_rows] or batches[:1])
-        self.rows = self.table.to_pylist()
         self.statistics = statistics
+
+    @cached_property
+    def rows(self) -> list[dict]:
+        return self.table.to_pylist()
 
     def value(self):
         """The only cell of a one-cell answer."""

@@ -64,12 +64,12 @@ class Cluster:
         except (subprocess.CalledProcessError, FileNotFoundError):
             return False
 
-    def stop(self):
+    def stop(self, how: str = "fast"):
         if self.data.exists() and self.running():
-            self._run(BIN / "pg_ctl", "-w", "-m", "fast", "-D", self.data.resolve(), "stop")
+            self._run(BIN / "pg_ctl", "-w", "-m", how, "-D", self.data.resolve(), "stop")
 
     def remove(self):
-        self.stop()
+        self.stop("immediate")  # Nobody needs what a checkpoint would save.
         for folder in (self.data.resolve(), self.fallback, self.socket_folder):
             shutil.rmtree(folder, ignore_errors=True)
         if self.data.is_symlink():
