@@ -22,8 +22,6 @@ Result<std::shared_ptr<arrow::RecordBatch>> Joined(
 
 }  // namespace
 
-/// Rows of readers' batches: those of one partition, in a few batches whose sizes fall steeply, so that each
-/// row is copied a logarithmic number of times.
 class HudiStagedChanges : public StagedChanges {
  public:
   explicit HudiStagedChanges(const HudiTable* table) : table_(table) {}
@@ -52,7 +50,8 @@ class HudiStagedChanges : public StagedChanges {
     uint32_t partition = 0;
     uint32_t run = kNone, run_row = 0;  ///< Where readers have it.
   };
-  /// What readers have of one partition's rows.
+  /// What readers have of one partition's rows. A partition has a few, whose sizes fall steeply: each row is
+  /// copied a logarithmic number of times.
   struct Run {
     std::shared_ptr<arrow::RecordBatch> rows;
     std::vector<Hash128> identities;

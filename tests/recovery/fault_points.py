@@ -7,6 +7,7 @@ from dataclasses import dataclass
 # Where a case begins: without a lake; with one that follows already, whose instants are three hours old, that was compacted
 # several times and is near to archiving.
 FRESH, OLD = "fresh", "old"
+NEVER, ALWAYS = (False, False), (True, True)
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,9 @@ class Way:
     after: str | None = None
     # At which visit the later crash is. Where one run has one visit at most: 1, and the whole way is gone twice.
     visit: int = 3
+    # Whether steps of the stream are staged and committed later, on the way to the first and to the later crash; or each
+    # is committed at once.
+    staged: tuple[bool, bool] = (False, True)
 
 
 # Of the tables that a step commits side by side, the first may have nothing to write.
@@ -37,10 +41,10 @@ WAYS: dict[str, Way] = {
     "bronze.flush.between_files": Way(),
     "bronze.flush.before_manifest": Way(),
     "bronze.flush.after_manifest": Way(),
-    "runner.between_layers": Way(),
+    "runner.between_layers": Way(staged=NEVER),
+    "runner.before_staged_commit": Way(staged=ALWAYS),
     "silver.apply.between_tables": Way(),
-    "silver.apply.before_run": Way(),
-    "runner.before_staged_commit": Way(),
+    "silver.apply.before_run": Way(staged=NEVER),
     "lake_version.before_publish": COMMIT,
     "lake_version.after_publish": COMMIT,
     # A commit of a table.

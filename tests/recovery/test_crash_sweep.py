@@ -45,9 +45,9 @@ class Sweep:
         self.old = self._make_old()
         history.pause = 0.2
 
-    def _tarn(self, name: str, **source: str) -> Tarn:
+    def _tarn(self, name: str, staged: bool = False, **source: str) -> Tarn:
         return Tarn(self.folder / name, self.source, names="sweep_" + name.replace(".", "_"), source=source,
-                    tenants={"column": "tenant_id"}, lake={"time_travel_hours": 1}, silver={"commit_interval_ms": 0})
+                    tenants={"column": "tenant_id"}, lake={"time_travel_hours": 1}, silver={"commit_interval_ms": 20 if staged else 0})
 
     def _make_old(self) -> Tarn:
         """A lake of three hours ago."""
@@ -62,11 +62,11 @@ class Sweep:
         assert tarn.stop() == 0, tarn.log_tail()
         return tarn
 
-    def _begin(self, name: str, start: str) -> Tarn:
+    def _begin(self, name: str, start: str, staged: bool) -> Tarn:
         if start != OLD:
-            return self._tarn(name)
+            return self._tarn(name, staged)
         # A copied slot is older than any publication that is made now.
-        tarn = self._tarn(name, publication=self.old.sections["source"]["publication"])
+        tarn = self._tarn(name, staged, publication=self.old.sections["source"]["publication"])
         shutil.copytree(self.old.lake, tarn.lake, ignore=shutil.ignore_patterns("*.sock", "writer.lock"))
         names = (self.old.sections["source"]["slot"], tarn.sections["source"]["slot"])
         self.source.cluster.execute("SELECT pg_copy_logical_replication_slot(%s, %s)", names, database=self.source.name)
@@ -86,7 +86,8 @@ class Sweep:
 
     def run(self, point: str, visit: str):
         way = WAYS[point]
-        tarn = self._begin(f"{point}.{visit}", way.first if visit == "first" else way.later)
+        later = visit == "later"
+        tarn = self._begin(f"{point}.{visit}", way.later if later else way.first, way.staged[later])
         try:
             for _ in range(2 if visit == "later" and way.visit == 1 else 1):
                 for _ in range(5 if way.after else 0):
