@@ -82,7 +82,7 @@ class GoldWatch:
             time.sleep(0.005)
 
 
-def _change(bench: Bench, served: ServedShop) -> bool:
+def change_shop(bench: Bench, served: ServedShop) -> bool:
     """A round of `simulate`, then the time of the one run of Gold that takes it in. False when Gold ran earlier."""
     watch = GoldWatch(served)
     before = served.client.status()["silver"]["changes"]
@@ -125,8 +125,6 @@ shared = ["silver.tenants"]
 """)
     served = ServedShop(lake, lake.start(), scale, models)
     served.full_s = GoldWatch(served).seconds()
-    for _ in range(2 * bench.runs):
-        if len(served.incremental_s) < bench.runs:
-            _change(bench, served)
+    change_shop(bench, served)
     bench.shared["served"] = served
     return served
