@@ -25,7 +25,6 @@ ROWS_PER_TRANSACTION = {100: 2, 1_000: 10, 5_000: 20, 20_000: 50}
 MARKERS = 10_000
 LEAST_S = 60
 PAUSE_S = 0.01
-COMMIT_INTERVAL_MS = 200  # As in the demonstration.
 
 Steps = list[tuple[list[int], int]]  # (number each writer's marker has reached, when in ns), in the order of time
 
@@ -100,7 +99,7 @@ def _measure(bench: Bench, rate: int):
     before = [row[0] for row in bench.sql("freshness", "SELECT n FROM marker ORDER BY writer")]
     rows = ROWS_PER_TRANSACTION[rate]
     seconds = 2 if bench.smoke else max(LEAST_S, MARKERS * rows / rate)
-    lake = bench.lake("freshness", settings=f"[silver]\ncommit_interval_ms = {COMMIT_INTERVAL_MS}\n")
+    lake = bench.lake("freshness")
     client = lake.start()
     lake.wait_streaming(client)
     looker = Looker(lake.connect())

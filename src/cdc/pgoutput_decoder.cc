@@ -1,5 +1,7 @@
 #include "cdc/pgoutput_decoder.h"
 
+#include <limits>
+
 #include "cdc/wire_reader.h"
 
 namespace tarn::cdc {
@@ -70,7 +72,9 @@ Status PgoutputDecoder::Decode(std::string_view message) {
     case 'B': {
       TransactionHead head;
       head.commit_lsn.value = static_cast<uint64_t>(reader.Int64());
-      head.commit_micros = reader.Int64() + kPgEpochMicros;
+      const int64_t micros = reader.Int64();
+      if (micros > std::numeric_limits<int64_t>::max() - kPgEpochMicros) return Torn(kind);
+      head.commit_micros = micros + kPgEpochMicros;
       head.xid = static_cast<uint32_t>(reader.Int32());
       return done() ? handler_->OnBegin(head) : Status(Torn(kind));
     }

@@ -144,5 +144,11 @@ TEST(PgoutputDecoderTest, TornMessagesAreErrorsNeverCrashes) {
   EXPECT_EQ(decoder.Decode(Insert("1", "x")).error().code, ErrorCode::kCorrupt) << "no relation yet";
 }
 
+TEST_F(StreamTest, ATimeBeyondAllTimesIsRefused) {
+  const Status status = decoder_.Decode("B" + Big(100, 8) + Big(0x7fffffffffffffff, 8) + Big(77, 4));
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kCorrupt);
+}
+
 }  // namespace
 }  // namespace tarn::cdc
