@@ -6,6 +6,7 @@
 #include "hudi/avro_schema.h"
 #include "hudi/file_name.h"
 #include "hudi/hudi_table.h"
+#include "hudi/key_spool.h"
 
 namespace tarn::hudi {
 namespace {
@@ -20,7 +21,7 @@ constexpr size_t kMostOpenFiles = 48;
 /// open, the largest is finished and its partition gets another group later.
 class HudiBulkWriter : public BulkWriter {
  public:
-  HudiBulkWriter(HudiTable* table, std::string instant) : table_(table) {
+  HudiBulkWriter(HudiTable* table, std::string instant) : table_(table), spool_(table->IndexFolder()) {
     content_.instant = std::move(instant);
     content_.metadata.operation = "BULK_INSERT";
     table_->bulk_open_ = true;
@@ -61,6 +62,7 @@ class HudiBulkWriter : public BulkWriter {
       TARN_RETURN_IF_ERROR(Flush(index, partition));
       TARN_RETURN_IF_ERROR(CloseFile(partition));
     }
+    TARN_RETURN_IF_ERROR(BuildIndex());
     TARN_ASSIGN(CommitResult result, table_->Complete(content_, properties));
     finished_ = true;
     return result;
@@ -131,15 +133,21 @@ class HudiBulkWriter : public BulkWriter {
 
   Status IndexRows(const Partition& partition) {
     if (!table_->has_index_) return {};
-    TARN_RETURN_IF_ERROR(table_->index_.Reserve(static_cast<int64_t>(partition.identities.size())));
     auto position = static_cast<uint32_t>(partition.file->rows());
-    for (size_t i = 0; i < partition.identities.size(); i++) {
-      if (table_->index_.Put(partition.identities[i], {partition.group, position++})) continue;
-      return MakeError(ErrorCode::kInvalidArgument,
-                       "table '{}': a row of '{}' given to the first load has the identity of another one",
-                       table_->options_.name, partition.file->target().partition);
-    }
+    for (const Hash128& identity : partition.identities)
+      TARN_RETURN_IF_ERROR(spool_.Add(identity, {partition.group, position++}));
     return {};
+  }
+
+  Status BuildIndex() {
+    if (!table_->has_index_) return {};
+    RowPlace twice;
+    TARN_RETURN_IF_ERROR(spool_.BuildInto(&table_->index_, &twice));
+    if (twice.group == RowPlace::kNowhere) return {};
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "table '{}': a row of '{}' given to the first load has the identity of another one",
+                     table_->options_.name,
+                     content_.bases[twice.group - table_->groups_.size()].file->target().partition);
   }
 
   Status CloseLargest() {
@@ -164,6 +172,7 @@ class HudiBulkWriter : public BulkWriter {
 
   HudiTable* table_;
   CommitContent content_;
+  KeySpool spool_;
   std::map<uint32_t, Partition> partitions_;
   int64_t buffered_bytes_ = 0;
   size_t open_files_ = 0;

@@ -4,6 +4,7 @@
 #include "hudi/bloom_filter.h"
 #include "hudi/file_name.h"
 #include "hudi/key_index.h"
+#include "hudi/key_spool.h"
 #include "hudi/log_block.h"
 #include "hudi/properties.h"
 #include "hudi/record_key.h"
@@ -215,6 +216,36 @@ TEST(KeyIndex, AgreesWithAMapThroughGrowthErasureAndReopening) {
   ASSERT_TRUE(index.Reserve(1));
   KeyIndex second;
   EXPECT_FALSE(*second.Load(folder.path() + "/keys", "20261122101500123", 5));
+}
+
+TEST(KeySpool, BuildsTheIndexThatPutWouldAndFindsWhatComesTwice) {
+  const TestFolder folder;
+  // More than one chunk of the spool and more than one stretch of the index would be large; one of each and a
+  // rest do.
+  constexpr uint32_t kKeys = 80'000;
+  const auto identity = [](uint32_t i) { return HashText("key " + std::to_string(i)); };
+  KeyIndex index;
+  RowPlace twice;
+  {
+    KeySpool spool(folder.path() + "/keys");
+    for (uint32_t i = 0; i < kKeys; i++) ASSERT_TRUE(spool.Add(identity(i), {i % 7, i}));
+    ASSERT_TRUE(spool.BuildInto(&index, &twice));
+  }
+  EXPECT_EQ(twice.group, RowPlace::kNowhere);
+  EXPECT_EQ(index.size(), kKeys);
+  for (uint32_t i = 0; i < kKeys; i++) {
+    const RowPlace place = index.Find(identity(i));
+    ASSERT_EQ(place.group, i % 7);
+    ASSERT_EQ(place.position, i);
+  }
+  EXPECT_EQ(index.Find(identity(kKeys)).group, RowPlace::kNowhere);
+  KeySpool again(folder.path() + "/keys");
+  ASSERT_TRUE(again.Add(identity(kKeys), {1, 1}));
+  ASSERT_TRUE(again.Add(identity(5), {3, 9}));
+  ASSERT_TRUE(again.BuildInto(&index, &twice));
+  EXPECT_EQ(twice.group, 3u);
+  EXPECT_EQ(twice.position, 9u);
+  EXPECT_EQ(index.Find(identity(kKeys)).group, 1u) << "what was there stays, and more comes";
 }
 
 }  // namespace

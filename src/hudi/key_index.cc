@@ -178,6 +178,13 @@ void KeyIndex::Erase(const Hash128& identity) {
   slots_[at] = Slot{};
 }
 
+uint64_t KeyIndex::HomeOf(const Hash128& identity) const { return Normalised(identity).high & mask_; }
+
+void KeyIndex::ReleaseMemory() {
+  // Of a shared mapping only the mapping goes; failing does no harm.
+  if (header_ != nullptr) (void)::madvise(header_, mapped_bytes_, MADV_DONTNEED);
+}
+
 int64_t KeyIndex::size() const { return header_ == nullptr ? 0 : static_cast<int64_t>(header_->size); }
 
 Status KeyIndex::CloseCleanly(const std::string& instant, uint32_t group_checksum) {

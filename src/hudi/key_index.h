@@ -43,6 +43,12 @@ class KeyIndex {
   bool Put(const Hash128& identity, RowPlace place);
   void Erase(const Hash128& identity);
   int64_t size() const;
+  uint64_t capacity() const { return mask_ + 1; }
+  /// The slot at which the search for an identity begins.
+  uint64_t HomeOf(const Hash128& identity) const;
+  /// Gives the pages that are mapped back to the page cache; what is in them stays.
+  void ReleaseMemory();
+  static constexpr uint64_t kSlotBytes = sizeof(Hash128) + sizeof(RowPlace);
 
   /// Durability: on return the file is what the next Load may use. The first change after it makes it
   /// unclean.
