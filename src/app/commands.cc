@@ -99,6 +99,18 @@ int RunStatus(const Config& config, bool json) {
     fmt::print("\nfirst copy: {} of {} tables, {} rows, now {}\n", copy.value("tables_done", 0L),
                copy.value("tables_total", 0L), copy.value("rows", 0L), copy.value("table", ""));
   }
+  const auto& copies = status["copies"];
+  for (const auto& [name, reason] : copies["wanted"].items()) {
+    const bool now = copies.value("copying", "") == name;
+    fmt::print("\n{} {}: {}\n", now ? "copying" : "to be copied:", name, reason.get<std::string>());
+    if (now) {
+      fmt::print("  {} of about {} rows\n", copies.value("rows", 0L),
+                 std::max(copies.value("estimated_rows", 0L), copies.value("rows", 0L)));
+    }
+  }
+  for (const auto& [name, source] : status["gone"].items())
+    fmt::print("\n{}: the source has no {} any more; what the lake has stays\n", name,
+               source.get<std::string>());
   fmt::print("\n{:<28} {:>12} {:>10} {:>10} {:>10}\n", "table", "inserted", "updated", "deleted", "refused");
   for (const auto& [name, counts] : status["tables"].items()) {
     fmt::print("{:<28} {:>12} {:>10} {:>10} {:>10}\n", name, counts.value("inserted", 0L),
@@ -124,9 +136,10 @@ int RunTables(const Config& config, bool json) {
     std::string partitions = table.tenant_column;
     if (!table.month_of.empty())
       partitions += (partitions.empty() ? "" : ", ") + std::string("month of ") + table.month_of;
-    const std::string state = !table.held.empty()        ? "held: " + table.held
-                              : table.source.append_only ? "append-only"
-                                                         : "follows";
+    const std::string state = !table.held.empty()         ? "held: " + table.held
+                              : !table.copy_again.empty() ? "to be copied again: " + table.copy_again
+                              : table.source.append_only  ? "append-only"
+                                                          : "follows";
     list.push_back({{"table", name},
                     {"source", table.source.QualifiedName()},
                     {"columns", table.source.columns.size()},

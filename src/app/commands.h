@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/config.h"
 #include "app/output.h"
@@ -32,6 +33,8 @@ int RunQuery(const Config& config, const std::string& sql, const std::string& pr
 /// Runs the checks of models/silver (and says how many wrong rows each finds).
 int RunChecks(const Config& config, bool json);
 int RunVerify(const Config& config, bool json);
+/// Has tables copied again beside the stream; `wait`: returns when the copies are what readers see.
+int RunResync(const Config& config, const std::vector<std::string>& tables, bool wait);
 int RunRemove(const Config& config);
 
 }  // namespace tarn::app

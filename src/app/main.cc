@@ -23,7 +23,8 @@ struct Arguments {
   std::string config = "tarn.toml";
   std::string source, lake = "lake", models, tenant_column;
   std::string until, sql, principal = "operator", as_of, format = "table";
-  bool force = false, json = false, quiet = false;
+  std::vector<std::string> tables;
+  bool force = false, json = false, quiet = false, no_wait = false;
 };
 
 void AddCommands(CLI::App& app, Arguments& a) {
@@ -56,6 +57,11 @@ void AddCommands(CLI::App& app, Arguments& a) {
       "test", "Run the checks of models/silver: what no single row can show\nExample: tarn test");
   for (CLI::App* command : {check, status, tables, verify, test})
     command->add_flag("--json", a.json, "for scripts");
+  CLI::App* resync = app.add_subcommand(
+      "resync",
+      "Copy tables again while everything goes on; readers see no gap\nExample: tarn resync public.orders");
+  resync->add_option("table", a.tables, "tables, by their name in the lake or as schema.table")->required();
+  resync->add_flag("--no-wait", a.no_wait, "return at once");
   app.add_subcommand("rebuild",
                      "Make Silver, quarantine and Gold again from Bronze alone\nExample: tarn rebuild");
   app.add_subcommand("remove",
@@ -81,6 +87,7 @@ int RunCommand(const CLI::App& app, const Arguments& a) {
   if (command == "tables") return RunTables(*config, a.json);
   if (command == "test") return RunChecks(*config, a.json);
   if (command == "verify") return RunVerify(*config, a.json);
+  if (command == "resync") return RunResync(*config, a.tables, !a.no_wait);
   if (command == "remove") return RunRemove(*config);
   const OutputFormat format = a.format == "csv"    ? OutputFormat::kCsv
                               : a.format == "json" ? OutputFormat::kJson

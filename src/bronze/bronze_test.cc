@@ -120,8 +120,38 @@ TEST_F(BronzeTest, LoadsReplaceAnUnfinishedCopy) {
   ASSERT_TRUE(writer->Finish(0, Lsn{50}, 1));
   const auto loads = ChangeLog::ReadLoads(*storage_, lake_);
   ASSERT_TRUE(loads);
-  EXPECT_EQ(loads->at("public.notes").rows, 15);
+  EXPECT_EQ(loads->at("notes").back().rows, 15);
   EXPECT_EQ(storage_->List(lake_ + "/bronze/public/notes")->size(), 2U);
+}
+
+TEST_F(BronzeTest, ASecondCopyStandsBesideTheFirst) {
+  for (int copy = 0; copy < 2; copy++) {
+    auto writer = std::move(*LoadWriter::Begin(storage_.get(), lake_, *table_, 1));
+    ASSERT_TRUE(writer->Append(0, *Rows(0, 10 + copy)));
+    ASSERT_TRUE(writer->Finish(0, Lsn{50U + static_cast<uint64_t>(copy)}, 1));
+  }
+  // A third that was cut off leaves nothing behind when the next one begins.
+  ASSERT_TRUE(storage_->Write(lake_ + "/bronze/public/notes/LOAD00000003.parquet", "torn"));
+  ASSERT_TRUE(LoadWriter::Begin(storage_.get(), lake_, *table_, 1));
+  const auto loads = ChangeLog::ReadLoads(*storage_, lake_);
+  ASSERT_EQ(loads->at("notes").size(), 2U);
+  EXPECT_EQ(loads->at("notes")[0].rows, 10);
+  EXPECT_EQ(loads->at("notes")[1].rows, 11);
+  EXPECT_EQ(loads->at("notes")[1].files[0].path, "bronze/public/notes/LOAD00000002.parquet");
+  EXPECT_EQ(storage_->List(lake_ + "/bronze/public/notes")->size(), 2U);
+}
+
+TEST_F(BronzeTest, WhatOnlyANewCopyTellsStandsInTheManifest) {
+  auto log = std::move(*ChangeLog::Open(storage_.get(), lake_, &clock_));
+  FlushInput input = Input(100, 1, 3);
+  input.events.push_back({table_, nullptr, {100, 2}, "the type of column 'price' changed"});
+  const auto manifest = log->Flush(input);
+  ASSERT_TRUE(manifest);
+  const auto read = ManifestFromJson(ToJson(**manifest));
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->events.size(), 2U);
+  EXPECT_EQ(read->events[1].copy_again, "the type of column 'price' changed");
+  EXPECT_EQ(read->events[1].at, (schema::ChangePosition{100, 2}));
 }
 
 }  // namespace

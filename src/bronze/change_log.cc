@@ -79,7 +79,7 @@ std::string ChangeLog::NextFileName() {
 
 Status ChangeLog::AppendEvent(const TableRows& event) {
   if (event.rows == nullptr) {
-    pending_.push_back({{event.table, {}, event.truncated_at}, nullptr});
+    pending_.push_back({{event.table, {}, event.at, event.copy_again}, nullptr});
     return {};
   }
   // Rows of one table go on in its open file, unless it changed its shape since.
@@ -155,14 +155,19 @@ Status ChangeLog::ForEachManifest(const storage::Storage& storage, const std::st
   return {};
 }
 
-Result<std::map<std::string, LoadManifest>> ChangeLog::ReadLoads(const storage::Storage& storage,
-                                                                 const std::string& lake) {
-  std::map<std::string, LoadManifest> loads;
+Result<std::map<std::string, std::vector<LoadManifest>>> ChangeLog::ReadLoads(const storage::Storage& storage,
+                                                                              const std::string& lake) {
+  std::map<std::string, std::vector<LoadManifest>> loads;
   TARN_ASSIGN(const auto names, storage.List(LoadFolder(lake)));
   for (const auto& name : names) {
     TARN_ASSIGN(const std::string json, storage.Read(LoadFolder(lake) + "/" + name.name));
     TARN_ASSIGN(LoadManifest load, LoadManifestFromJson(json));
-    loads.emplace(load.table->QualifiedName(), std::move(load));
+    loads[load.table->lake_name].push_back(std::move(load));
+  }
+  for (auto& [name, copies] : loads) {
+    std::sort(copies.begin(), copies.end(), [](const LoadManifest& a, const LoadManifest& b) {
+      return std::pair(a.epoch, a.snapshot) < std::pair(b.epoch, b.snapshot);
+    });
   }
   return loads;
 }

@@ -15,12 +15,14 @@
 
 namespace tarn::bronze {
 
-/// A table's next rows, in order; or, with `rows` null, that it was truncated at a position, which may lie
-/// between rows of one batch.
+/// A table's next rows, in order; or, with `rows` null, what else became of it at a position, which may lie
+/// between rows of one batch: it was truncated, or, with `copy_again`, what came earlier may not be as the
+/// source has it from there on (the reason), so that only a newer copy tells.
 struct TableRows {
   std::shared_ptr<const schema::TableSchema> table;
   std::shared_ptr<arrow::RecordBatch> rows;
-  schema::ChangePosition truncated_at = {};
+  schema::ChangePosition at = {};
+  std::string copy_again = {};
 };
 
 /// What a flush is to hold. `open`: it ends inside a transaction, so its files stay unpublished until a later
@@ -35,7 +37,7 @@ struct FlushInput {
 };
 
 /// Bronze: every change, in files of DMS's layout, and the chain of manifests that proves them complete.
-/// Threads: one writer; ReadManifests and ReadLoads from any.
+/// Threads: one writer; ForEachManifest and ReadLoads from any.
 class ChangeLog {
  public:
   /// Opens for writing; removes files that no manifest names (a flush that was cut off: its changes come
@@ -55,9 +57,9 @@ class ChangeLog {
 
   static Status ForEachManifest(const storage::Storage& storage, const std::string& lake, Lsn after,
                                 const std::function<Status(const Manifest&)>& take);
-  /// Finished first copies by table (QualifiedName).
-  static Result<std::map<std::string, LoadManifest>> ReadLoads(const storage::Storage& storage,
-                                                               const std::string& lake);
+  /// Finished copies of the tables, by lake name, oldest first: the newest tells what a table holds.
+  static Result<std::map<std::string, std::vector<LoadManifest>>> ReadLoads(const storage::Storage& storage,
+                                                                            const std::string& lake);
 
  private:
   ChangeLog(storage::Storage* storage, std::string lake, const Clock* clock)
@@ -79,8 +81,8 @@ class ChangeLog {
   std::vector<Pending> pending_;  ///< Of the flush that is being built.
 };
 
-/// Writes a table's first copy: LOAD00000001.parquet and on, one file a worker at a time; at the end its
-/// manifest. Threads: Append from one thread a worker; Finish when all are done.
+/// Writes a copy of a table: LOAD00000001.parquet and on, behind those of earlier copies, one file a worker
+/// at a time; at the end its manifest. Threads: Append from one thread a worker; Finish when all are done.
 class LoadWriter {
  public:
   static constexpr int64_t kMaxFileBytes = 256 << 20;

@@ -1,7 +1,9 @@
 #include <arrow/record_batch.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <set>
 
 #include "base/fault.h"
 #include "bronze/change_log.h"
@@ -12,6 +14,7 @@ struct LoadWriter::State {
   storage::Storage* storage;
   std::string lake;
   schema::TableSchema table;
+  size_t copies_before = 0;                       ///< Finished ones.
   std::vector<std::unique_ptr<ChangeFile>> open;  ///< One a worker.
   std::atomic<int> next_number{1};
   std::mutex mutex;
@@ -36,10 +39,22 @@ Result<std::unique_ptr<LoadWriter>> LoadWriter::Begin(storage::Storage* storage,
   state->lake = std::move(lake);
   state->table = table;
   state->open.resize(static_cast<size_t>(workers));
+  TARN_ASSIGN(auto loads, ChangeLog::ReadLoads(*storage, state->lake));
+  std::set<std::string> kept;
+  for (const LoadManifest& copy : loads[table.lake_name]) {
+    state->copies_before++;
+    for (const FileEntry& file : copy.files) kept.insert(file.path.substr(file.path.rfind('/') + 1));
+  }
   const std::string folder = state->lake + "/" + TableFolder(table);
   TARN_ASSIGN(const auto files, storage->List(folder));
   for (const auto& file : files) {
-    if (file.name.starts_with("LOAD")) TARN_RETURN_IF_ERROR(storage->Remove(folder + "/" + file.name));
+    if (!file.name.starts_with("LOAD")) continue;
+    if (!kept.contains(file.name)) {
+      TARN_RETURN_IF_ERROR(storage->Remove(folder + "/" + file.name));
+      continue;
+    }
+    const int number = std::stoi(file.name.substr(4), nullptr, 16);
+    state->next_number = std::max(state->next_number.load(), number + 1);
   }
   return std::unique_ptr<LoadWriter>(new LoadWriter(std::move(state)));
 }
@@ -68,8 +83,10 @@ Result<LoadManifest> LoadWriter::Finish(int64_t epoch, Lsn snapshot, int64_t sna
   manifest.files = state_->finished;
   for (const FileEntry& file : manifest.files) manifest.rows += file.rows;
   TARN_FAULT_POINT("bronze.load.before_manifest");
+  const std::string number = state_->copies_before == 0 ? "" : fmt::format(".{}", state_->copies_before + 1);
   TARN_RETURN_IF_ERROR(state_->storage->Write(
-      state_->lake + "/_tarn/bronze/loads/" + state_->table.lake_name + ".json", ToJson(manifest)));
+      fmt::format("{}/_tarn/bronze/loads/{}{}.json", state_->lake, state_->table.lake_name, number),
+      ToJson(manifest)));
   TARN_FAULT_POINT("bronze.load.after_manifest");
   return manifest;
 }

@@ -48,8 +48,11 @@ std::string ToJson(const Manifest& manifest) {
     const auto [at, is_new] = positions.emplace(event.table.get(), tables.size());
     if (is_new) tables.push_back(json::parse(schema::ToJson(*event.table)));
     json entry = {{"table", at->second}};
-    if (event.truncated_at) {
-      entry["truncate"] = {{"lsn", event.truncated_at->lsn}, {"ordinal", event.truncated_at->ordinal}};
+    if (event.at) {
+      const bool truncated = event.copy_again.empty();
+      json& what = entry[truncated ? "truncate" : "copy_again"];
+      what = {{"lsn", event.at->lsn}, {"ordinal", event.at->ordinal}};
+      if (!truncated) what["reason"] = event.copy_again;
     } else {
       entry["file"] = FileJson(event.file);
     }
@@ -86,9 +89,11 @@ Result<Manifest> ManifestFromJson(const std::string& text) {
     for (const json& table : from.at("tables")) tables.push_back(TableFromJson(table));
     for (const json& entry : from.at("events")) {
       ManifestEvent event{tables.at(entry.at("table").get<size_t>()), {}};
-      if (entry.contains("truncate")) {
-        const json& at = entry["truncate"];
-        event.truncated_at = schema::ChangePosition{at.at("lsn"), at.at("ordinal")};
+      const bool truncated = entry.contains("truncate");
+      if (truncated || entry.contains("copy_again")) {
+        const json& at = entry[truncated ? "truncate" : "copy_again"];
+        event.at = schema::ChangePosition{at.at("lsn"), at.at("ordinal")};
+        if (!truncated) event.copy_again = at.at("reason");
       } else {
         event.file = FileFromJson(entry.at("file"));
       }

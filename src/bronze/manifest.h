@@ -20,12 +20,13 @@ struct FileEntry {
   uint32_t crc32 = 0;
 };
 
-/// A file of a table's changes, or (without a file) the position at which the table was truncated: rows at or
-/// before it, in whatever file, are gone.
+/// A file of a table's changes; or, without a file, the position at which the table was truncated (rows at or
+/// before it, in whatever file, are gone), or from which on only a newer copy tells what it holds.
 struct ManifestEvent {
   std::shared_ptr<const schema::TableSchema> table;
   FileEntry file;
-  std::optional<schema::ChangePosition> truncated_at = std::nullopt;
+  std::optional<schema::ChangePosition> at = std::nullopt;  ///< Without a file.
+  std::string copy_again = {};  ///< Why it must be copied again; empty: it was truncated.
 };
 
 /// What one flush made durable. The chain is complete when each manifest's `after` is the one before's
@@ -42,7 +43,7 @@ struct Manifest {
   std::vector<ManifestEvent> events;
 };
 
-/// A table's finished first copy.
+/// A finished copy of a table: its first, or one that took the place of what came before it.
 struct LoadManifest {
   std::shared_ptr<const schema::TableSchema> table;
   int64_t epoch = 0;

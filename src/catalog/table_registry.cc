@@ -18,6 +18,8 @@ Result<TableRegistry> TableRegistry::Read(const storage::Storage& storage, const
       table.tenant_column = from.at("tenant_column");
       table.month_of = from.at("month_of");
       table.held = from.at("held");
+      table.storage = from.value("storage", "");
+      table.copy_again = from.value("copy_again", "");
       registry.tables.emplace(table.source.lake_name, std::move(table));
     }
   } catch (const nlohmann::json::exception& error) {
@@ -42,7 +44,9 @@ Status TableRegistry::Write(storage::Storage& storage, const LakeLayout& layout)
                     {"start", table.start.ToString()},
                     {"tenant_column", table.tenant_column},
                     {"month_of", table.month_of},
-                    {"held", table.held}});
+                    {"storage", table.storage},
+                    {"held", table.held},
+                    {"copy_again", table.copy_again}});
   }
   return storage.Write(layout.Internal("tables.json"), nlohmann::json{{"tables", list}}.dump(1));
 }

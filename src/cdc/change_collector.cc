@@ -17,42 +17,6 @@ struct ChangeCollector::TableState {
 
 namespace {
 
-/// The table as the stream describes it, with what only the catalogue knows (domains' base types, the key
-/// behind REPLICA IDENTITY FULL, lake names) kept from `known`.
-schema::TableSchema Merge(const StreamRelation& relation, const schema::TableSchema* known) {
-  schema::TableSchema table;
-  table.oid = relation.oid;
-  table.schema_name = relation.schema_name;
-  table.table_name = relation.table_name;
-  for (const StreamRelation::Column& from : relation.columns) {
-    schema::Column column;
-    column.name = from.name;
-    column.type_oid = from.type_oid;
-    column.typmod = from.typmod;
-    column.is_key = from.is_key && relation.replica_identity != 'f';
-    column.type = schema::MakePgType(from.type_oid, from.typmod);
-    if (known != nullptr) {
-      const auto before = std::find_if(known->columns.begin(), known->columns.end(),
-                                       [&](const schema::Column& c) { return c.name == from.name; });
-      if (before != known->columns.end()) {
-        if (relation.replica_identity == 'f') column.is_key = before->is_key;
-        // A built-in type is below FirstNormalObjectId (16384); beyond may be a domain that the catalogue
-        // resolved.
-        if (from.type_oid >= 16'384) {
-          column.type_oid = before->type_oid;
-          column.typmod = before->typmod;
-          column.type = before->type;
-        }
-      }
-    }
-    table.columns.push_back(std::move(column));
-  }
-  schema::AssignLakeNames(table);
-  if (known != nullptr) table.lake_name = known->lake_name;
-  table.append_only = table.KeyNames().empty();
-  return table;
-}
-
 /// {"column": "text", ...} of the key columns of `row`.
 std::string KeyJson(const schema::TableSchema& table, const std::vector<WireValue>& row) {
   std::string json = "{";
@@ -75,13 +39,13 @@ bool KeyDiffers(const schema::TableSchema& table, const std::vector<WireValue>& 
 
 }  // namespace
 
-ChangeCollector::ChangeCollector(CollectorOptions options, std::vector<schema::TableSchema> tables)
-    : options_(options), known_(std::move(tables)) {}
+ChangeCollector::ChangeCollector(CollectorOptions options) : options_(std::move(options)) {}
 ChangeCollector::~ChangeCollector() = default;
 
-void ChangeCollector::SetTableStart(uint32_t oid, Lsn start) {
+void ChangeCollector::Follow(FollowedTable table) {
   const std::lock_guard lock(mutex_);
-  starts_[oid] = start;
+  const uint32_t oid = table.schema.oid;
+  followed_.insert_or_assign(oid, std::move(table));
 }
 
 Status ChangeCollector::OnBegin(const TransactionHead& head) {
@@ -110,21 +74,52 @@ bool ChangeCollector::IsAtBarrier() {
   return at_barrier_;
 }
 
+std::optional<FollowedTable> ChangeCollector::KnownAs(uint32_t oid) {
+  const std::lock_guard lock(mutex_);
+  std::optional<FollowedTable> known;
+  const auto followed = followed_.find(oid);
+  if (followed != followed_.end()) known = followed->second;
+  const auto seen = tables_.find(oid);
+  if (seen == tables_.end()) return known;
+  // The shape that the stream told last; the storage is still that of the copy.
+  if (!known) known.emplace();
+  known->schema = *seen->second->table;
+  return known;
+}
+
 Status ChangeCollector::OnRelation(StreamRelation relation) {
+  const std::optional<FollowedTable> known = KnownAs(relation.oid);
+  ShapeChange change;
+  // Without the lock: the source may take its time. A message that tells nothing new comes behind DDL, too,
+  // which may have rewritten the rows.
+  std::optional<SourceTable> now;
+  if (options_.describe) {
+    TARN_ASSIGN(now, options_.describe(relation.oid));
+  }
+  if (known && SameShape(relation, known->schema)) {
+    change.table = known->schema;
+    if (now) change.copy_again = WhyRewritten(*known, *now);
+  } else {
+    change = FollowShape(relation, known ? &*known : nullptr, now);
+  }
   const std::lock_guard lock(mutex_);
   auto& state = tables_[relation.oid];
   if (state == nullptr) state = std::make_unique<TableState>();
-  const auto known = std::find_if(known_.begin(), known_.end(),
-                                  [&](const schema::TableSchema& t) { return t.oid == relation.oid; });
-  const schema::TableSchema* before = state->table            ? state->table.get()
-                                      : known != known_.end() ? &*known
-                                                              : nullptr;
-  schema::TableSchema table = Merge(relation, before);
-  if (state->table && state->table->columns == table.columns) return {};
-  FinishBuilder(*state);
-  state->table = std::make_shared<const schema::TableSchema>(std::move(table));
-  state->builder = std::make_unique<ChangeBuilder>(state->table);
+  if (state->table == nullptr || state->table->columns != change.table.columns) {
+    FinishBuilder(*state);
+    state->table = std::make_shared<const schema::TableSchema>(std::move(change.table));
+    state->builder = std::make_unique<ChangeBuilder>(state->table);
+  }
+  if (skipping_ || change.copy_again.empty() || IsInCopy(relation.oid)) return {};
+  const int64_t lsn = OrderingValue(options_.epoch, transaction_.commit_lsn);
+  segment_.events.push_back({state->table, nullptr, {lsn, ordinal_}, std::move(change.copy_again)});
+  open_rows_++;
   return {};
+}
+
+bool ChangeCollector::IsInCopy(uint32_t oid) const {
+  const auto followed = followed_.find(oid);
+  return followed != followed_.end() && transaction_.commit_lsn < followed->second.start;
 }
 
 Status ChangeCollector::OnRow(char op, uint32_t relation, const std::vector<WireValue>& row,
@@ -137,8 +132,7 @@ Status ChangeCollector::OnRow(char op, uint32_t relation, const std::vector<Wire
     return MakeError(ErrorCode::kCorrupt, "the stream has a row of table {} before its description",
                      relation);
   }
-  const auto start = starts_.find(relation);
-  if (start != starts_.end() && transaction_.commit_lsn < start->second) return {};
+  if (IsInCopy(relation)) return {};
   TableState& state = *found->second;
   const int64_t bytes_before = state.builder->bytes();
   state.row = row;
@@ -166,8 +160,7 @@ Status ChangeCollector::OnTruncate(const std::vector<uint32_t>& relations) {
   for (const uint32_t oid : relations) {
     const auto found = tables_.find(oid);
     if (found == tables_.end()) continue;
-    const auto start = starts_.find(oid);
-    if (start != starts_.end() && transaction_.commit_lsn < start->second) continue;
+    if (IsInCopy(oid)) continue;
     const int64_t lsn = OrderingValue(options_.epoch, transaction_.commit_lsn);
     segment_.events.push_back({found->second->table, nullptr, {lsn, ordinal_}});
     open_rows_++;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,15 +16,18 @@
 #include "base/cancel.h"
 #include "cdc/change_builder.h"
 #include "cdc/pgoutput_decoder.h"
+#include "cdc/shape_change.h"
 
 namespace tarn::cdc {
 
-/// A table's next rows in a segment, in commit order; or, with `rows` null, that the table was truncated at a
-/// position, which may lie between rows of one batch.
+/// A table's next rows in a segment, in commit order; or, with `rows` null, what else became of it at a
+/// position, which may lie between rows of one batch: it was truncated, or, with `copy_again`, rows that came
+/// earlier may not be as the source has them from there on (the reason).
 struct TableEvent {
   std::shared_ptr<const schema::TableSchema> table;
   std::shared_ptr<arrow::RecordBatch> rows;
-  schema::ChangePosition truncated_at = {};
+  schema::ChangePosition at = {};
+  std::string copy_again = {};
 };
 
 /// A cut out of the stream: whole transactions in commit order, unless one is too large for memory.
@@ -40,17 +44,20 @@ struct CollectorOptions {
   int64_t epoch = 0;
   Lsn skip_up_to;                ///< Transactions with a commit LSN at or below it were already taken.
   int64_t max_bytes = 64 << 20;  ///< The stream waits, or a transaction is cut, beyond it.
+  /// Asks the source's catalogue about a table whose shape changed. On the decoding thread.
+  std::function<Result<std::optional<SourceTable>>(uint32_t oid)> describe = {};
 };
 
 /// Turns a stream into segments. One thread decodes into it, another takes; a full collector makes the
 /// decoder wait, and with it the slot.
 class ChangeCollector : public PgoutputHandler {
  public:
-  ChangeCollector(CollectorOptions options, std::vector<schema::TableSchema> tables);
+  explicit ChangeCollector(CollectorOptions options);
   ~ChangeCollector() override;
 
-  /// Changes of a table with a commit LSN below `start` are in its snapshot and are dropped.
-  void SetTableStart(uint32_t oid, Lsn start);
+  /// From now on the table is known so. Changes with a commit LSN below its `start` are in its copy and are
+  /// dropped.
+  void Follow(FollowedTable table);
 
   Status OnBegin(const TransactionHead& head) override;
   Status OnRelation(StreamRelation relation) override;
@@ -83,16 +90,16 @@ class ChangeCollector : public PgoutputHandler {
 
  private:
   struct TableState;
-  Status OnTableChanged(TableState& state, const StreamRelation& relation);
+  std::optional<FollowedTable> KnownAs(uint32_t oid);
   void FinishBuilder(TableState& state);
+  bool IsInCopy(uint32_t oid) const;  ///< Whether the transaction is in the table's copy. Under mutex_.
   Segment CutLocked(bool open);
 
   const CollectorOptions options_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<uint32_t, std::unique_ptr<TableState>> tables_;
-  std::vector<schema::TableSchema> known_;
-  std::map<uint32_t, Lsn> starts_;
+  std::map<uint32_t, FollowedTable> followed_;  ///< By object id, as they were when they were copied.
   Segment segment_;
   std::optional<Segment> ready_;
   TransactionHead transaction_;

@@ -35,7 +35,7 @@ std::string Insert(const std::string& id, const std::string& body) {
 
 class StreamTest : public testing::Test {
  protected:
-  StreamTest() : collector_(CollectorOptions{.epoch = 1, .max_bytes = 1 << 20}, {}), decoder_(&collector_) {}
+  StreamTest() : collector_(CollectorOptions{.epoch = 1, .max_bytes = 1 << 20}), decoder_(&collector_) {}
   void Feed(const std::string& message) {
     const Status status = decoder_.Decode(message);
     ASSERT_TRUE(status) << status.error().message;
@@ -82,8 +82,8 @@ TEST_F(StreamTest, TruncateStandsBetweenTheRowsAroundIt) {
   ASSERT_EQ(segment->events.size(), 2U);
   // Its position tells which rows of the batch it took away.
   EXPECT_EQ(segment->events[0].rows, nullptr);
-  EXPECT_EQ(segment->events[0].truncated_at.lsn, OrderingValue(1, Lsn{1}));
-  EXPECT_EQ(segment->events[0].truncated_at.ordinal, 2);
+  EXPECT_EQ(segment->events[0].at.lsn, OrderingValue(1, Lsn{1}));
+  EXPECT_EQ(segment->events[0].at.ordinal, 2);
   const auto& rows = *segment->events[1].rows;
   ASSERT_EQ(rows.num_rows(), 2);
   EXPECT_EQ(Cell(rows, "id", 0) + Cell(rows, "_ordinal", 0) + Cell(rows, "id", 1) + Cell(rows, "_ordinal", 1),
@@ -91,7 +91,9 @@ TEST_F(StreamTest, TruncateStandsBetweenTheRowsAroundIt) {
 }
 
 TEST_F(StreamTest, WhatTheSnapshotHasIsDropped) {
-  collector_.SetTableStart(5, Lsn{2000});
+  schema::TableSchema table;
+  table.oid = 5;
+  collector_.Follow({table, Lsn{2000}, ""});
   for (const uint64_t lsn : {1999, 2000}) {
     Feed(Begin(lsn));
     Feed(Relation());
@@ -105,7 +107,7 @@ TEST_F(StreamTest, WhatTheSnapshotHasIsDropped) {
 }
 
 TEST(CollectorTest, ATransactionLargerThanMemoryComesInPieces) {
-  ChangeCollector collector(CollectorOptions{.max_bytes = 1000}, {});
+  ChangeCollector collector(CollectorOptions{.max_bytes = 1000});
   PgoutputDecoder decoder(&collector);
   ASSERT_TRUE(decoder.Decode(Begin(9)));
   ASSERT_TRUE(decoder.Decode(Relation()));
@@ -128,7 +130,7 @@ TEST(PgoutputDecoderTest, TornMessagesAreErrorsNeverCrashes) {
   std::mt19937 random(seed);
   const std::vector<std::string> messages = {Begin(1), Relation(), Insert("1", "one"), Commit(1)};
   for (int round = 0; round < 20'000; round++) {
-    ChangeCollector collector(CollectorOptions{}, {});
+    ChangeCollector collector(CollectorOptions{});
     PgoutputDecoder decoder(&collector);
     ASSERT_TRUE(decoder.Decode(Relation()));
     std::string message = messages[random() % messages.size()];
@@ -137,7 +139,7 @@ TEST(PgoutputDecoderTest, TornMessagesAreErrorsNeverCrashes) {
     message.resize(random() % (message.size() + 1));
     (void)decoder.Decode(message).has_value();
   }
-  ChangeCollector collector(CollectorOptions{}, {});
+  ChangeCollector collector(CollectorOptions{});
   PgoutputDecoder decoder(&collector);
   EXPECT_EQ(decoder.Decode(Insert("1", "one").substr(0, 12)).error().code, ErrorCode::kCorrupt);
   EXPECT_EQ(decoder.Decode("Z").error().code, ErrorCode::kUnsupported);

@@ -8,10 +8,6 @@
 namespace tarn::cdc {
 namespace {
 
-std::string QuotedTable(const schema::TableSchema& table) {
-  return QuoteName(table.schema_name) + "." + QuoteName(table.table_name);
-}
-
 constexpr const char* kAllChanges = "insert, update, delete, truncate";
 constexpr const char* kInsertsOnly = "insert, truncate";
 
@@ -104,45 +100,38 @@ Result<std::optional<std::set<std::string>>> PublishedTables(PgConnection& conne
 }
 
 Result<std::vector<PublicationFault>> FindPublicationFaults(PgConnection& connection,
-                                                            const ReplicationNames& names,
-                                                            const std::vector<SourceTable>& tables,
-                                                            const std::set<std::string>& followed) {
+                                                            const ReplicationNames& names) {
   std::vector<PublicationFault> faults;
   TARN_RETURN_IF_ERROR(FindMissingKinds(connection, names.publication, kAllChanges, faults));
   TARN_RETURN_IF_ERROR(FindMissingKinds(connection, names.append_publication(), kInsertsOnly, faults));
   TARN_RETURN_IF_ERROR(FindFilters(connection, names.publication, faults));
   TARN_RETURN_IF_ERROR(FindFilters(connection, names.append_publication(), faults));
-  TARN_ASSIGN(std::set<std::string> members, Members(connection, names.publication));
-  TARN_ASSIGN(std::set<std::string> appended, Members(connection, names.append_publication()));
-  members.merge(appended);
-  for (const SourceTable& table : tables) {
-    const std::string quoted = QuotedTable(table.schema);
-    if (!followed.contains(table.schema.QualifiedName()) || members.contains(quoted)) continue;
-    const std::string publication = table.schema.append_only ? names.append_publication() : names.publication;
-    faults.push_back(
-        {"the publication '" + publication + "' lacks " + quoted +
-             ", which this lake follows: what changed in it since it was taken out cannot be had any more",
-         "start again with an empty lake folder (the present one stays readable); or, if nothing changed in "
-         "the table since, ALTER PUBLICATION " +
-             QuoteName(publication) + " ADD TABLE " + quoted});
-  }
   return faults;
 }
 
 Status EnsurePublications(PgConnection& connection, const ReplicationNames& names,
-                          const std::vector<SourceTable>& tables, const std::set<std::string>& followed) {
-  TARN_ASSIGN(const auto faults, FindPublicationFaults(connection, names, tables, followed));
+                          const std::vector<SourceTable>& tables) {
+  TARN_ASSIGN(const auto faults, FindPublicationFaults(connection, names));
   if (!faults.empty()) return MakeError(ErrorCode::kConflict, "{}: {}", faults[0].what, faults[0].fix);
   std::set<std::string> with_key;
   std::set<std::string> without_key;
-  for (const SourceTable& table : tables) {
-    (table.schema.append_only ? without_key : with_key).insert(QuotedTable(table.schema));
-  }
+  for (const SourceTable& table : tables)
+    (table.schema.append_only ? without_key : with_key).insert(table.from);
   // At once: a table that goes from one to the other is never in neither.
   TARN_RETURN_IF_ERROR(connection.Execute("BEGIN"));
-  TARN_RETURN_IF_ERROR(EnsurePublication(connection, names.append_publication(), kInsertsOnly, without_key));
-  TARN_RETURN_IF_ERROR(EnsurePublication(connection, names.publication, kAllChanges, with_key));
-  return connection.Execute("COMMIT");
+  Status done = EnsurePublication(connection, names.append_publication(), kInsertsOnly, without_key);
+  if (done) done = EnsurePublication(connection, names.publication, kAllChanges, with_key);
+  if (done) return connection.Execute("COMMIT");
+  (void)connection.Execute("ROLLBACK").has_value();  // What went wrong is the error that counts.
+  return done;
+}
+
+Result<std::set<std::string>> FollowedByPublications(PgConnection& connection,
+                                                     const ReplicationNames& names) {
+  TARN_ASSIGN(std::set<std::string> tables, Members(connection, names.publication));
+  TARN_ASSIGN(std::set<std::string> append_only, Members(connection, names.append_publication()));
+  tables.merge(append_only);
+  return tables;
 }
 
 Result<SlotState> GetSlot(PgConnection& connection, const std::string& slot) {

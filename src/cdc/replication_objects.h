@@ -26,13 +26,9 @@ struct PublicationFault {
   std::string fix;
 };
 
-/// What is wrong with publications that are there: kinds of change, rows or columns that they leave out, and
-/// tables of `followed` ("schema.table", which the lake has copied) that somebody took out of them, whose
-/// changes since are gone.
+/// What is wrong with publications that are there: kinds of change, rows or columns that they leave out.
 Result<std::vector<PublicationFault>> FindPublicationFaults(PgConnection& connection,
-                                                            const ReplicationNames& names,
-                                                            const std::vector<SourceTable>& tables,
-                                                            const std::set<std::string>& followed);
+                                                            const ReplicationNames& names);
 
 /// The tables of a publication, as "schema"."table"; nullopt when there is no such publication.
 Result<std::optional<std::set<std::string>>> PublishedTables(PgConnection& connection,
@@ -41,7 +37,9 @@ Result<std::optional<std::set<std::string>>> PublishedTables(PgConnection& conne
 /// Makes both publications hold exactly these tables, adding and dropping only what differs, in one
 /// transaction. Errors: kConflict for a publication that has faults.
 Status EnsurePublications(PgConnection& connection, const ReplicationNames& names,
-                          const std::vector<SourceTable>& tables, const std::set<std::string>& followed);
+                          const std::vector<SourceTable>& tables);
+/// The tables of both publications, as "schema"."table"; none where there is no publication.
+Result<std::set<std::string>> FollowedByPublications(PgConnection& connection, const ReplicationNames& names);
 
 struct SlotState {
   bool exists = false;

@@ -41,8 +41,7 @@ std::string CopySql(const SourceTable& table, const PageRange& range) {
     where += fmt::format("{} ctid < '({},0)'::pg_catalog.tid", where.empty() ? " WHERE" : " AND", range.to);
   }
   const std::string only = table.partitioned ? "" : "ONLY ";
-  return "COPY (SELECT " + columns + " FROM " + only + QuoteName(table.schema.schema_name) + "." +
-         QuoteName(table.schema.table_name) + where + ") TO STDOUT (FORMAT binary)";
+  return "COPY (SELECT " + columns + " FROM " + only + table.from + where + ") TO STDOUT (FORMAT binary)";
 }
 
 /// One worker: its connection shares the snapshot for as long as it lives.

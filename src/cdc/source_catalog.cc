@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <sstream>
 
 namespace tarn::cdc {
 namespace {
@@ -14,7 +15,10 @@ SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind = 'p', greatest(c.
        (pg_relation_size(c.oid) / current_setting('block_size')::bigint)::bigint,
        a.attname, CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END,
        CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
-       coalesce(a.attnum = ANY (i.indkey), false)
+       coalesce(a.attnum = ANY (i.indkey), false), a.attnum, a.atthasmissing,
+       coalesce((SELECT string_agg(p.relid::oid || ':' || coalesce(pg_relation_filenode(p.relid), 0), ',' ORDER BY p.relid::oid)
+                 FROM pg_partition_tree(c.oid) p WHERE p.isleaf),
+                c.oid || ':' || coalesce(pg_relation_filenode(c.oid), 0)), a.xmin
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_index i ON i.indrelid = c.oid
@@ -22,8 +26,8 @@ LEFT JOIN pg_index i ON i.indrelid = c.oid
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 JOIN pg_type t ON t.oid = a.atttypid
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_toast%'
-ORDER BY n.nspname, c.relname, a.attnum)";
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_toast%')";
+constexpr const char* kColumnsOrder = " ORDER BY n.nspname, c.relname, a.attnum";
 
 int64_t Number(const std::optional<std::string>& text) { return text ? std::stoll(*text) : 0; }
 bool IsTrue(const std::optional<std::string>& text) { return text && *text == "t"; }
@@ -32,6 +36,55 @@ bool Selected(const TablePatterns& patterns, const std::string& name) {
   const auto matches = [&](const std::string& pattern) { return MatchesPattern(pattern, name); };
   return std::any_of(patterns.include.begin(), patterns.include.end(), matches) &&
          std::none_of(patterns.exclude.begin(), patterns.exclude.end(), matches);
+}
+
+/// The "a:b" pairs of the first (0) or second (1) half of a SourceTable::storage.
+std::map<std::string, std::string> PairsOf(const std::string& storage, int half) {
+  const size_t slash = std::min(storage.find('/'), storage.size());
+  const std::string text =
+      half == 0 ? storage.substr(0, slash) : storage.substr(std::min(slash + 1, storage.size()));
+  std::map<std::string, std::string> pairs;
+  std::stringstream entries(text);
+  for (std::string entry; std::getline(entries, entry, ',');) {
+    const size_t colon = entry.find(':');
+    if (colon != std::string::npos) pairs[entry.substr(0, colon)] = entry.substr(colon + 1);
+  }
+  return pairs;
+}
+
+/// Adds a row of kColumnsSql, which begins a table or goes on with the last one.
+void AddColumn(std::vector<SourceTable>& tables, const Row& row) {
+  const auto oid = static_cast<uint32_t>(Number(row[0]));
+  if (tables.empty() || tables.back().schema.oid != oid) {
+    SourceTable table;
+    table.schema.oid = oid;
+    table.schema.schema_name = *row[1];
+    table.schema.table_name = *row[2];
+    table.replica_identity = (*row[3])[0];
+    table.partitioned = IsTrue(row[4]);
+    table.estimated_rows = Number(row[5]);
+    table.size_bytes = Number(row[6]);
+    table.pages = Number(row[7]);
+    table.storage = row[14].value_or("") + "/";
+    tables.push_back(std::move(table));
+  }
+  schema::Column column;
+  column.name = *row[8];
+  column.type_oid = static_cast<uint32_t>(Number(row[9]));
+  column.typmod = static_cast<int32_t>(Number(row[10]));
+  column.type = schema::MakePgType(column.type_oid, column.typmod);
+  column.is_key = IsTrue(row[11]);
+  column.attnum = static_cast<int16_t>(Number(row[12]));
+  if (tables.back().storage.back() != '/') tables.back().storage += ",";
+  tables.back().storage += *row[12] + ":" + *row[15];
+  if (IsTrue(row[13])) tables.back().filled.push_back(column.name);
+  tables.back().schema.columns.push_back(std::move(column));
+}
+
+void FinishTable(SourceTable& table) {
+  schema::AssignLakeNames(table.schema);
+  table.schema.append_only = table.schema.KeyNames().empty();
+  table.from = QuoteName(table.schema.schema_name) + "." + QuoteName(table.schema.table_name);
 }
 
 Status CheckPatterns(const TablePatterns& patterns, const std::vector<SourceTable>& tables) {
@@ -63,42 +116,49 @@ bool MatchesPattern(std::string_view pattern, std::string_view text) {
          MatchesPattern(pattern.substr(1), text.substr(1));
 }
 
+bool StorageReplaced(const std::string& before, const std::string& now) {
+  const auto nodes = PairsOf(now, 0);
+  for (const auto& [oid, node] : PairsOf(before, 0)) {
+    const auto same = nodes.find(oid);
+    if (!nodes.empty() && (same == nodes.end() || same->second != node)) return true;
+  }
+  return false;
+}
+
+bool ColumnsTouched(const std::string& before, const std::string& now) {
+  const auto xmins = PairsOf(now, 1);
+  for (const auto& [attnum, xmin] : PairsOf(before, 1)) {
+    const auto same = xmins.find(attnum);
+    if (same != xmins.end() && same->second != xmin) return true;
+  }
+  return false;
+}
+
 Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const TablePatterns& patterns) {
-  TARN_ASSIGN(const Rows rows, connection.Query(kColumnsSql));
+  TARN_ASSIGN(const Rows rows, connection.Query(std::string(kColumnsSql) + kColumnsOrder));
   std::vector<SourceTable> tables;
   for (const Row& row : rows) {
-    if (!Selected(patterns, *row[1] + "." + *row[2])) continue;
-    const auto oid = static_cast<uint32_t>(Number(row[0]));
-    if (tables.empty() || tables.back().schema.oid != oid) {
-      SourceTable table;
-      table.schema.oid = oid;
-      table.schema.schema_name = *row[1];
-      table.schema.table_name = *row[2];
-      table.replica_identity = (*row[3])[0];
-      table.partitioned = IsTrue(row[4]);
-      table.estimated_rows = Number(row[5]);
-      table.size_bytes = Number(row[6]);
-      table.pages = Number(row[7]);
-      tables.push_back(std::move(table));
-    }
-    schema::Column column;
-    column.name = *row[8];
-    column.type_oid = static_cast<uint32_t>(Number(row[9]));
-    column.typmod = static_cast<int32_t>(Number(row[10]));
-    column.type = schema::MakePgType(column.type_oid, column.typmod);
-    column.is_key = IsTrue(row[11]);
-    tables.back().schema.columns.push_back(std::move(column));
+    if (Selected(patterns, *row[1] + "." + *row[2])) AddColumn(tables, row);
   }
   std::map<std::string, std::string> taken;
   for (SourceTable& table : tables) {
-    schema::AssignLakeNames(table.schema);
-    table.schema.append_only = table.schema.KeyNames().empty();
+    FinishTable(table);
     const auto [other, is_new] = taken.emplace(table.schema.lake_name, table.schema.QualifiedName());
     // Two names that differ in odd characters only: the object id keeps them apart.
     if (!is_new) table.schema.lake_name += "_" + std::to_string(table.schema.oid);
   }
   TARN_RETURN_IF_ERROR(CheckPatterns(patterns, tables));
   return tables;
+}
+
+Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint32_t oid) {
+  TARN_ASSIGN(const Rows rows,
+              connection.Query(fmt::format("{} AND c.oid = {}{}", kColumnsSql, oid, kColumnsOrder)));
+  std::vector<SourceTable> tables;
+  for (const Row& row : rows) AddColumn(tables, row);
+  if (tables.empty()) return std::optional<SourceTable>();
+  FinishTable(tables[0]);
+  return std::optional(std::move(tables[0]));
 }
 
 Result<SourceIdentity> IdentifySource(PgConnection& connection) {

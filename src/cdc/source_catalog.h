@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,16 +19,34 @@ struct TablePatterns {
 /// A source table with what the catalogue estimates.
 struct SourceTable {
   schema::TableSchema schema;
+  std::string from;            ///< "schema"."table" as the source's SQL names it, whatever the lake calls it.
   int64_t estimated_rows = 0;  ///< -1: never analysed.
   int64_t pages = 0;
   int64_t size_bytes = 0;
   char replica_identity = 'd';
   bool partitioned = false;
+  /// Where its rows are and what its columns are by: "oid:filenode" of each relation that holds rows, then
+  /// "/", then "attnum:xmin" of its columns in pg_attribute, with "," between. Another filenode is another
+  /// storage (TRUNCATE, VACUUM FULL, a rewriting ALTER TABLE); with another xmin, one whose rows may have
+  /// come without messages.
+  std::string storage;
+  /// Columns (source names) that rows from before the column have a value in, though no message told so: ADD
+  /// COLUMN with a constant default. Source: pg_attribute.atthasmissing.
+  std::vector<std::string> filled;
 };
+
+/// True when a relation of `before` has another storage in `now`, or is gone from it. Both as
+/// SourceTable::storage; nothing is known of an empty one.
+bool StorageReplaced(const std::string& before, const std::string& now);
+/// True when DDL touched a column that both know.
+bool ColumnsTouched(const std::string& before, const std::string& now);
 
 /// Ordinary and partitioned tables that the patterns select, by name; partitions come through their root.
 /// Errors: kInvalidArgument names an include pattern without wildcards that selects nothing.
 Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const TablePatterns& patterns);
+
+/// One table, by its object id; nullopt when there is none any more (or it became a partition).
+Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint32_t oid);
 
 /// Identity of the server's write-ahead log: it changes when the server is restored or failed over.
 struct SourceIdentity {

@@ -18,18 +18,24 @@ constexpr size_t kMostOpenFiles = 48;
 }  // namespace
 
 /// Rows are split by partition, buffered, and written to one open file a partition. When too many files are
-/// open, the largest is finished and its partition gets another group later.
+/// open, the largest is finished and its partition gets another group later. A reload takes the groups that
+/// are there first, and leaves those that it does not need without rows.
 class HudiBulkWriter : public BulkWriter {
  public:
-  HudiBulkWriter(HudiTable* table, std::string instant) : table_(table), spool_(table->IndexFolder()) {
+  /// `before`: the table's schema until now, for a reload; null for a first load.
+  HudiBulkWriter(HudiTable* table, std::string instant, std::shared_ptr<arrow::Schema> before)
+      : table_(table), before_(std::move(before)), spool_(table->IndexFolder()) {
     content_.instant = std::move(instant);
-    content_.metadata.operation = "BULK_INSERT";
+    content_.metadata.operation = is_reload() ? "UPSERT" : "BULK_INSERT";
     table_->bulk_open_ = true;
+    if (is_reload()) free_groups_ = table_->partition_groups_;
   }
   ~HudiBulkWriter() override {
-    // Rows that never became visible are in the key index already.
-    if (!finished_ && table_->has_index_) table_->needs_recovery_ = true;
     table_->bulk_open_ = false;
+    if (finished_) return;
+    // Rows that never became visible are in the key index already.
+    if (table_->has_index_) table_->needs_recovery_ = true;
+    if (is_reload()) (void)table_->UseSchema(before_).has_value();  // It was in use before.
   }
 
   Status Append(const arrow::RecordBatch& rows) override {
@@ -62,6 +68,7 @@ class HudiBulkWriter : public BulkWriter {
       TARN_RETURN_IF_ERROR(Flush(index, partition));
       TARN_RETURN_IF_ERROR(CloseFile(partition));
     }
+    TARN_RETURN_IF_ERROR(EmptyTheRest());
     TARN_RETURN_IF_ERROR(BuildIndex());
     TARN_ASSIGN(CommitResult result, table_->Complete(content_, properties));
     finished_ = true;
@@ -75,8 +82,10 @@ class HudiBulkWriter : public BulkWriter {
     std::vector<Hash128> identities;
     int64_t rows = 0, bytes = 0;
     std::unique_ptr<BaseFileWriter> file;
-    uint32_t group = 0;  ///< The ordinal that the open file's group will have.
+    uint32_t group = 0;  ///< The ordinal that the open file's group has or will have.
+    size_t base = 0;     ///< The open file's place in the commit.
   };
+  bool is_reload() const { return before_ != nullptr; }
 
   Status Buffer(const arrow::RecordBatch& batch, const RowKeys& keys, const std::vector<int64_t>& selected,
                 Partition* partition) {
@@ -110,13 +119,7 @@ class HudiBulkWriter : public BulkWriter {
     if (partition.rows == 0) return {};
     if (!partition.file) {
       TARN_RETURN_IF_ERROR(CloseLargest());
-      TARN_ASSIGN(partition.file, table_->OpenBase(table_->partitions_[index], NewFileId(), content_.instant,
-                                                   next_ordinal_++));
-      // Groups get their ordinals in the order in which they are listed, so the place in the list is taken
-      // now.
-      partition.group = static_cast<uint32_t>(table_->groups_.size() + content_.bases.size());
-      content_.bases.push_back({NewBase::kNewGroup, nullptr});
-      open_files_++;
+      TARN_RETURN_IF_ERROR(OpenFile(index, partition));
     }
     TARN_RETURN_IF_ERROR(IndexRows(partition));
     for (size_t i = 0; i < partition.batches.size(); i++) {
@@ -131,6 +134,43 @@ class HudiBulkWriter : public BulkWriter {
     return {};
   }
 
+  Status OpenFile(uint32_t index, Partition& partition) {
+    std::string file_id;
+    auto* free = index < free_groups_.size() && !free_groups_[index].empty() ? &free_groups_[index] : nullptr;
+    if (free != nullptr) {
+      partition.group = free->back();
+      free->pop_back();
+      file_id = table_->groups_[partition.group].file_id;
+    } else {
+      // New groups get their ordinals in the order in which they are listed.
+      partition.group = static_cast<uint32_t>(table_->groups_.size()) + new_groups_++;
+      file_id = NewFileId();
+    }
+    TARN_ASSIGN(partition.file, table_->OpenBase(table_->partitions_[index], file_id, content_.instant,
+                                                 static_cast<int>(content_.bases.size())));
+    partition.base = content_.bases.size();
+    content_.bases.push_back({free != nullptr ? partition.group : NewBase::kNewGroup, nullptr});
+    open_files_++;
+    return {};
+  }
+
+  /// What a reload has no rows for.
+  Status EmptyTheRest() {
+    for (uint32_t index = 0; index < free_groups_.size(); index++) {
+      while (!free_groups_[index].empty()) {
+        TARN_ASSIGN(const bool empty, table_->IsEmpty(table_->groups_[free_groups_[index].back()]));
+        if (empty) {
+          free_groups_[index].pop_back();
+          continue;
+        }
+        Partition partition;
+        TARN_RETURN_IF_ERROR(OpenFile(index, partition));
+        TARN_RETURN_IF_ERROR(CloseFile(partition));
+      }
+    }
+    return {};
+  }
+
   Status IndexRows(const Partition& partition) {
     if (!table_->has_index_) return {};
     auto position = static_cast<uint32_t>(partition.file->rows());
@@ -141,13 +181,13 @@ class HudiBulkWriter : public BulkWriter {
 
   Status BuildIndex() {
     if (!table_->has_index_) return {};
+    if (is_reload()) TARN_RETURN_IF_ERROR(table_->index_.Reset(table_->IndexFolder(), 0));
     RowPlace twice;
     TARN_RETURN_IF_ERROR(spool_.BuildInto(&table_->index_, &twice));
     if (twice.group == RowPlace::kNowhere) return {};
     return MakeError(ErrorCode::kInvalidArgument,
-                     "table '{}': a row of '{}' given to the first load has the identity of another one",
-                     table_->options_.name,
-                     content_.bases[twice.group - table_->groups_.size()].file->target().partition);
+                     "table '{}': two rows that were given to its load have one identity",
+                     table_->options_.name);
   }
 
   Status CloseLargest() {
@@ -164,25 +204,42 @@ class HudiBulkWriter : public BulkWriter {
   Status CloseFile(Partition& partition) {
     if (!partition.file) return {};
     TARN_RETURN_IF_ERROR(partition.file->Close());
-    content_.metadata.stats.push_back(table_->BaseStat(*partition.file, ""));
-    content_.bases[partition.group - table_->groups_.size()].file = std::move(partition.file);
+    const bool is_new = content_.bases[partition.base].group == NewBase::kNewGroup;
+    content_.metadata.stats.push_back(table_->BaseStat(
+        *partition.file, is_new ? std::string() : table_->groups_[partition.group].base.instant));
+    content_.bases[partition.base].file = std::move(partition.file);
     open_files_--;
     return {};
   }
 
   HudiTable* table_;
+  const std::shared_ptr<arrow::Schema> before_;
   CommitContent content_;
+  std::vector<std::vector<uint32_t>> free_groups_;  ///< Of a reload: by partition, not written to yet.
+  uint32_t new_groups_ = 0;
   KeySpool spool_;
   std::map<uint32_t, Partition> partitions_;
   int64_t buffered_bytes_ = 0;
   size_t open_files_ = 0;
-  int next_ordinal_ = 0;
   bool finished_ = false;
 };
 
 Result<std::unique_ptr<BulkWriter>> HudiTable::BeginBulkInsert(const std::string& instant) {
   TARN_RETURN_IF_ERROR(Begin(instant));
-  return std::unique_ptr<BulkWriter>(std::make_unique<HudiBulkWriter>(this, instant));
+  return std::unique_ptr<BulkWriter>(std::make_unique<HudiBulkWriter>(this, instant, nullptr));
+}
+
+Result<std::unique_ptr<BulkWriter>> HudiTable::BeginReload(const std::string& instant,
+                                                           std::shared_ptr<arrow::Schema> schema) {
+  TARN_RETURN_IF_ERROR(Begin(instant));
+  for (const auto& field : options_.schema->fields()) {
+    if (schema->GetFieldByName(field->name())) continue;
+    return MakeError(ErrorCode::kInvalidArgument, "table '{}': the new content lacks the column '{}'",
+                     options_.name, field->name());
+  }
+  auto before = options_.schema;
+  TARN_RETURN_IF_ERROR(UseSchema(std::move(schema)));
+  return std::unique_ptr<BulkWriter>(std::make_unique<HudiBulkWriter>(this, instant, std::move(before)));
 }
 
 }  // namespace tarn::hudi

@@ -25,7 +25,7 @@ TEST_P(HudiHistory, RandomHistoryAgreesWithAnOracleAtEveryInstant) {
   History history(folder.path(), GetParam());
   if (random() % 2 == 0) history.Load(300);
   for (int step = 0; step < 40; step++) {
-    const auto dice = random() % 14;
+    const auto dice = random() % 15;
     if (dice == 0) {
       history.Reopen(random() % 2 == 0);
     } else if (dice == 1 || dice == 2) {
@@ -62,6 +62,21 @@ TEST_P(HudiHistory, RandomHistoryAgreesWithAnOracleAtEveryInstant) {
       const auto replaced = history.table().ReplacePartitions(instant, {path}, {ToBatch(fresh)}, {});
       ASSERT_TRUE(replaced) << replaced.error().message;
       history.Remember(instant);
+    } else if (dice == 6) {
+      const std::string instant = history.Next();
+      auto reload = history.table().BeginReload(instant, NarrowSchema());
+      ASSERT_TRUE(reload) << reload.error().message;
+      Rows fresh;
+      for (int i = 0; i < static_cast<int>(random() % 300); i++) {
+        fresh[static_cast<int64_t>(random() % 400)] = {static_cast<int64_t>(random() % 6), "reloaded",
+                                                       history.lsn()};
+      }
+      ASSERT_TRUE((*reload)->Append(*ToBatch(fresh)));
+      if (random() % 4 == 0) continue;  // It is given up: nothing changes.
+      const auto done = (*reload)->Finish({});
+      ASSERT_TRUE(done) << done.error().message;
+      history.rows() = fresh;
+      history.Remember(instant);
     } else {
       history.Change(random, 40, 400);
     }
@@ -95,6 +110,47 @@ TEST_P(HudiHistory, LostSidecarsAndIndexChangeNothing) {
   history.CheckNewest();
   history.CheckAll();
   history.CheckLookup(250);
+}
+
+TEST_P(HudiHistory, AReloadMayRetypeAndThePastKeepsItsSchema) {
+  const TestFolder folder;
+  History history(folder.path(), GetParam());
+  std::mt19937 random(7);
+  history.Load(100);
+  ASSERT_TRUE(history.table().EvolveSchema(WideSchema()));
+  for (int i = 0; i < 3; i++) history.Change(random, 40, 250);
+  const std::string before = history.history().rbegin()->first;
+  arrow::FieldVector fields = WideSchema()->fields();
+  fields.back() = arrow::field("price", arrow::utf8());
+  const std::string instant = history.Next();
+  {
+    auto refused = history.table().BeginReload(instant, NarrowSchema());
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("lacks the column 'price'"), std::string::npos);
+  }
+  auto reload = history.table().BeginReload(instant, arrow::schema(fields));
+  ASSERT_TRUE(reload) << reload.error().message;
+  arrow::ArrayVector columns = ToBatch(history.rows())->columns();
+  columns.push_back(*arrow::MakeArrayFromScalar(*arrow::MakeScalar("dear"), columns[0]->length()));
+  ASSERT_TRUE(
+      (*reload)->Append(*arrow::RecordBatch::Make(arrow::schema(fields), columns[0]->length(), columns)));
+  ASSERT_TRUE((*reload)->Finish({}));
+  reload->reset();
+  history.Remember(instant);
+  history.Change(random, 40, 250);
+  history.CheckNewest();
+  history.CheckAll();
+  history.CheckLookup(250);
+  EXPECT_EQ((*history.reader().PlanSnapshot(""))->schema->GetFieldByName("price")->type()->id(),
+            arrow::Type::STRING);
+  EXPECT_EQ((*history.reader().PlanSnapshot(before))->schema->GetFieldByName("price")->type()->id(),
+            arrow::Type::DECIMAL128);
+  history.Reopen(false);
+  history.CheckLookup(250);
+  ASSERT_TRUE(history.table().Compact(history.Next(), {}, {}, true));
+  history.OpenReader();
+  history.CheckNewest();
+  history.CheckAll();
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, HudiHistory, testing::Bool(),

@@ -105,7 +105,7 @@ Status HudiTable::LoadSchema(const Timeline& timeline) {
     return MakeError(ErrorCode::kCorrupt, "table '{}': no commit and no property tells its schema",
                      options_.name);
   }
-  return EvolveSchema(options_.schema);
+  return UseSchema(options_.schema);
 }
 
 Status HudiTable::LoadHorizon(const Timeline& timeline) {
@@ -159,8 +159,6 @@ Status HudiTable::LoadState() {
 }
 
 Status HudiTable::EvolveSchema(std::shared_ptr<arrow::Schema> schema) {
-  TARN_ASSIGN(std::string plain, TableAvroSchema(*schema, options_.name));
-  TARN_ASSIGN(avro_meta_schema_, TableAvroSchema(*WithMetaColumns(*schema), options_.name));
   for (const auto& field : options_.schema->fields()) {
     const auto now = schema->GetFieldByName(field->name());
     const auto widened = [&](arrow::Type::type from, arrow::Type::type to) {
@@ -180,6 +178,12 @@ Status HudiTable::EvolveSchema(std::shared_ptr<arrow::Schema> schema) {
                        options_.name, field->name());
     }
   }
+  return UseSchema(std::move(schema));
+}
+
+Status HudiTable::UseSchema(std::shared_ptr<arrow::Schema> schema) {
+  TARN_ASSIGN(std::string plain, TableAvroSchema(*schema, options_.name));
+  TARN_ASSIGN(avro_meta_schema_, TableAvroSchema(*WithMetaColumns(*schema), options_.name));
   avro_schema_ = std::move(plain);
   options_.schema = std::move(schema);
   return {};

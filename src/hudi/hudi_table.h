@@ -68,6 +68,8 @@ class HudiTable : public Table {
   std::string LastInstant() const override { return last_commit_; }
   Result<std::optional<std::string>> LastProperty(const std::string& key) const override;
   Result<std::unique_ptr<BulkWriter>> BeginBulkInsert(const std::string& instant) override;
+  Result<std::unique_ptr<BulkWriter>> BeginReload(const std::string& instant,
+                                                  std::shared_ptr<arrow::Schema> schema) override;
   Result<CommitResult> Upsert(const std::string& instant, const ChangeSet& changes,
                               const CommitProperties& properties) override;
   Result<CommitResult> ReplacePartitions(const std::string& instant,
@@ -94,6 +96,7 @@ class HudiTable : public Table {
   // Opening and recovery (hudi_table.cc, recovery.cc).
   Status LoadState();
   Status LoadSchema(const Timeline& timeline);
+  Status UseSchema(std::shared_ptr<arrow::Schema> schema);
   Status LoadHorizon(const Timeline& timeline);
   Status Recover();
   Status RollBack(const PendingAction& failed);
@@ -150,6 +153,8 @@ class HudiTable : public Table {
   Status NextReplacingFile(Replacement* replacement, uint32_t partition);
   Status CloseReplacingFile(Replacement* replacement);
   Status ReplaceIndex(Replacement* replacement, const std::vector<uint32_t>& partitions, UpsertPlan* moves);
+  /// Whether a group's newest slice has no rows at all.
+  Result<bool> IsEmpty(WriterGroup& group);
   Status EraseGroupIdentities(uint32_t ordinal, std::vector<Hash128>* erased);
 
   storage::Storage* storage_;

@@ -84,20 +84,23 @@ Status HudiTable::ReplacePartition(Replacement* r, uint32_t partition) {
   }
   TARN_RETURN_IF_ERROR(CloseReplacingFile(r));
   for (const uint32_t ordinal : std::vector<uint32_t>(r->free_groups)) {
-    WriterGroup& group = groups_[ordinal];
-    if (group.base.rows < 0) {
-      const std::string path = JoinPath(FolderOf(partition), group.base.name);
-      TARN_ASSIGN(auto file, storage_->Open(path));
-      TARN_ASSIGN(const auto reader, parquet::FileReader::Open(std::move(file), path));
-      group.base.rows = reader->rows();
-    }
-    // A group that is empty already stays as it is.
-    if (group.base.rows == 0 && group.logs.empty()) continue;
+    TARN_ASSIGN(const bool empty, IsEmpty(groups_[ordinal]));
+    if (empty) continue;  // It stays as it is.
     r->free_groups = {ordinal};
     TARN_RETURN_IF_ERROR(NextReplacingFile(r, partition));
     TARN_RETURN_IF_ERROR(CloseReplacingFile(r));
   }
   return {};
+}
+
+Result<bool> HudiTable::IsEmpty(WriterGroup& group) {
+  if (group.base.rows < 0) {
+    const std::string path = JoinPath(FolderOf(group.partition), group.base.name);
+    TARN_ASSIGN(auto file, storage_->Open(path));
+    TARN_ASSIGN(const auto reader, parquet::FileReader::Open(std::move(file), path));
+    group.base.rows = reader->rows();
+  }
+  return group.base.rows == 0 && group.logs.empty();
 }
 
 Status HudiTable::EraseGroupIdentities(uint32_t ordinal, std::vector<Hash128>* erased) {

@@ -69,7 +69,7 @@ struct ServiceOptions {
 
 class StagedChanges;
 
-/// Streams a table's first content in one instant, which appears whole at Finish or not at all.
+/// Streams a table's whole content in one instant, which appears whole at Finish or not at all.
 class BulkWriter {
  public:
   virtual ~BulkWriter() = default;
@@ -99,6 +99,12 @@ class Table {
 
   /// Begins a first load at `instant` (yyyyMMddHHmmssSSS, greater than any present).
   virtual Result<std::unique_ptr<BulkWriter>> BeginBulkInsert(const std::string& instant) = 0;
+
+  /// Begins to replace the whole content at `instant` by rows of `schema`, which has every column of before
+  /// (perhaps of another type) and may have more: new base files of the existing file groups, and new groups,
+  /// in one ordinary commit. Readers of earlier instants see what was there, under the schema of then.
+  virtual Result<std::unique_ptr<BulkWriter>> BeginReload(const std::string& instant,
+                                                          std::shared_ptr<arrow::Schema> schema) = 0;
 
   /// One deltacommit (merge-on-read): log files for present groups, a base file for a partition's first rows.
   /// A row whose identity is in another partition is deleted there and inserted here, in the same commit.

@@ -117,7 +117,10 @@ Result<std::vector<cdc::SourceTable>> CopyTables(storage::Storage* storage, cons
     }
     state.rows += progress.rows.load();
     state.tables_done++;
-    silver.registry().tables[table.schema.lake_name].start = snapshot.lsn;
+    catalog::RegisteredTable& registered = silver.registry().tables[table.schema.lake_name];
+    registered.start = snapshot.lsn;
+    registered.storage = table.storage;
+    registered.copy_again.clear();
     spdlog::info("copied {}: {} rows", table.schema.QualifiedName(), progress.rows.load());
   }
   TARN_RETURN_IF_ERROR(silver.SaveRegistry());

@@ -130,15 +130,25 @@ Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanBronze(const std::st
     plan->files.push_back({layout_.root() + "/" + file.path, file.size_bytes, file.rows, {}, nullptr});
   };
   TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, layout_.root()));
-  const auto load = loads.find(registered->second.source.QualifiedName());
-  if (load != loads.end()) {
-    for (const auto& file : load->second.files) add(file);
+  const auto copies = loads.find(table);
+  // Files of another shape stay out when a column has another type there: they cannot be read as one table.
+  const auto fits = [&](const schema::TableSchema& shape) {
+    return std::all_of(shape.columns.begin(), shape.columns.end(), [&](const schema::Column& column) {
+      const auto field = plan->schema->GetFieldByName(column.lake_name);
+      return field == nullptr || field->type()->Equals(*schema::ArrowType(column.type));
+    });
+  };
+  if (copies != loads.end()) {
+    for (const bronze::LoadManifest& load : copies->second) {
+      if (!fits(*load.table)) continue;
+      for (const auto& file : load.files) add(file);
+    }
   }
   TARN_RETURN_IF_ERROR(bronze::ChangeLog::ForEachManifest(
       *storage_, layout_.root(), Lsn{}, [&](const bronze::Manifest& manifest) -> Status {
         if (manifest.last_commit > up_to) return {};
         for (const auto& event : manifest.events) {
-          if (!event.truncated_at && event.table->lake_name == table) add(event.file);
+          if (!event.at && event.table->lake_name == table && fits(*event.table)) add(event.file);
         }
         return {};
       }));

@@ -21,11 +21,12 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
   TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.lake));
   LoadProgress progress;
   progress.tables_total = static_cast<int64_t>(loads.size());
-  for (const auto& [name, load] : loads) progress.estimated_rows += load.rows;
+  for (const auto& [name, copies] : loads) progress.estimated_rows += copies.back().rows;
   Lsn first;
   int64_t first_micros = 0;
-  for (const auto& [qualified, load] : loads) {
-    progress.table = qualified;
+  for (const auto& [name, copies] : loads) {
+    const bronze::LoadManifest& load = copies.back();
+    progress.table = load.table->QualifiedName();
     catalog::RegisteredTable registered = Register(*load.table);
     registered.start = load.snapshot;
     TARN_RETURN_IF_ERROR(silver_->AddTable(registered));
@@ -45,7 +46,6 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
       first = load.snapshot;
       first_micros = load.snapshot_micros;
     }
-    schemas_.push_back(*load.table);
   }
   if (loads.empty())
     return MakeError(ErrorCode::kNotFound, "'{}' holds no finished first copy", options_.lake);

@@ -56,6 +56,9 @@ Status Runner::OpenLake() {
   TARN_ASSIGN(bronze_, bronze::ChangeLog::Open(storage_.get(), options_.lake, clock_));
   TARN_ASSIGN(silver_, SilverLayer::Open(storage_.get(), layout_, options_, clock_, versions_.get()));
   stream_ = std::make_unique<cdc::ReplicationStream>(options_.conninfo, options_.names);
+  watch_ = std::make_unique<SourceWatch>(
+      storage_.get(), options_, identity_.epoch,
+      SourceWatch::Hooks{[this](const cdc::FollowedTable& table) { FollowComing(table); }});
   return {};
 }
 
@@ -90,6 +93,10 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
   TARN_ASSIGN(auto connection,
               cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary, "set-up"));
   TARN_ASSIGN(tables, cdc::LoadTables(*connection, options_.patterns));
+  UpdateFollowed();
+  const auto followed = Followed();
+  for (cdc::SourceTable& table : tables)
+    table = UnderLakeNames(std::move(table), FindFollowed(followed, table));
   TARN_ASSIGN(cdc::SlotState slot, cdc::GetSlot(*connection, options_.names.slot));
   // The server takes a moment to notice that a killed tarn is gone.
   for (int waited_ms = 0; slot.exists && slot.active && waited_ms < kSlotWaitMs; waited_ms += 100) {
@@ -111,8 +118,7 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
         "empty lake folder (the present one stays readable)",
         options_.names.slot, slot.exists ? "lost" : "missing", newest->lsn.ToString());
   }
-  TARN_RETURN_IF_ERROR(
-      cdc::EnsurePublications(*connection, options_.names, tables, silver_->registry().Copied()));
+  TARN_RETURN_IF_ERROR(PreparePublications(*connection, tables));
   if (!slot.exists) {
     TARN_ASSIGN(auto replication,
                 cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kReplication, "set-up",
@@ -121,6 +127,21 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
     spdlog::info("made the slot {} at {}", options_.names.slot, at.ToString());
   }
   return {};
+}
+
+Status Runner::PreparePublications(cdc::PgConnection& connection,
+                                   const std::vector<cdc::SourceTable>& tables) {
+  TARN_ASSIGN(const auto published, cdc::FollowedByPublications(connection, options_.names));
+  const std::set<std::string> copied = silver_->registry().Copied();
+  for (const cdc::SourceTable& table : tables) {
+    if (!copied.contains(table.schema.QualifiedName()) || published.contains(table.from)) continue;
+    TARN_RETURN_IF_ERROR(
+        silver_->MarkCopyAgain(table.schema.lake_name,
+                               "somebody took it out of the publication, and what changed in "
+                               "it since is not known",
+                               true));
+  }
+  return cdc::EnsurePublications(connection, options_.names, tables);
 }
 
 catalog::RegisteredTable Runner::Register(const schema::TableSchema& table) const {
@@ -155,8 +176,7 @@ Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelTo
     const auto known = silver_->registry().tables.find(name);
     catalog::RegisteredTable registered =
         known != silver_->registry().tables.end() ? known->second : Register(table.schema);
-    schemas_.push_back(table.schema);
-    if (loads.contains(table.schema.QualifiedName()) && known != silver_->registry().tables.end()) {
+    if (loads.contains(name) && known != silver_->registry().tables.end()) {
       TARN_RETURN_IF_ERROR(silver_->AddTable(registered));
       TARN_ASSIGN(const int64_t applied, silver_->Find(name)->AppliedLsn());
       if (applied != 0) continue;
@@ -188,16 +208,21 @@ Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelTo
 
 Status Runner::CatchUpFromBronze(const CancelToken& cancel) {
   state_.phase = RunPhase::kCatchingUp;
+  return ReplayFromBronze(silver_->ReleaseHeld(), "", cancel);
+}
+
+Status Runner::ReplayFromBronze(Lsn after, const std::string& only, const CancelToken& cancel) {
   return bronze::ChangeLog::ForEachManifest(
-      *storage_, options_.lake, silver_->ReleaseHeld(), [&](const bronze::Manifest& manifest) -> Status {
+      *storage_, options_.lake, after, [&](const bronze::Manifest& manifest) -> Status {
         TARN_RETURN_IF_ERROR(cancel.Check());
         SilverStep step;
         step.epoch = manifest.epoch;
         step.lsn = manifest.last_commit;
         step.commit_micros = manifest.last_commit_micros;
         for (const bronze::ManifestEvent& event : manifest.events) {
-          if (event.truncated_at) {
-            step.events.push_back({event.table, nullptr, *event.truncated_at});
+          if (!only.empty() && event.table->lake_name != only) continue;
+          if (event.at) {
+            step.events.push_back({event.table, nullptr, *event.at, event.copy_again});
             continue;
           }
           TARN_RETURN_IF_ERROR(
@@ -207,6 +232,7 @@ Status Runner::CatchUpFromBronze(const CancelToken& cancel) {
                 return {};
               }));
         }
+        if (!only.empty()) return step.events.empty() ? Status{} : silver_->Apply(step);
         TARN_RETURN_IF_ERROR(silver_->Apply(step));
         state_.silver_lsn = step.lsn.value;
         state_.silver_commit_micros = step.commit_micros;
@@ -220,6 +246,8 @@ Status Runner::Prepare(const CancelToken& cancel, const LoadReporter& report) {
   TARN_RETURN_IF_ERROR(PrepareSource(tables, cancel));
   TARN_RETURN_IF_ERROR(CopyMissing(tables, cancel, report));
   TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
+  TARN_RETURN_IF_ERROR(AddUntakenCopies());
+  UpdateFollowed();
   TARN_ASSIGN(const catalog::LakeVersion newest, versions_->Find(std::nullopt));
   state_.tail_lsn = state_.bronze_lsn = state_.silver_lsn = newest.lsn.value;
   state_.tail_commit_micros = state_.bronze_commit_micros = state_.silver_commit_micros =
@@ -235,7 +263,9 @@ Status Runner::Run(const CancelToken& cancel, std::optional<Lsn> until, const Lo
       if (!gold_->models().empty()) GoldLoop(gold_cancel);
     });
     view_->Follow(silver_.get());
+    watch_->Start();
     outcome = Stream(cancel, until);
+    watch_->Stop();
     {
       const std::lock_guard lock(gold_mutex_);
       gold_stop_ = true;

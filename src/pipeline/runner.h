@@ -19,6 +19,7 @@
 #include "pipeline/lake_view.h"
 #include "pipeline/options.h"
 #include "pipeline/silver_layer.h"
+#include "pipeline/source_watch.h"
 
 namespace tarn::pipeline {
 
@@ -67,6 +68,12 @@ class Runner {
   SilverLayer* silver() { return silver_.get(); }
   const GoldLayer* gold() const { return gold_.get(); }
   std::string StatusJson();
+  /// What the lake follows, by lake name, as it was when it was copied.
+  std::map<std::string, cdc::FollowedTable> Followed();
+  /// Asks for copies of tables (names of the lake or "schema.table"), which replace what the lake has of them
+  /// when they are complete; readers see no gap. Returns their names in the lake. Errors: kInvalidArgument
+  /// names a table that nobody follows.
+  Result<std::vector<std::string>> RequestCopies(const std::vector<std::string>& tables);
 
   /// A lake version that holds exactly what the exported snapshot holds; the stream waits only until it is
   /// cut.
@@ -88,8 +95,11 @@ class Runner {
   /// From the source's objects to a lake that is ready to stream.
   Status Prepare(const CancelToken& cancel, const LoadReporter& report);
   Status PrepareSource(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel);
+  Status PreparePublications(cdc::PgConnection& connection, const std::vector<cdc::SourceTable>& tables);
   Status CheckIdentity();
   Status CatchUpFromBronze(const CancelToken& cancel);
+  /// Applies what Bronze has behind `after`, of all tables, or of one.
+  Status ReplayFromBronze(Lsn after, const std::string& only, const CancelToken& cancel);
   catalog::RegisteredTable Register(const schema::TableSchema& table) const;
   /// An empty Silver table and quarantine, whatever was there: never copied, or cut off.
   Status BeginAgain(const catalog::RegisteredTable& table);
@@ -109,6 +119,17 @@ class Runner {
   void Committed(Lsn lsn, int64_t commit_micros);
   int64_t UntilDue() const;  ///< Microseconds until a flush or commit is due.
   Status RunServicesWhenDue();
+
+  // Copies beside the stream (table_copies.cc).
+  /// Tells everybody who must know what the registry says now.
+  void UpdateFollowed();
+  void FollowComing(const cdc::FollowedTable& table);
+  /// Takes in what was asked for and what the watch noticed.
+  Status MarkCopies();
+  /// Gives a finished copy its place in Silver once the stream is past its position.
+  Status TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel);
+  /// Copies that an earlier process finished and Silver did not take.
+  Status AddUntakenCopies();
   void GoldLoop(const CancelToken& cancel);
   Status OpenGold();
   Status RunGoldOnce(const CancelToken& cancel);
@@ -126,7 +147,13 @@ class Runner {
   std::unique_ptr<SilverLayer> silver_;
   std::unique_ptr<GoldLayer> gold_;
   std::unique_ptr<cdc::ReplicationStream> stream_;
-  std::vector<schema::TableSchema> schemas_;
+  std::unique_ptr<SourceWatch> watch_;
+
+  std::mutex followed_mutex_;
+  std::map<std::string, cdc::FollowedTable> followed_;  ///< Under followed_mutex_.
+  std::map<uint32_t, cdc::FollowedTable> coming_;       ///< Copied for the first time; under followed_mutex_.
+  std::vector<std::string> requested_;                  ///< Copies asked for; under followed_mutex_.
+  int64_t registry_seen_ = 0;
 
   // Of the stream's step loop.
   bronze::FlushInput unflushed_;

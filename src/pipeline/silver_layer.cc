@@ -104,23 +104,88 @@ Status SilverLayer::AddTable(const catalog::RegisteredTable& table) {
 
 Status SilverLayer::SaveRegistry() {
   for (const auto& [name, table] : tables_) registry_.tables[name].source = table->registered().source;
-  return registry_.Write(*storage_, layout_);
+  return WriteRegistry();
 }
 
 Lsn SilverLayer::ReleaseHeld() {
   Lsn from = position_;
   for (auto& [name, table] : registry_.tables) {
-    if (table.held.empty() || !tables_.contains(name)) continue;
+    if (table.held.empty() || !table.copy_again.empty() || !tables_.contains(name)) continue;
     from = std::min(from, OrderingLsn(applied_[name]));
     table.held.clear();
   }
   return from;
 }
 
-Status SilverLayer::Hold(const std::string& name, const Error& reason) {
-  spdlog::error("silver {}: held: {}", name, reason.message);
-  registry_.tables[name].held = reason.message;
+Status SilverLayer::WriteRegistry() {
+  registry_changes_++;
   return registry_.Write(*storage_, layout_);
+}
+
+bool SilverLayer::SetComing(std::map<std::string, std::string> coming) {
+  if (coming == coming_) return false;
+  coming_ = std::move(coming);
+  return true;
+}
+
+Status SilverLayer::MarkCopyAgain(const std::string& name, const std::string& reason, bool hold) {
+  const auto table = registry_.tables.find(name);
+  if (table == registry_.tables.end()) return {};
+  if (table->second.copy_again.empty()) table->second.copy_again = reason;
+  if (hold && table->second.held.empty()) {
+    spdlog::warn("silver {}: held until it is copied again: {}", name, reason);
+    table->second.held = reason + "; it is being copied again, `tarn status` tells how far";
+  }
+  return WriteRegistry();
+}
+
+std::map<std::string, std::string> SilverLayer::WantedCopies() const {
+  std::map<std::string, std::string> wanted;
+  for (const auto& [name, table] : registry_.tables) {
+    if (!table.copy_again.empty()) wanted[name] = table.copy_again;
+  }
+  return wanted;
+}
+
+Status SilverLayer::LoadCopy(SilverTable& table, int64_t lsn,
+                             const std::function<Status(const CopyRows&)>& read) {
+  TARN_RETURN_IF_ERROR(read([&](auto rows) { return table.Load(0, rows); }));
+  return table.FinishLoad(lsn);
+}
+
+Status SilverLayer::TakeCopy(const catalog::RegisteredTable& table, int64_t epoch, Lsn position,
+                             const std::function<Status(const CopyRows&)>& read) {
+  const std::string& name = table.source.lake_name;
+  if (!tables_.contains(name)) TARN_RETURN_IF_ERROR(AddTable(table));
+  SilverTable& silver = *tables_.at(name);
+  TARN_ASSIGN(const int64_t applied, silver.AppliedLsn());
+  const int64_t lsn = OrderingValue(epoch, position);
+  // Until its changes since the copy are in: a crash meanwhile has them applied at the next start.
+  catalog::RegisteredTable& registered = registry_.tables.at(name);
+  registered.held = "its changes since it was copied are being applied";
+  TARN_RETURN_IF_ERROR(WriteRegistry());
+  Status loaded = applied == 0 ? silver.BeginLoad(instants_.Next(), 1)
+                               : silver.BeginReload(instants_.Next(), table.source);
+  if (loaded) loaded = LoadCopy(silver, lsn, read);
+  if (!loaded) {
+    const bool refused =
+        loaded.error().code == ErrorCode::kUnsupported || loaded.error().code == ErrorCode::kInvalidArgument;
+    if (!refused) return std::move(loaded).error().In("silver " + name);
+    spdlog::error("silver {}: held: {}", name, loaded.error().message);
+    registered.held = loaded.error().message;
+    registered.copy_again.clear();
+    return WriteRegistry();
+  }
+  applied_[name] = lsn;
+  registered.source = silver.registered().source;
+  registered.start = position;
+  registered.storage = table.storage;
+  registered.copy_again.clear();
+  TARN_RETURN_IF_ERROR(WriteRegistry());
+  TARN_FAULT_POINT("silver.take_copy.before_changes");
+  registered.held.clear();
+  touched_[name] = true;
+  return {};
 }
 
 Result<bool> SilverLayer::ApplyTable(const std::string& name,
@@ -131,7 +196,10 @@ Result<bool> SilverLayer::ApplyTable(const std::string& name,
   // What was before the last truncation of the step is gone at its end, so it is not written at all.
   schema::ChangePosition from = EndOf(applied);
   for (const bronze::TableRows* event : events) {
-    if (event->rows == nullptr) from = std::max(from, event->truncated_at);
+    if (event->rows != nullptr) continue;
+    if (!event->copy_again.empty() && event->at > EndOf(applied))
+      return MakeError(ErrorCode::kUnsupported, "{}", event->copy_again);
+    if (event->copy_again.empty()) from = std::max(from, event->at);
   }
   const bool truncated = from != EndOf(applied);
   const std::vector<ShapeRun> runs = RunsAfter(events, from);
@@ -144,7 +212,7 @@ Result<bool> SilverLayer::ApplyTable(const std::string& name,
     TARN_FAULT_POINT("silver.apply.before_run");
     TARN_RETURN_IF_ERROR(table.Apply(run.shape, run.batches, next_lsn()));
   }
-  applied = lsn;
+  applied = std::max(applied, lsn);
   return table.registered().source.columns != columns_before;
 }
 
@@ -161,7 +229,10 @@ Status SilverLayer::HoldOrFail(const std::string& name, const Error& error) {
   const bool cannot_follow =
       error.code == ErrorCode::kUnsupported || error.code == ErrorCode::kInvalidArgument;
   if (!cannot_follow) return Error(error).In("silver " + name);
-  return Hold(name, error);
+  if (error.code == ErrorCode::kUnsupported) return MarkCopyAgain(name, error.message, true);
+  spdlog::error("silver {}: held: {}", name, error.message);
+  registry_.tables[name].held = error.message;
+  return WriteRegistry();
 }
 
 Status SilverLayer::Apply(const SilverStep& step) {
@@ -282,6 +353,9 @@ Status SilverLayer::Publish(int64_t epoch, Lsn lsn, int64_t commit_micros) {
     } else if (table.start <= lsn) {
       version.tables.push_back(name);
     }
+  }
+  for (const auto& [name, reason] : coming_) {
+    if (!registry_.tables.contains(name)) version.held[name] = reason;
   }
   position_ = lsn;
   TARN_RETURN_IF_ERROR(versions_->Publish(*storage_, version));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -46,9 +47,25 @@ class SilverLayer : public TailSource {
   /// start.
   Status AddTable(const catalog::RegisteredTable& table);
   Status SaveRegistry();
-  /// Lets held tables try again: the position from which Bronze must be read for them, or position() without
-  /// any.
+  /// Lets held tables try again, unless only a newer copy helps: the position from which Bronze must be read
+  /// for them, or position() without any.
   Lsn ReleaseHeld();
+
+  /// Marks a table as to be copied again, and durably so; `hold`: what it has cannot be relied on.
+  Status MarkCopyAgain(const std::string& name, const std::string& reason, bool hold);
+  /// Tables that must be copied again, with the reason.
+  std::map<std::string, std::string> WantedCopies() const;
+  /// Tables that are copied for the first time, with what statements that name them are told. True when they
+  /// are others than before.
+  bool SetComing(std::map<std::string, std::string> coming);
+  /// Rises whenever the registry is written.
+  int64_t registry_changes() const { return registry_changes_; }
+  /// Replaces the table's content by a copy (its batches come from `read`), or makes the table; a member from
+  /// the copy's position on. Nothing may be staged. The changes since must follow. Errors: kUnsupported and
+  /// kInvalidArgument when the copy cannot take the place; then the table is held.
+  using CopyRows = std::function<Status(std::shared_ptr<arrow::RecordBatch>)>;
+  Status TakeCopy(const catalog::RegisteredTable& table, int64_t epoch, Lsn position,
+                  const std::function<Status(const CopyRows&)>& read);
 
   /// Applies what is newer than each table's own position (a step may come again after a crash), then
   /// publishes. A table that cannot follow is held with the reason; the others go on.
@@ -98,7 +115,8 @@ class SilverLayer : public TailSource {
   bool CanStage(const std::string& name, const std::vector<const bronze::TableRows*>& events) const;
   /// Holds the table when it cannot follow; any other error is given back.
   Status HoldOrFail(const std::string& name, const Error& error);
-  Status Hold(const std::string& name, const Error& reason);
+  Status WriteRegistry();
+  Status LoadCopy(SilverTable& table, int64_t lsn, const std::function<Status(const CopyRows&)>& read);
 
   storage::Storage* storage_;
   catalog::LakeLayout layout_;
@@ -111,6 +129,8 @@ class SilverLayer : public TailSource {
   std::map<std::string, std::unique_ptr<SilverTable>> tables_;
   std::map<std::string, int64_t> applied_;  ///< Ordering value up to which each table is complete.
   std::map<std::string, bool> touched_;
+  std::map<std::string, std::string> coming_;
+  int64_t registry_changes_ = 0;
   std::string served_;  ///< Table that was served last.
   Lsn position_;
 

@@ -145,6 +145,61 @@ Status SilverTable::BeginLoad(const std::string& instant, int workers) {
   return {};
 }
 
+namespace {
+
+/// The columns of `before` with the types that they have in `now`, then those that are new.
+std::shared_ptr<arrow::Schema> Reshaped(const arrow::Schema& before, const arrow::FieldVector& now) {
+  arrow::FieldVector fields = before.fields();
+  for (const auto& field : now) {
+    const auto same = std::find_if(fields.begin(), fields.end(),
+                                   [&](const auto& known) { return known->name() == field->name(); });
+    if (same == fields.end()) {
+      fields.push_back(field);
+    } else {
+      *same = (*same)->WithType(field->type());
+    }
+  }
+  return arrow::schema(std::move(fields));
+}
+
+std::string Listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace
+
+Status SilverTable::BeginReload(const std::string& instant, const schema::TableSchema& shape) {
+  catalog::RegisteredTable after = registered_;
+  after.source = shape;
+  const std::vector<std::string> key = IdentityFields(registered_.source);
+  const std::vector<std::string> new_key = IdentityFields(shape);
+  const auto has = [&](const std::string& name) {
+    return name.empty() || std::any_of(shape.columns.begin(), shape.columns.end(),
+                                       [&](const auto& column) { return column.lake_name == name; });
+  };
+  if (key != new_key || !has(after.tenant_column) || !has(after.month_of)) {
+    const std::string& name = shape.lake_name;
+    return MakeError(
+        ErrorCode::kUnsupported,
+        "its key ({}) or partitions ({}, {}) are no longer what the source has (key: {}): stop tarn, move "
+        "silver/{}, quarantine/{} and their sidecars away, with the history that is in them, and start tarn",
+        Listed(key), after.tenant_column.empty() ? "no tenant" : after.tenant_column,
+        after.month_of.empty() ? "no month" : "month of " + after.month_of, Listed(new_key), name, name);
+  }
+  rules_.clear();
+  TARN_ASSIGN(auto rules, RowRules::Make(shape, model_));
+  rules_.push_back(std::move(rules));
+  registered_ = std::move(after);
+  const arrow::FieldVector fields = SilverFields(registered_);
+  silver_schema_ = Reshaped(*silver_schema_, fields);
+  quarantine_schema_ = Reshaped(*quarantine_schema_, fields);
+  TARN_ASSIGN(quarantine_load_, quarantine_->BeginReload(instant, quarantine_schema_));
+  TARN_ASSIGN(silver_load_, silver_->BeginReload(instant, silver_schema_));
+  return {};
+}
+
 Status SilverTable::Load(int worker, const std::shared_ptr<arrow::RecordBatch>& rows) {
   TARN_ASSIGN(const RuledRows ruled, rules_[static_cast<size_t>(worker)]->Apply(rows));
   TARN_ASSIGN(const auto silver, SilverRows(*ruled.accepted));
@@ -272,14 +327,18 @@ Status SilverTable::AddColumns(const schema::TableSchema& shape, int64_t lsn) {
   for (const schema::Column& column : shape.columns) {
     const auto known = silver_schema_->GetFieldByName(column.lake_name);
     const auto type = schema::ArrowType(column.type);
+    const bool had = std::any_of(registered_.source.columns.begin(), registered_.source.columns.end(),
+                                 [&](const auto& before) { return before.lake_name == column.lake_name; });
+    if (known != nullptr && !had) {
+      return MakeError(ErrorCode::kUnsupported,
+                       "column '{}' was dropped and made again: its earlier rows hold what it had before",
+                       column.name);
+    }
     if (known == nullptr) {
       added.push_back(arrow::field(column.lake_name, type));
     } else if (!known->type()->Equals(*type)) {
-      return MakeError(
-          ErrorCode::kUnsupported,
-          "the source changed the type of {}.{} from {} to {}; the table cannot follow until it is copied "
-          "again: remove its folders from the lake and start tarn",
-          shape.QualifiedName(), column.name, known->type()->ToString(), type->ToString());
+      return MakeError(ErrorCode::kUnsupported, "the type of column '{}' changed from {} to {}", column.name,
+                       known->type()->ToString(), type->ToString());
     }
   }
   if (shape.columns == registered_.source.columns) return {};

@@ -142,11 +142,8 @@ class Checker {
 
   Status CheckPublications() {
     TARN_ASSIGN(const auto tables, cdc::LoadTables(connection_, options_.patterns));
-    const auto registry = catalog::TableRegistry::Read(*storage::OpenLocalStorageReadOnly(),
-                                                       catalog::LakeLayout(options_.lake));
-    TARN_ASSIGN(const auto faults,
-                cdc::FindPublicationFaults(connection_, options_.names, tables,
-                                           registry ? registry->Copied() : std::set<std::string>{}));
+    TARN_RETURN_IF_ERROR(CheckFollowed(tables));
+    TARN_ASSIGN(const auto faults, cdc::FindPublicationFaults(connection_, options_.names));
     for (const cdc::PublicationFault& fault : faults) Error(fault.what, fault.fix);
     for (const std::string& name : {options_.names.publication, options_.names.append_publication()}) {
       TARN_ASSIGN(const auto published, cdc::PublishedTables(connection_, name));
@@ -158,6 +155,21 @@ class Checker {
         if (table.schema.append_only != (name == options_.names.append_publication())) continue;
         TARN_RETURN_IF_ERROR(CheckOwner(table, name, published.value_or(std::set<std::string>{})));
       }
+    }
+    return {};
+  }
+
+  /// What changed in a table while no publication had it cannot be had any more.
+  Status CheckFollowed(const std::vector<cdc::SourceTable>& tables) {
+    const auto registry = catalog::TableRegistry::Read(*storage::OpenLocalStorageReadOnly(),
+                                                       catalog::LakeLayout(options_.lake));
+    if (!registry) return {};
+    TARN_ASSIGN(const auto published, cdc::FollowedByPublications(connection_, options_.names));
+    const std::set<std::string> copied = registry->Copied();
+    for (const cdc::SourceTable& table : tables) {
+      if (!copied.contains(table.schema.QualifiedName()) || published.contains(table.from)) continue;
+      Warn("no publication has " + table.from + ", which this lake follows: its changes since are lost",
+           "nothing: `tarn run` publishes it and copies it again");
     }
     return {};
   }

@@ -48,6 +48,16 @@ std::string Runner::StatusJson() {
                               {"deleted", counts->deleted.load()},   {"refused", counts->refused.load()},
                               {"warnings", counts->warnings.load()}, {"commits", counts->commits.load()}};
   }
+  for (const auto& [name, table] : Followed()) status["tables"][name]["copied_at"] = table.start.ToString();
+  const WatchState watch = watch_->state();
+  nlohmann::json wanted = nlohmann::json::object();
+  for (const auto& [name, reason] : watch.wanted) wanted[name] = reason;
+  status["copies"] = {{"wanted", wanted},
+                      {"copying", watch.copying},
+                      {"rows", watch.copying.empty() ? 0 : watch.rows},
+                      {"estimated_rows", watch.estimated_rows},
+                      {"last_error", watch.last_error}};
+  status["gone"] = watch.gone;
   const std::lock_guard lock(state_.mutex);
   status["copy"] = {{"table", state_.load.table},
                     {"tables_done", state_.load.tables_done},

@@ -25,7 +25,7 @@ constexpr int64_t kMostStagedBytes = 64 << 20;
 /// Adds a segment to what the next flush of Bronze will hold.
 void AddTo(bronze::FlushInput& input, const cdc::Segment& segment, int64_t epoch) {
   for (const cdc::TableEvent& event : segment.events)
-    input.events.push_back({event.table, event.rows, event.truncated_at});
+    input.events.push_back({event.table, event.rows, event.at, event.copy_again});
   input.epoch = epoch;
   input.last_commit = segment.last_commit;
   input.end = segment.end;
@@ -38,7 +38,7 @@ void AddTo(bronze::FlushInput& input, const cdc::Segment& segment, int64_t epoch
 SilverStep StepOf(const cdc::Segment& segment, int64_t epoch) {
   SilverStep step;
   for (const cdc::TableEvent& event : segment.events)
-    step.events.push_back({event.table, event.rows, event.truncated_at});
+    step.events.push_back({event.table, event.rows, event.at, event.copy_again});
   step.epoch = epoch;
   step.lsn = segment.last_commit;
   step.commit_micros = segment.last_commit_micros;
@@ -86,9 +86,20 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
     TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
     state_.phase = RunPhase::kStreaming;
   }
-  cdc::ChangeCollector collector(collector_options, schemas_);
-  for (const auto& [name, table] : silver_->registry().tables)
-    collector.SetTableStart(table.source.oid, table.start);
+  std::unique_ptr<cdc::PgConnection> catalogue;
+  collector_options.describe = [&](uint32_t oid) -> Result<std::optional<cdc::SourceTable>> {
+    if (catalogue == nullptr) {
+      TARN_ASSIGN(catalogue, cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary,
+                                                        "catalogue"));
+    }
+    return cdc::DescribeTable(*catalogue, oid);
+  };
+  cdc::ChangeCollector collector(collector_options);
+  {
+    const std::lock_guard lock(followed_mutex_);
+    for (const auto& [name, table] : followed_) collector.Follow(table);
+    for (const auto& [oid, table] : coming_) collector.Follow(table);
+  }
   {
     const std::lock_guard lock(collector_mutex_);
     collector_ = &collector;
@@ -139,6 +150,8 @@ Status Runner::ApplySegments(cdc::ChangeCollector& collector, const std::atomic<
     }
     if (last) return {};
     if (until) stream_->RequestPosition();
+    TARN_RETURN_IF_ERROR(MarkCopies());
+    TARN_RETURN_IF_ERROR(TakeFinishedCopy(collector, cancel));
     if (!uncommitted_) TARN_RETURN_IF_ERROR(RunServicesWhenDue());
   }
   return {};

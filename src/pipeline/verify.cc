@@ -201,8 +201,7 @@ Status LockAtSnapshot(cdc::PgConnection& connection, const std::string& snapshot
                       const std::vector<cdc::SourceTable>& tables) {
   std::string names;
   for (const cdc::SourceTable& table : tables) {
-    names += (names.empty() ? "" : ", ") + cdc::QuoteName(table.schema.schema_name) + "." +
-             cdc::QuoteName(table.schema.table_name);
+    names += (names.empty() ? "" : ", ") + table.from;
   }
   TARN_RETURN_IF_ERROR(cdc::BeginAtSnapshot(connection, snapshot));
   TARN_RETURN_IF_ERROR(connection.Execute("SET LOCAL lock_timeout = '5s'"));
@@ -244,6 +243,9 @@ Result<Verification> Verify(Runner& runner, const CancelToken& cancel,
   TARN_ASSIGN(auto connection, cdc::PgConnection::Connect(runner.options().conninfo,
                                                           cdc::PgConnection::Kind::kOrdinary, "verify"));
   TARN_ASSIGN(auto tables, cdc::LoadTables(*connection, runner.options().patterns));
+  const auto followed = runner.Followed();
+  for (cdc::SourceTable& table : tables)
+    table = UnderLakeNames(std::move(table), FindFollowed(followed, table));
   Verification out;
   // // Nobody waits for a first comparison. Tables that were emptied or rewritten during it are compared
   // again, with a lock that TRUNCATE waits for. It can be taken only behind the snapshot: a TRUNCATE that

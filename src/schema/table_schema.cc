@@ -10,11 +10,6 @@
 namespace tarn::schema {
 namespace {
 
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
 /// Every character that Avro's name rule forbids becomes "_".
 std::string AvroName(const std::string& name) {
   std::string out;
@@ -26,11 +21,16 @@ std::string AvroName(const std::string& name) {
 
 std::string UniqueName(const std::string& wanted, std::set<std::string>& taken) {
   std::string name = wanted;
-  for (int i = 2; !taken.insert(Lower(name)).second; i++) name = wanted + "_" + std::to_string(i);
+  for (int i = 2; !taken.insert(LowerName(name)).second; i++) name = wanted + "_" + std::to_string(i);
   return name;
 }
 
 }  // namespace
+
+std::string LowerName(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name;
+}
 
 std::vector<std::string> TableSchema::KeyNames() const {
   std::vector<std::string> names;
@@ -60,7 +60,7 @@ std::string LakeColumnName(const std::string& name) { return AvroName(name); }
 void AssignLakeNames(TableSchema& table) {
   std::set<std::string> taken;
   for (const std::string_view name : {kOp, kCommitTime, kLsn, kOrdinal, kXid, kUnchanged, kOldKey, kBad}) {
-    taken.insert(Lower(std::string(name)));
+    taken.insert(LowerName(std::string(name)));
   }
   for (const char* name :
        {"_month", "_hoodie_commit_time", "_hoodie_commit_seqno", "_hoodie_record_key",
@@ -72,8 +72,8 @@ void AssignLakeNames(TableSchema& table) {
 }
 
 std::string LakeTableName(const std::string& schema_name, const std::string& table_name) {
-  const std::string name = Lower(AvroName(table_name));
-  return schema_name == "public" ? name : Lower(AvroName(schema_name)) + "__" + name;
+  const std::string name = LowerName(AvroName(table_name));
+  return schema_name == "public" ? name : LowerName(AvroName(schema_name)) + "__" + name;
 }
 
 std::string ToJson(const TableSchema& table) {
@@ -83,7 +83,8 @@ std::string ToJson(const TableSchema& table) {
                        {"lake_name", column.lake_name},
                        {"type_oid", column.type_oid},
                        {"typmod", column.typmod},
-                       {"is_key", column.is_key}});
+                       {"is_key", column.is_key},
+                       {"attnum", column.attnum}});
   }
   return nlohmann::json{{"oid", table.oid},
                         {"schema", table.schema_name},
@@ -107,6 +108,7 @@ Result<TableSchema> TableSchemaFromJson(const std::string& json) {
       Column column{from.at("name"),  from.at("lake_name"), from.at("type_oid"), from.at("typmod"), {},
                     from.at("is_key")};
       column.type = MakePgType(column.type_oid, column.typmod);
+      column.attnum = from.value("attnum", int16_t{0});
       table.columns.push_back(std::move(column));
     }
     return table;

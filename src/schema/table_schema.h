@@ -23,6 +23,7 @@ struct Column {
   int32_t typmod = -1;
   PgType type;
   bool is_key = false;  ///< Part of the replica identity.
+  int16_t attnum = 0;   ///< pg_attribute.attnum, which a rename keeps; 0 where nobody knows.
   bool operator==(const Column&) const = default;
 };
 
@@ -74,6 +75,8 @@ inline constexpr int kTrailingColumns = 6;
 /// case, not taken by tarn or Hudi: others have their odd characters replaced by "_", and a number added
 /// where two would meet.
 void AssignLakeNames(TableSchema& table);
+/// ASCII letters in lower case: names of the lake are unique so.
+std::string LowerName(std::string name);
 /// A column's name in the lake, but for the number that tells two apart.
 std::string LakeColumnName(const std::string& name);
 std::string LakeTableName(const std::string& schema_name, const std::string& table_name);

@@ -115,12 +115,28 @@ void LocalServer::Serve(FrameSocket& socket) {
   }
 }
 
+namespace {
+
+/// The texts of a member that is a list; whatever else is in the request counts for nothing.
+std::vector<std::string> TextsOf(const nlohmann::json& json, const char* member) {
+  std::vector<std::string> texts;
+  const auto found = json.find(member);
+  if (found == json.end() || !found->is_array()) return texts;
+  for (const auto& text : *found) {
+    if (text.is_string()) texts.push_back(text.get<std::string>());
+  }
+  return texts;
+}
+
+}  // namespace
+
 Status LocalServer::Answer(FrameSocket& socket, const std::string& text, KeptSession* kept) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object()) return Error{ErrorCode::kInvalidArgument, "a request must be a JSON object"};
   const std::string command = json.value("command", "");
   if (command == "status") return socket.Send(FrameKind::kReply, runner_->StatusJson());
   if (command == "verify") return AnswerVerify(socket);
+  if (command == "resync") return AnswerResync(socket, TextsOf(json, "tables"));
   if (command == "query") {
     QueryRequest request;
     request.sql = json.value("sql", "");
@@ -158,6 +174,11 @@ Status LocalServer::AnswerQuery(FrameSocket& socket, const QueryRequest& request
       [&](std::shared_ptr<arrow::RecordBatch> batch) { return SendBatch(socket, *batch); });
   if (!outcome) return std::move(outcome).error();
   return socket.Send(FrameKind::kReply, outcome->ToJson());
+}
+
+Status LocalServer::AnswerResync(FrameSocket& socket, const std::vector<std::string>& tables) {
+  TARN_ASSIGN(const auto names, runner_->RequestCopies(tables));
+  return socket.Send(FrameKind::kReply, nlohmann::json{{"tables", names}}.dump());
 }
 
 Status LocalServer::AnswerVerify(FrameSocket& socket) {

@@ -35,6 +35,7 @@ class LocalServer {
   Status Answer(FrameSocket& socket, const std::string& request, KeptSession* kept);
   Status AnswerQuery(FrameSocket& socket, const QueryRequest& request, KeptSession* kept);
   Status AnswerVerify(FrameSocket& socket);
+  Status AnswerResync(FrameSocket& socket, const std::vector<std::string>& tables);
 
   int listener_;
   pipeline::Runner* runner_;

@@ -21,6 +21,8 @@ class Way:
     # Whether steps of the stream are staged and committed later, on the way to the first and to the later crash; or each
     # is committed at once.
     staged: tuple[bool, bool] = (False, True)
+    # Whether a table is to be copied again on the way to the crash.
+    copies: bool = False
 
 
 # Of the tables that a step commits side by side, the first may have nothing to write.
@@ -36,6 +38,9 @@ WAYS: dict[str, Way] = {
     "bronze.load.after_manifest": COPY,
     "first_load.between_layers": COPY,
     "silver.load.between_tables": COPY,
+    # A copy beside the stream.
+    "copy.before_manifest": Way(copies=True, visit=1),
+    "silver.take_copy.before_changes": Way(copies=True, visit=1),
     # A step of the stream.
     "bronze.flush.before_files": Way(),
     "bronze.flush.between_files": Way(),

@@ -94,6 +94,8 @@ class Sweep:
                     self._crash(tarn, way.after)
                     if way.after != THIRD_COMMIT or has_leftovers(tarn.lake):
                         break
+                if way.copies:
+                    tarn.must("resync", "customer")
                 self._crash(tarn, point if visit == "first" or way.visit == 1 else f"{point}:{way.visit}")
             self._recover(tarn)
             if visit == "first":

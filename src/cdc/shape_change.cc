@@ -1,0 +1,189 @@
+#include "cdc/shape_change.h"
+
+#include <algorithm>
+#include <set>
+
+namespace tarn::cdc {
+namespace {
+
+/// A built-in type has an object id below FirstNormalObjectId; beyond may be a domain, which only the
+/// catalogue resolves. Source: src/include/access/transam.h.
+constexpr uint32_t kFirstNormalOid = 16'384;
+
+const schema::Column* FindColumn(const schema::TableSchema& table, const std::string& name) {
+  const auto found = std::find_if(table.columns.begin(), table.columns.end(),
+                                  [&](const schema::Column& c) { return c.name == name; });
+  return found == table.columns.end() ? nullptr : &*found;
+}
+
+/// The column of `known` that this one was: by its number, which a rename keeps and a new column of an old
+/// name does not; by name where nobody knows the numbers.
+const schema::Column* Before(const schema::TableSchema& known, const schema::Column& column) {
+  const auto same_number =
+      std::find_if(known.columns.begin(), known.columns.end(),
+                   [&](const schema::Column& c) { return c.attnum != 0 && c.attnum == column.attnum; });
+  if (same_number != known.columns.end()) return &*same_number;
+  const schema::Column* same_name = FindColumn(known, column.name);
+  if (same_name != nullptr && same_name->attnum != 0 && column.attnum != 0) return nullptr;
+  return same_name;
+}
+
+/// "_2", "_3" and on behind a name that another column has, without regard to case.
+std::string FreeName(const std::string& wanted, const std::set<std::string>& taken) {
+  std::string name = wanted;
+  for (int i = 2; taken.contains(schema::LowerName(name)); i++) name = wanted + "_" + std::to_string(i);
+  return name;
+}
+
+bool IsFilled(const SourceTable& now, const std::string& column) {
+  return std::find(now.filled.begin(), now.filled.end(), column) != now.filled.end();
+}
+
+/// Why the rows of before do not tell what the source has in this column now; empty when they do.
+std::string WhyStale(const schema::Column& column, const schema::Column* before, const SourceTable& now,
+                     bool rewritten) {
+  if (before == nullptr) {
+    if (IsFilled(now, column.name))
+      return "column '" + column.name + "' was added with a default, which its earlier rows have, too";
+    if (rewritten) return "column '" + column.name + "' was added, and the table was rewritten";
+    return "";
+  }
+  if (before->type_oid == column.type_oid && before->typmod == column.typmod) return "";
+  // Without a new storage PostgreSQL changed no value: varchar(10) to varchar(20), for one.
+  if (!rewritten && before->type == column.type) return "";
+  return "the type of column '" + column.name + "' changed";
+}
+
+bool SameColumns(const schema::TableSchema& a, const schema::TableSchema& b) {
+  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+                    [](const schema::Column& x, const schema::Column& y) {
+                      return x.name == y.name && (x.type_oid == y.type_oid || x.type_oid >= kFirstNormalOid ||
+                                                  y.type_oid >= kFirstNormalOid);
+                    });
+}
+
+schema::TableSchema FromRelation(const StreamRelation& relation) {
+  schema::TableSchema table;
+  table.oid = relation.oid;
+  table.schema_name = relation.schema_name;
+  table.table_name = relation.table_name;
+  for (const StreamRelation::Column& from : relation.columns) {
+    schema::Column column;
+    column.name = from.name;
+    column.type_oid = from.type_oid;
+    column.typmod = from.typmod;
+    column.is_key = from.is_key && relation.replica_identity != 'f';
+    column.type = schema::MakePgType(from.type_oid, from.typmod);
+    table.columns.push_back(std::move(column));
+  }
+  schema::AssignLakeNames(table);
+  return table;
+}
+
+/// Takes over what only the catalogue knows; it may know other columns by now.
+void Complete(schema::TableSchema& table, const schema::TableSchema& catalogue, bool identity_full) {
+  for (schema::Column& column : table.columns) {
+    const schema::Column* known = FindColumn(catalogue, column.name);
+    if (known == nullptr) continue;
+    column.attnum = known->attnum;
+    if (identity_full) column.is_key = known->is_key;
+    if (column.type_oid < kFirstNormalOid) continue;
+    column.type_oid = known->type_oid;
+    column.typmod = known->typmod;
+    column.type = known->type;
+  }
+}
+
+/// Gives the columns the lake names that they had, and new ones names that nobody has.
+void KeepNames(schema::TableSchema& table, const schema::TableSchema& known) {
+  std::set<std::string> taken;
+  for (const schema::Column& column : known.columns) taken.insert(schema::LowerName(column.lake_name));
+  for (schema::Column& column : table.columns) {
+    const schema::Column* before = Before(known, column);
+    if (before != nullptr) {
+      column.lake_name = before->lake_name;
+    } else {
+      // A column of an old name takes its place, unless the old one is there still.
+      const auto holder =
+          std::find_if(known.columns.begin(), known.columns.end(),
+                       [&](const schema::Column& c) { return c.lake_name == column.lake_name; });
+      const bool is_free =
+          holder != known.columns.end() &&
+          std::none_of(table.columns.begin(), table.columns.end(),
+                       [&](const schema::Column& c) { return Before(known, c) == &*holder; });
+      if (!is_free) column.lake_name = FreeName(column.lake_name, taken);
+    }
+    taken.insert(schema::LowerName(column.lake_name));
+  }
+  table.schema_name = known.schema_name;
+  table.table_name = known.table_name;
+  table.lake_name = known.lake_name;
+}
+
+std::string WhyCopyAgain(const schema::TableSchema& table, const FollowedTable& known,
+                         const std::optional<SourceTable>& now) {
+  if (table.KeyNames() != known.schema.KeyNames()) return "its key changed";
+  if (!now || !SameColumns(table, now->schema))
+    return "its columns changed more than once before the stream came to it";
+  const bool rewritten = StorageReplaced(known.storage, now->storage);
+  for (const schema::Column& column : table.columns) {
+    const schema::Column* before = Before(known.schema, column);
+    if (before == nullptr && FindColumn(known.schema, column.name) != nullptr)
+      return "column '" + column.name + "' was dropped and made again";
+    std::string why = WhyStale(column, before, *now, rewritten);
+    if (!why.empty()) return why;
+  }
+  return WhyRewritten(known, *now);
+}
+
+}  // namespace
+
+std::string WhyRewritten(const FollowedTable& known, const SourceTable& now) {
+  const bool rewritten =
+      StorageReplaced(known.storage, now.storage) && ColumnsTouched(known.storage, now.storage);
+  return rewritten ? "ALTER TABLE rewrote it" : "";
+}
+
+bool SameShape(const StreamRelation& relation, const schema::TableSchema& known) {
+  return std::equal(relation.columns.begin(), relation.columns.end(), known.columns.begin(),
+                    known.columns.end(),
+                    [&](const StreamRelation::Column& now, const schema::Column& before) {
+                      const bool same_type = now.type_oid >= kFirstNormalOid ||
+                                             (now.type_oid == before.type_oid && now.typmod == before.typmod);
+                      const bool same_key = relation.replica_identity == 'f' || now.is_key == before.is_key;
+                      return now.name == before.name && same_type && same_key;
+                    });
+}
+
+ShapeChange FollowShape(const StreamRelation& relation, const FollowedTable* known,
+                        const std::optional<SourceTable>& now) {
+  ShapeChange change{FromRelation(relation), ""};
+  const bool identity_full = relation.replica_identity == 'f';
+  if (known != nullptr) Complete(change.table, known->schema, identity_full);
+  if (now) Complete(change.table, now->schema, identity_full);
+  if (known != nullptr) {
+    KeepNames(change.table, known->schema);
+    change.copy_again = WhyCopyAgain(change.table, *known, now);
+  } else if (now) {
+    change.table.lake_name = now->schema.lake_name;
+  }
+  change.table.append_only = change.table.KeyNames().empty();
+  return change;
+}
+
+ShapeChange FollowShape(const SourceTable& now, const FollowedTable& known) {
+  ShapeChange change{now.schema, ""};
+  if (now.schema.oid == known.schema.oid) {
+    KeepNames(change.table, known.schema);
+    change.copy_again = WhyCopyAgain(change.table, known, now);
+    return change;
+  }
+  // Another table of the same name: its attribute numbers say nothing of the old one's.
+  schema::TableSchema before = known.schema;
+  for (schema::Column& column : before.columns) column.attnum = 0;
+  KeepNames(change.table, before);
+  change.copy_again = "the table was dropped and made again";
+  return change;
+}
+
+}  // namespace tarn::cdc

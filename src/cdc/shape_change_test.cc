@@ -1,0 +1,151 @@
+#include "cdc/shape_change.h"
+
+#include <gtest/gtest.h>
+
+namespace tarn::cdc {
+namespace {
+
+constexpr uint32_t kInt4 = schema::kInt4Oid;
+constexpr uint32_t kInt8 = schema::kInt8Oid;
+constexpr uint32_t kText = schema::kTextOid;
+
+schema::Column Column(const std::string& name, uint32_t type, int16_t attnum, bool key = false) {
+  schema::Column column;
+  column.name = column.lake_name = name;
+  column.type_oid = type;
+  column.type = schema::MakePgType(type, -1);
+  column.attnum = attnum;
+  column.is_key = key;
+  return column;
+}
+
+/// A table "public.notes" (id, body) as it was copied, and the source as it is now.
+class ShapeTest : public testing::Test {
+ protected:
+  ShapeTest() {
+    known_.schema.oid = 5;
+    known_.schema.schema_name = "public";
+    known_.schema.table_name = "notes";
+    known_.schema.lake_name = "notes";
+    known_.schema.columns = {Column("id", kInt4, 1, true), Column("body", kText, 2)};
+    known_.storage = "5:100";
+    now_.schema = known_.schema;
+    now_.storage = known_.storage;
+  }
+  StreamRelation Message() const {
+    StreamRelation relation;
+    relation.oid = now_.schema.oid;
+    relation.schema_name = now_.schema.schema_name;
+    relation.table_name = now_.schema.table_name;
+    for (const schema::Column& column : now_.schema.columns)
+      relation.columns.push_back({column.name, column.type_oid, column.typmod, column.is_key});
+    return relation;
+  }
+  ShapeChange Follow() const { return FollowShape(Message(), &known_, now_); }
+
+  FollowedTable known_;
+  SourceTable now_;
+};
+
+TEST_F(ShapeTest, ANullableColumnIsFollowed) {
+  now_.schema.columns.push_back(Column("extra", kText, 3));
+  const ShapeChange change = Follow();
+  EXPECT_EQ(change.copy_again, "");
+  EXPECT_EQ(change.table.columns[2].lake_name, "extra");
+  EXPECT_EQ(change.table.columns[2].attnum, 3);
+}
+
+TEST_F(ShapeTest, AColumnWithADefaultFillsRowsThatNoMessageTells) {
+  now_.schema.columns.push_back(Column("extra", kInt4, 3));
+  now_.filled = {"extra"};
+  EXPECT_NE(Follow().copy_again.find("'extra' was added with a default"), std::string::npos);
+  // A volatile default, an identity or a generated column rewrites the table.
+  now_.filled.clear();
+  now_.storage = "5:101";
+  EXPECT_NE(Follow().copy_again.find("the table was rewritten"), std::string::npos);
+}
+
+TEST_F(ShapeTest, ARenameKeepsTheLakesNames) {
+  now_.schema.columns[1].name = "content";
+  now_.schema.table_name = "remarks";
+  const ShapeChange change = Follow();
+  EXPECT_EQ(change.copy_again, "");
+  EXPECT_EQ(change.table.columns[1].name, "content");
+  EXPECT_EQ(change.table.columns[1].lake_name, "body");
+  EXPECT_EQ(change.table.lake_name, "notes");
+  EXPECT_EQ(change.table.QualifiedName(), "public.notes");
+}
+
+TEST_F(ShapeTest, ANewColumnOfAnOldNameIsAnotherColumn) {
+  now_.schema.columns[1].attnum = 3;
+  EXPECT_NE(Follow().copy_again.find("'body' was dropped and made again"), std::string::npos);
+  EXPECT_EQ(Follow().table.columns[1].lake_name, "body");
+  // Beside the renamed old one it gets a name of its own.
+  now_.schema.columns = {Column("id", kInt4, 1, true), Column("old_body", kText, 2),
+                         Column("body", kText, 3)};
+  const ShapeChange change = Follow();
+  EXPECT_EQ(change.table.columns[1].lake_name, "body");
+  EXPECT_EQ(change.table.columns[2].lake_name, "body_2");
+}
+
+TEST_F(ShapeTest, ADroppedColumnIsFollowed) {
+  now_.schema.columns.pop_back();
+  EXPECT_EQ(Follow().copy_again, "");
+  EXPECT_EQ(Follow().table.columns.size(), 1U);
+}
+
+TEST_F(ShapeTest, AChangeOfTypeNeedsACopyUnlessNothingWasRewritten) {
+  now_.schema.columns[1] = Column("body", kInt8, 2);
+  EXPECT_NE(Follow().copy_again.find("the type of column 'body' changed"), std::string::npos);
+  now_.schema.columns[1] = Column("body", kText, 2);
+  now_.schema.columns[1].typmod = 24;
+  EXPECT_EQ(Follow().copy_again, "") << "varchar(10) to varchar(20) rewrites nothing";
+  now_.storage = "5:101";
+  EXPECT_NE(Follow().copy_again, "");
+}
+
+TEST_F(ShapeTest, WhatTheCatalogueDoesNotConfirmIsNotTakenForGranted) {
+  const StreamRelation message = [&] {
+    now_.schema.columns.push_back(Column("extra", kText, 3));
+    return Message();
+  }();
+  now_.schema.columns.pop_back();  // It is gone again.
+  EXPECT_NE(FollowShape(message, &known_, now_).copy_again.find("changed more than once"), std::string::npos);
+  EXPECT_NE(FollowShape(message, &known_, std::nullopt).copy_again, "");
+}
+
+TEST_F(ShapeTest, AnotherKeyIsNoticed) {
+  now_.schema.columns[1].is_key = true;
+  EXPECT_EQ(Follow().copy_again, "its key changed");
+}
+
+TEST_F(ShapeTest, ATableThatWasMadeAgainIsMatchedByNamesAlone) {
+  now_.schema.oid = 6;
+  now_.storage = "6:200";
+  now_.schema.columns = {Column("body", kText, 1), Column("id", kInt4, 2, true)};
+  const ShapeChange change = FollowShape(now_, known_);
+  EXPECT_EQ(change.copy_again, "the table was dropped and made again");
+  EXPECT_EQ(change.table.columns[0].lake_name, "body");
+  EXPECT_EQ(change.table.columns[1].lake_name, "id");
+  EXPECT_EQ(change.table.oid, 6U);
+}
+
+TEST_F(ShapeTest, ARewriteCountsWhereDdlTouchedAColumn) {
+  known_.storage = "5:100/1:700,2:700";
+  now_.storage = "5:101/1:700,2:700";
+  EXPECT_EQ(Follow().copy_again, "") << "TRUNCATE or VACUUM FULL";
+  now_.storage = "5:100/1:700,2:720";
+  EXPECT_EQ(Follow().copy_again, "") << "SET NOT NULL";
+  now_.storage = "5:101/1:700,2:720";
+  EXPECT_EQ(Follow().copy_again, "ALTER TABLE rewrote it") << "TYPE int USING n * 10";
+}
+
+TEST_F(ShapeTest, PartitionsMayComeButNotGo) {
+  EXPECT_FALSE(StorageReplaced("1:10,2:20", "1:10,2:20,3:30"));
+  EXPECT_TRUE(StorageReplaced("1:10,2:20", "1:10"));
+  EXPECT_TRUE(StorageReplaced("1:10", "1:11"));
+  EXPECT_FALSE(StorageReplaced("", "1:11"));
+}
+
+}  // namespace
+}  // namespace tarn::cdc

@@ -1,0 +1,250 @@
+#include "pipeline/source_watch.h"
+
+#include <arrow/record_batch.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "bronze/change_log.h"
+#include "cdc/replication_objects.h"
+
+namespace tarn::pipeline {
+namespace {
+
+constexpr auto kLookInterval = std::chrono::seconds(5);
+
+}  // namespace
+
+const cdc::FollowedTable* FindFollowed(const std::map<std::string, cdc::FollowedTable>& followed,
+                                       const cdc::SourceTable& table) {
+  const cdc::FollowedTable* same_name = nullptr;
+  for (const auto& [name, known] : followed) {
+    if (known.schema.oid == table.schema.oid) return &known;
+    if (known.schema.QualifiedName() == table.schema.QualifiedName()) same_name = &known;
+  }
+  return same_name;
+}
+
+cdc::SourceTable UnderLakeNames(cdc::SourceTable table, const cdc::FollowedTable* known) {
+  if (known != nullptr) table.schema = cdc::FollowShape(table, *known).table;
+  return table;
+}
+
+void SourceWatch::Start() {
+  thread_ = std::thread([this] { Loop(); });
+}
+
+void SourceWatch::Stop() {
+  cancel_.Cancel();
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void SourceWatch::SetFollowed(std::map<std::string, cdc::FollowedTable> followed) {
+  const std::lock_guard lock(mutex_);
+  followed_ = std::move(followed);
+}
+
+void SourceWatch::Want(const std::string& lake_name, const std::string& reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    // One that is under way, or waits to be taken, answers the wish.
+    const bool finished = std::any_of(finished_.begin(), finished_.end(), [&](const FinishedCopy& copy) {
+      return copy.load.table->lake_name == lake_name;
+    });
+    if (finished || !state_.wanted.emplace(lake_name, reason).second) return;
+  }
+  changed_.notify_all();
+}
+
+std::vector<std::pair<std::string, std::string>> SourceWatch::TakeNoticed() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(noticed_, {});
+}
+
+std::map<std::string, std::string> SourceWatch::Coming() {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, std::string> coming;
+  const auto add = [&](const std::string& name) {
+    if (!followed_.contains(name))
+      coming[name] = "it is being copied for the first time; `tarn status` tells how far";
+  };
+  for (const auto& [name, reason] : state_.wanted) add(name);
+  for (const FinishedCopy& copy : finished_) add(copy.load.table->lake_name);
+  return coming;
+}
+
+void SourceWatch::AddFinished(FinishedCopy copy) {
+  const std::lock_guard lock(mutex_);
+  finished_.push_back(std::move(copy));
+}
+
+std::optional<FinishedCopy> SourceWatch::Finished() {
+  const std::lock_guard lock(mutex_);
+  if (finished_.empty()) return std::nullopt;
+  return finished_.front();
+}
+
+void SourceWatch::Took() {
+  {
+    const std::lock_guard lock(mutex_);
+    finished_.erase(finished_.begin());
+  }
+  changed_.notify_all();
+}
+
+WatchState SourceWatch::state() {
+  const std::lock_guard lock(mutex_);
+  WatchState state = state_;
+  state.rows = progress_.rows.load();
+  return state;
+}
+
+void SourceWatch::Loop() {
+  std::string told;
+  while (!cancel_.IsCancelled()) {
+    const Status looked = Look();
+    std::unique_lock lock(mutex_);
+    state_.last_error = looked ? "" : looked.error().message;
+    if (!looked && looked.error().code != ErrorCode::kCancelled && told != looked.error().message) {
+      spdlog::warn("looking at the source's tables: {}", looked.error().message);
+    }
+    told = state_.last_error;
+    const size_t wanted = state_.wanted.size();
+    changed_.wait_for(lock, kLookInterval, [&] {
+      return cancel_.IsCancelled() || (looked && finished_.empty() && state_.wanted.size() > wanted);
+    });
+  }
+}
+
+Status SourceWatch::Look() {
+  if (connection_ == nullptr) {
+    TARN_ASSIGN(connection_, cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary,
+                                                        "watch", &cancel_));
+  }
+  auto tables = cdc::LoadTables(*connection_, options_.patterns);
+  auto chosen = tables ? Choose(*tables)
+                       : Result<std::vector<std::pair<cdc::SourceTable, std::string>>>(
+                             tl::unexpected(std::move(tables).error()));
+  if (!chosen) {
+    connection_.reset();
+    return std::move(chosen).error();
+  }
+  for (const auto& [table, reason] : *chosen) {
+    {
+      // One at a time waits for its place in Silver: a second would only age.
+      const std::lock_guard lock(mutex_);
+      if (!finished_.empty()) return {};
+    }
+    Status copied = Copy(table, *tables, reason);
+    if (!copied) {
+      connection_.reset();
+      return copied;
+    }
+  }
+  return {};
+}
+
+Result<std::vector<std::pair<cdc::SourceTable, std::string>>> SourceWatch::Choose(
+    const std::vector<cdc::SourceTable>& tables) {
+  std::vector<std::pair<cdc::SourceTable, std::string>> chosen;
+  TARN_ASSIGN(const auto published, cdc::FollowedByPublications(*connection_, options_.names));
+  const std::lock_guard lock(mutex_);
+  std::set<std::string> there;
+  for (const cdc::SourceTable& table : tables) {
+    const cdc::FollowedTable* known = pipeline::FindFollowed(followed_, table);
+    const std::string name = known != nullptr ? known->schema.lake_name : table.schema.lake_name;
+    there.insert(name);
+    std::string reason;
+    if (known == nullptr) {
+      reason = "the table is new";
+    } else {
+      reason = cdc::FollowShape(table, *known).copy_again;
+      if (reason.empty() && !published.contains(table.from)) reason = "it was taken out of the publication";
+    }
+    const bool waits = std::any_of(finished_.begin(), finished_.end(), [&](const FinishedCopy& copy) {
+      return copy.load.table->lake_name == name;
+    });
+    if (waits) continue;
+    if (known != nullptr && !reason.empty() && !state_.wanted.contains(name))
+      noticed_.emplace_back(name, reason);
+    if (reason.empty() && state_.wanted.contains(name)) reason = state_.wanted.at(name);
+    if (reason.empty()) continue;
+    state_.wanted.emplace(name, reason);
+    chosen.emplace_back(UnderLakeNames(table, known), reason);
+  }
+  state_.gone.clear();
+  for (const auto& [name, known] : followed_) {
+    if (there.contains(name)) continue;
+    state_.gone[name] = known.schema.QualifiedName();
+    state_.wanted.erase(name);  // There is nothing to copy.
+  }
+  std::sort(chosen.begin(), chosen.end(),
+            [](const auto& a, const auto& b) { return a.first.size_bytes > b.first.size_bytes; });
+  return chosen;
+}
+
+Status SourceWatch::Copy(const cdc::SourceTable& table, const std::vector<cdc::SourceTable>& all,
+                         const std::string& reason) {
+  const std::string& name = table.schema.lake_name;
+  spdlog::info("copying {}: {}", table.from, reason);
+  {
+    const std::lock_guard lock(mutex_);
+    state_.copying = name;
+    state_.estimated_rows = std::max<int64_t>(table.estimated_rows, 0);
+    progress_.rows = 0;
+    progress_.bytes = 0;
+  }
+  bool followed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    followed = std::any_of(followed_.begin(), followed_.end(),
+                           [&](const auto& entry) { return entry.second.schema.oid == table.schema.oid; });
+  }
+  if (!followed) hooks_.follow({table.schema, Lsn{}, table.storage});
+  TARN_RETURN_IF_ERROR(cdc::EnsurePublications(*connection_, options_.names, all));
+  auto copy = CopyOnce(table);
+  const std::lock_guard lock(mutex_);
+  state_.copying.clear();
+  if (!copy) return std::move(copy).error();
+  if (!*copy) return {};  // It changed meanwhile: the next look chooses it again.
+  spdlog::info("copied {} again: {} rows at {}", table.from, (*copy)->load.rows,
+               (*copy)->load.snapshot.ToString());
+  state_.wanted.erase(name);
+  finished_.push_back(std::move(**copy));
+  return {};
+}
+
+Result<std::optional<FinishedCopy>> SourceWatch::CopyOnce(const cdc::SourceTable& table) {
+  TARN_ASSIGN(const cdc::ExportedSnapshot snapshot, cdc::ExportSnapshot(options_.conninfo, &cancel_));
+  TARN_ASSIGN(auto bronze,
+              bronze::LoadWriter::Begin(storage_, options_.lake, table.schema, options_.copy_workers));
+  cdc::CopyOptions copy;
+  copy.conninfo = options_.conninfo;
+  copy.snapshot_name = snapshot.name;
+  copy.snapshot_lsn = snapshot.lsn;
+  copy.epoch = epoch_;
+  copy.workers = options_.copy_workers;
+  TARN_ASSIGN(const cdc::CopyOutcome outcome,
+              cdc::CopyTable(table, copy, cancel_, &progress_,
+                             [&](int worker, auto rows) { return bronze->Append(worker, *rows); }));
+  if (outcome == cdc::CopyOutcome::kRewritten) return std::optional<FinishedCopy>();
+  // DDL between our look at the catalogue and the copy's lock would have us read columns as what they are no
+  // more.
+  TARN_ASSIGN(const auto now, cdc::DescribeTable(*connection_, table.schema.oid));
+  const bool same =
+      now && std::equal(now->schema.columns.begin(), now->schema.columns.end(), table.schema.columns.begin(),
+                        table.schema.columns.end(), [](const schema::Column& a, const schema::Column& b) {
+                          return a.name == b.name && a.type_oid == b.type_oid && a.typmod == b.typmod &&
+                                 a.attnum == b.attnum;
+                        });
+  if (!same || cdc::StorageReplaced(table.storage, now->storage)) return std::optional<FinishedCopy>();
+  TARN_FAULT_POINT("copy.before_manifest");
+  TARN_ASSIGN(auto load, bronze->Finish(epoch_, snapshot.lsn, Clock::System().NowMicros()));
+  return std::optional(FinishedCopy{std::move(load), table.storage});
+}
+
+}  // namespace tarn::pipeline

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "bronze/manifest.h"
+#include "cdc/shape_change.h"
+#include "cdc/snapshot.h"
+#include "pipeline/options.h"
+#include "storage/storage.h"
+
+namespace tarn::pipeline {
+
+/// A copy that is complete in Bronze and has not taken its place in Silver yet.
+struct FinishedCopy {
+  bronze::LoadManifest load;
+  std::string storage;  ///< As cdc::SourceTable::storage, when it was copied.
+};
+
+/// What the watch is about, for status. Threads: a copy of its own.
+struct WatchState {
+  std::map<std::string, std::string> wanted;  ///< Lake name → why it is copied.
+  std::string copying;                        ///< Lake name; empty when nothing is copied now.
+  int64_t rows = 0, estimated_rows = 0;       ///< Of that copy.
+  std::map<std::string, std::string> gone;    ///< Lake name → source name of tables the source has no more.
+  std::string last_error;
+};
+
+/// Looks at the source's catalogue beside the stream and copies into Bronze, one table after another: tables
+/// that are new, were made again, changed in a way that no message tells or were taken out of the
+/// publication, and those that it is asked for. Readers see nothing of a copy before Silver takes it.
+/// Threads: one of its own between Start and Stop; the calls from any.
+class SourceWatch {
+ public:
+  struct Hooks {
+    /// Called before a table that nobody followed enters a publication: changes may come from then on.
+    std::function<void(const cdc::FollowedTable&)> follow;
+  };
+  SourceWatch(storage::Storage* storage, const PipelineOptions& options, int64_t epoch, Hooks hooks)
+      : storage_(storage), options_(options), epoch_(epoch), hooks_(std::move(hooks)) {}
+  ~SourceWatch() { Stop(); }
+
+  void Start();
+  void Stop();
+
+  /// What the lake follows, by lake name, as it was when it was copied.
+  void SetFollowed(std::map<std::string, cdc::FollowedTable> followed);
+  /// Asks for a copy of a table that is followed; once more is the same.
+  void Want(const std::string& lake_name, const std::string& reason);
+  /// Tables that are followed and whose content the watch found to be unreliable since the last call, with
+  /// the reason.
+  std::vector<std::pair<std::string, std::string>> TakeNoticed();
+  /// Tables that nobody follows yet and that are being copied or wait for it, with what to tell about them.
+  std::map<std::string, std::string> Coming();
+  /// A copy from before this process started.
+  void AddFinished(FinishedCopy copy);
+  /// The oldest finished copy, which stays until Took.
+  std::optional<FinishedCopy> Finished();
+  void Took();
+  WatchState state();
+
+ private:
+  void Loop();
+  Status Look();
+  /// What must be copied of what the source has now; takes what was asked for in.
+  Result<std::vector<std::pair<cdc::SourceTable, std::string>>> Choose(
+      const std::vector<cdc::SourceTable>& tables);
+  Status Copy(const cdc::SourceTable& table, const std::vector<cdc::SourceTable>& all,
+              const std::string& reason);
+  Result<std::optional<FinishedCopy>> CopyOnce(const cdc::SourceTable& table);
+  storage::Storage* storage_;
+  const PipelineOptions& options_;
+  const int64_t epoch_;
+  const Hooks hooks_;
+  std::unique_ptr<cdc::PgConnection> connection_;
+  cdc::CopyProgress progress_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, cdc::FollowedTable> followed_;
+  WatchState state_;
+  std::vector<FinishedCopy> finished_;
+  std::vector<std::pair<std::string, std::string>> noticed_;
+  CancelToken cancel_;
+  std::thread thread_;
+};
+
+/// A table of the source under the names that the lake knows it by. Without `known` it stays as it is.
+cdc::SourceTable UnderLakeNames(cdc::SourceTable table, const cdc::FollowedTable* known);
+
+/// The one of `followed` that a table of the source is: by object id, else by name.
+const cdc::FollowedTable* FindFollowed(const std::map<std::string, cdc::FollowedTable>& followed,
+                                       const cdc::SourceTable& table);
+
+}  // namespace tarn::pipeline

@@ -1,0 +1,143 @@
+#include <arrow/record_batch.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "pipeline/runner.h"
+
+namespace tarn::pipeline {
+
+std::map<std::string, cdc::FollowedTable> Runner::Followed() {
+  const std::lock_guard lock(followed_mutex_);
+  return followed_;
+}
+
+void Runner::UpdateFollowed() {
+  std::map<std::string, cdc::FollowedTable> followed;
+  for (const auto& [name, table] : silver_->registry().tables) {
+    if (table.start != Lsn{}) followed[name] = {table.source, table.start, table.storage};
+  }
+  {
+    const std::lock_guard lock(followed_mutex_);
+    followed_ = followed;
+  }
+  {
+    const std::lock_guard lock(collector_mutex_);
+    for (const auto& [name, table] : followed) {
+      if (collector_ != nullptr) collector_->Follow(table);
+    }
+  }
+  watch_->SetFollowed(std::move(followed));
+  for (const auto& [name, reason] : silver_->WantedCopies()) watch_->Want(name, reason);
+  registry_seen_ = silver_->registry_changes();
+}
+
+void Runner::FollowComing(const cdc::FollowedTable& table) {
+  {
+    const std::lock_guard lock(followed_mutex_);
+    coming_[table.schema.oid] = table;
+  }
+  const std::lock_guard lock(collector_mutex_);
+  if (collector_ != nullptr) collector_->Follow(table);
+}
+
+Result<std::vector<std::string>> Runner::RequestCopies(const std::vector<std::string>& tables) {
+  const auto followed = Followed();
+  std::vector<std::string> names;
+  for (const std::string& wanted : tables) {
+    const auto found = std::find_if(followed.begin(), followed.end(), [&](const auto& entry) {
+      return entry.first == wanted || entry.second.schema.QualifiedName() == wanted;
+    });
+    if (found == followed.end()) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "the lake has no table '{}'; `tarn tables` lists those that it has", wanted);
+    }
+    names.push_back(found->first);
+  }
+  const std::lock_guard lock(followed_mutex_);
+  requested_.insert(requested_.end(), names.begin(), names.end());
+  return names;
+}
+
+Status Runner::MarkCopies() {
+  std::vector<std::string> requested;
+  {
+    const std::lock_guard lock(followed_mutex_);
+    requested.swap(requested_);
+  }
+  for (const std::string& name : requested)
+    TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, "asked for by `tarn resync`", false));
+  const auto noticed = watch_->TakeNoticed();
+  for (const auto& [name, reason] : noticed) TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, reason, true));
+  const bool told = silver_->SetComing(watch_->Coming());
+  if (registry_seen_ != silver_->registry_changes()) UpdateFollowed();
+  if (noticed.empty() && !told) return {};
+  TARN_RETURN_IF_ERROR(CommitSilver());
+  // What was right until now stays so for statements that ask for the past.
+  return silver_->Publish(identity_.epoch, silver_->position(),
+                          std::max(state_.silver_commit_micros.load(), clock_->NowMicros()));
+}
+
+Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel) {
+  const auto copy = watch_->Finished();
+  if (!copy || in_open_transaction_) return {};
+  const bronze::LoadManifest& load = copy->load;
+  const Lsn at = load.snapshot;
+  const bool idle = collector.IsIdle() && !collector.HasWork();
+  const bool passed =
+      state_.tail_lsn >= at.value || (idle && stream_->positions().server_end.load() >= at.value);
+  if (!passed) {
+    stream_->RequestPosition();
+    return {};
+  }
+  TARN_RETURN_IF_ERROR(CommitSilver());
+  const std::string& name = load.table->lake_name;
+  const auto known = silver_->registry().tables.find(name);
+  catalog::RegisteredTable table =
+      known != silver_->registry().tables.end() ? known->second : Register(*load.table);
+  table.source = *load.table;
+  table.storage = copy->storage;
+  spdlog::info("silver {}: taking the copy of {} rows at {}", name, load.rows, at.ToString());
+  TARN_RETURN_IF_ERROR(silver_->TakeCopy(table, load.epoch, at, [&](const auto& take) -> Status {
+    for (const bronze::FileEntry& file : load.files) {
+      TARN_RETURN_IF_ERROR(bronze::ReadChangeFile(*storage_, options_.lake, file, [&](auto rows) -> Status {
+        TARN_RETURN_IF_ERROR(cancel.Check());
+        return take(std::move(rows));
+      }));
+    }
+    return {};
+  }));
+  TARN_RETURN_IF_ERROR(ReplayFromBronze(at, name, cancel));
+  TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
+  watch_->Took();
+  {
+    const std::lock_guard lock(followed_mutex_);
+    coming_.erase(load.table->oid);
+  }
+  UpdateFollowed();
+  silver_->SetComing(watch_->Coming());
+  const bool ahead = at > silver_->position();
+  const int64_t micros = ahead ? std::max(state_.silver_commit_micros.load(), load.snapshot_micros)
+                               : state_.silver_commit_micros.load();
+  const Lsn version = std::max(at, silver_->position());
+  TARN_RETURN_IF_ERROR(silver_->Publish(identity_.epoch, version, micros));
+  state_.tail_lsn = std::max(state_.tail_lsn.load(), version.value);
+  // Nothing is followed between Bronze's newest change and the copy, or it would have been taken in.
+  state_.bronze_lsn = std::max(state_.bronze_lsn.load(), version.value);
+  state_.tail_commit_micros = std::max(state_.tail_commit_micros.load(), micros);
+  Committed(version, micros);
+  return {};
+}
+
+Status Runner::AddUntakenCopies() {
+  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.lake));
+  for (const auto& [name, copies] : loads) {
+    const auto known = silver_->registry().tables.find(name);
+    if (known != silver_->registry().tables.end() && copies.back().snapshot <= known->second.start) continue;
+    // Its storage then is not known any more; if it was replaced since, the columns tell.
+    watch_->AddFinished({copies.back(), ""});
+  }
+  return {};
+}
+
+}  // namespace tarn::pipeline

@@ -1,0 +1,120 @@
+"""`tarn resync`: a table copied again beside the stream, without a gap in what readers see."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+
+from support.cluster import wait_for
+
+
+@pytest.fixture
+def stock(source, worker):
+    source.execute("CREATE TABLE stock (id int PRIMARY KEY, n int NOT NULL, body text)")
+    source.execute("INSERT INTO stock SELECT g, 1, repeat(md5(g::text), 90) FROM generate_series(1, 3000) g")
+    return source, worker.tarn(source).start()
+
+
+class Writer:
+    """Moves amounts between rows, so that their sum never changes; TOAST stays untouched."""
+
+    def __init__(self, source, seed: int):
+        self.source, self.random, self.stop = source, random.Random(seed), threading.Event()
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.write)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+
+    def write(self):
+        with self.source.connect() as connection:
+            while not self.stop.is_set():
+                a, b = self.random.sample(range(1, 3001), 2)
+                with connection.transaction():
+                    connection.execute("UPDATE stock SET n = n - 1 WHERE id = %s", [a])
+                    connection.execute("UPDATE stock SET n = n + 1 WHERE id = %s", [b])
+
+
+def test_no_gap_for_readers(stock, seed):
+    """While the table is copied, every answer is a state that the source was in."""
+    source, tarn = stock
+    answers, stop = [], threading.Event()
+
+    def read():
+        while not stop.is_set():
+            answers.append(tarn.query("SELECT count(*) AS rows, sum(n) AS sum, min(length(body)) AS body FROM stock")[0])
+
+    with Writer(source, seed):
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            for _ in range(3):
+                assert "stock is as the source has it" in tarn.must("resync", "public.stock")
+        finally:
+            stop.set()
+            reader.join()
+    assert len(answers) > 10
+    assert {(row["rows"], int(row["sum"]), row["body"]) for row in answers} == {(3000, 3000, 2880)}
+    tarn.wait_caught_up()
+    tarn.verify()
+
+
+def test_it_mends_what_is_wrong(stock):
+    """Rows that the lake lost or has too many come right; history from before stays readable."""
+    source, tarn = stock
+    tarn.wait_caught_up()
+    before = tarn.value("SELECT current_timestamp::VARCHAR")
+    assert tarn.stop() == 0
+    # A change that no message tells, and nothing that shows it.
+    name = tarn.sections["source"]["publication"]
+    source.execute(f"ALTER PUBLICATION {name} DROP TABLE stock")
+    source.execute("DELETE FROM stock WHERE id > 2990")
+    source.execute(f"ALTER PUBLICATION {name} ADD TABLE stock")
+    tarn.start().wait_caught_up()
+    assert tarn.command("verify").code == 3
+    assert tarn.stop() == 0
+    assert "next `tarn run` copies stock again" in tarn.must("resync", "stock")
+    tarn.start().wait_status(lambda status: not status["copies"]["wanted"], what="the copy")
+    wait_for(lambda: tarn.value("SELECT count(*) FROM stock") == 2990, 60, "the copy to be taken")
+    tarn.wait_caught_up()
+    tarn.verify()
+    assert tarn.value("SELECT count(*) FROM stock", as_of=before[:19]) == 3000
+    assert tarn.command("resync", "nothing").code == 2
+
+
+def test_taken_out_of_the_publication(stock):
+    """Somebody takes a followed table out of the publication while tarn runs: it is put back and copied again."""
+    source, tarn = stock
+    name = tarn.sections["source"]["publication"]
+    first = tarn.status()["tables"]["stock"]["copied_at"]
+    source.execute(f"ALTER PUBLICATION {name} DROP TABLE stock")
+    source.execute("DELETE FROM stock WHERE id <= 100")
+    wait_for(lambda: tarn.status()["tables"]["stock"]["copied_at"] != first, 60, "the copy")
+    tarn.wait_caught_up()
+    assert tarn.value("SELECT count(*) FROM stock") == 2900
+    source.execute("DELETE FROM stock WHERE id <= 200")
+    tarn.wait_caught_up()
+    tarn.verify()
+
+
+def test_kill_at_any_moment(stock, seed):
+    """However often tarn is killed while it copies again, the table comes right and the stream goes on."""
+    source, tarn = stock
+    moment = random.Random(seed)
+    with Writer(source, seed):
+        for _ in range(5):
+            tarn.command("resync", "--no-wait", "stock")
+            stop = threading.Event()
+            stop.wait(moment.uniform(0.0, 0.5))  # The moment is what is tried out.
+            tarn.kill()
+            tarn.start()
+    tarn.must("resync", "stock")
+    tarn.wait_caught_up()
+    tarn.verify()
+    assert int(tarn.value("SELECT sum(n) FROM stock")) == 3000

@@ -1,0 +1,209 @@
+"""What DDL does to a followed table is in the lake, too: followed where messages tell it, copied again where they do not."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from support.cluster import wait_for
+
+
+@pytest.fixture
+def goods(source, worker):
+    """A followed table of 400 rows, and one beside it that nothing happens to."""
+    source.execute("CREATE TABLE goods (id int PRIMARY KEY, label varchar(20), price numeric(8,2), stock int)")
+    source.execute("INSERT INTO goods SELECT g, 'good ' || g, g / 4.0, g FROM generate_series(1, 400) g")
+    source.execute("CREATE TABLE other (id int PRIMARY KEY, v int)")
+    source.execute("INSERT INTO other SELECT g, g FROM generate_series(1, 50) g")
+    return source, worker.tarn(source).start()
+
+
+def texts(rows) -> list[list]:
+    return [[None if v is None else str(v) for v in row] for row in rows]
+
+
+def settled(source, tarn, table: str, columns: str, lake: str | None = None, lake_columns: str | None = None):
+    """Waits until no copy is due any more, then compares the table with the source, and everything by verify."""
+    expected = texts(source.execute(f"SELECT {columns} FROM {table} ORDER BY 1"))
+
+    def equal():
+        status = tarn.wait_caught_up()
+        if status["copies"]["wanted"]:
+            return False
+        got = tarn.try_query(f"SELECT {lake_columns or columns} FROM {lake or table} ORDER BY 1")
+        return got.code == 0 and texts(json.loads(line).values() for line in got.out.splitlines()) == expected
+
+    wait_for(equal, 60, f"{table} to be as the source has it", every=0.2)
+    tarn.verify()
+
+
+def copies(tarn, table: str = "goods") -> str:
+    return tarn.status()["tables"][table]["copied_at"]
+
+
+@pytest.mark.parametrize("ddl,columns", [
+    ("ADD COLUMN made date DEFAULT '2026-01-31'", "id, label, price, made"),
+    ("ADD COLUMN token uuid DEFAULT gen_random_uuid()", "id, token"),
+    ("ADD COLUMN number bigserial NOT NULL", "id, number"),
+    ("ADD COLUMN flag bool NOT NULL DEFAULT true; ALTER TABLE goods ALTER COLUMN flag DROP DEFAULT", "id, flag"),
+    ("ALTER COLUMN price TYPE numeric(12,3)", "id, price"),
+    ("ALTER COLUMN stock TYPE text", "id, stock"),
+    ("ALTER COLUMN stock TYPE bigint", "id, stock"),
+    ("ALTER COLUMN stock TYPE int USING stock * 10", "id, stock"),
+    ("ALTER COLUMN label TYPE varchar(3) USING left(label, 3)", "id, label"),
+    ("DROP COLUMN stock, ADD COLUMN stock int", "id, stock"),
+    ("DROP COLUMN stock, ADD COLUMN stock jsonb DEFAULT '{\"n\": 1}'", "id, stock::text")],
+    ids=["constant-default", "volatile-default", "serial", "django", "decimal", "retype", "widen", "using", "narrow", "again", "again-other"])
+@pytest.mark.parametrize("quiet", [False, True], ids=["busy", "quiet"])
+def test_ddl_that_fills_or_changes_rows(goods, ddl, columns, quiet):
+    """No message tells what such DDL does to the rows that are there: the table is copied again, by itself."""
+    source, tarn = goods
+    first = copies(tarn)
+    with source.connection.transaction():
+        source.execute("UPDATE goods SET price = price + 1 WHERE id < 10")
+        source.execute("ALTER TABLE goods " + ddl)
+        if not quiet:  # Then the stream tells that the columns changed; else the catalogue is all there is.
+            source.execute("UPDATE goods SET price = price + 1 WHERE id BETWEEN 5 AND 20")
+            if "NOT NULL DEFAULT true" not in ddl:
+                source.execute("INSERT INTO goods (id, label) VALUES (900, 'new')")
+    source.execute("UPDATE other SET v = v + 1")
+    wait_for(lambda: copies(tarn) != first, 60, "a newer copy")
+    settled(source, tarn, "goods", columns)
+    # And it goes on being followed, from Bronze alone, too.
+    source.execute("DELETE FROM goods WHERE id % 7 = 0; UPDATE goods SET label = NULL WHERE id % 11 = 0")
+    settled(source, tarn, "goods", columns)
+    assert tarn.stop() == 0
+    assert tarn.command("rebuild").code == 0
+    settled(source, tarn.start(), "goods", columns)
+
+
+@pytest.mark.parametrize("ddl,columns,lake_columns", [
+    ("ADD COLUMN note text", "id, note", None),
+    ("ALTER COLUMN label TYPE varchar(40)", "id, label", None),
+    ("ALTER COLUMN label TYPE text", "id, label", None),
+    ("RENAME COLUMN label TO title", "id, title", "id, label"),
+    ("RENAME TO wares", "id, label", None),
+    ("DROP COLUMN stock", "id, label, price", None),
+    ("ALTER COLUMN label SET NOT NULL", "id, label", None)],
+    ids=["add", "longer", "text", "rename-column", "rename-table", "drop", "not-null"])
+def test_ddl_that_is_followed(goods, ddl, columns, lake_columns):
+    """Nothing is copied where the messages tell everything; the lake keeps its names, through a restart as well."""
+    source, tarn = goods
+    first = copies(tarn)
+    source.execute("ALTER TABLE goods " + ddl)
+    table = "wares" if "wares" in ddl else "goods"
+    for step in range(2):
+        source.execute(f"UPDATE {table} SET price = price + 1 WHERE id BETWEEN 5 AND 20")
+        source.execute(f"INSERT INTO {table} ({columns}) SELECT {900 + step}, {', '.join(['NULL'] * columns.count(','))}"
+                       if "NOT NULL" not in ddl else f"INSERT INTO {table} (id, label) VALUES ({900 + step}, 'x')")
+        settled(source, tarn, table, columns, "goods", lake_columns)
+        assert copies(tarn) == first
+        assert tarn.stop() == 0
+        tarn.start()
+
+
+def test_a_held_table_says_why(goods):
+    """Until the new copy is there, statements fail with the reason and do not answer with what may be wrong; others go on."""
+    source, tarn = goods
+    blocker = source.connect(autocommit=False)
+    blocker.execute("UPDATE other SET v = 0 WHERE id = 1")  # An open transaction keeps a snapshot from being made.
+    source.execute("ALTER TABLE goods ADD COLUMN made date DEFAULT '2026-01-31'")
+    source.execute("UPDATE goods SET stock = 0 WHERE id = 1; INSERT INTO other VALUES (100, 100)")
+    wait_for(lambda: "added with a default" in tarn.try_query("SELECT made FROM goods").text, 30, "the reason")
+    wait_for(lambda: tarn.value("SELECT count(*) FROM other") == 51, 30, "the other table to go on")
+    assert "added with a default" in tarn.must("tables")
+    assert "goods" in tarn.status()["copies"]["wanted"]
+    blocker.rollback()
+    blocker.close()
+    settled(source, tarn, "goods", "id, stock, made")
+
+
+def test_a_table_made_again(goods):
+    """A table that is dropped and made again under its name, with other columns, is copied; its history stays."""
+    source, tarn = goods
+    tarn.wait_caught_up()
+    before = tarn.value("SELECT current_timestamp::VARCHAR")
+    first = copies(tarn)
+    with source.connection.transaction():
+        source.execute("DROP TABLE goods")
+        source.execute("CREATE TABLE goods (label int, id int PRIMARY KEY, extra text)")
+        source.execute("INSERT INTO goods VALUES (1, 1, 'a'), (2, 2, 'b')")
+    source.execute("INSERT INTO goods VALUES (3, 3, 'c')")
+    wait_for(lambda: copies(tarn) != first, 60, "a newer copy")
+    settled(source, tarn, "goods", "id, label, extra")
+    source.execute("UPDATE goods SET extra = 'changed' WHERE id = 3")
+    settled(source, tarn, "goods", "id, label, extra")
+    assert tarn.value("SELECT count(*) FROM goods WHERE label = 'good 7'", as_of=before[:19]) == 1
+    # Dropped for good: the lake keeps what it has.
+    source.execute("DROP TABLE goods")
+    tarn.wait_status(lambda status: "goods" in status["gone"], what="the table to be gone")
+    assert tarn.value("SELECT count(*) FROM goods") == 3
+
+
+def test_another_key(goods):
+    """A Hudi table cannot change its key: the table is held with what to do, and nothing is lost."""
+    source, tarn = goods
+    source.execute("ALTER TABLE goods DROP CONSTRAINT goods_pkey, ALTER COLUMN label SET NOT NULL, ADD PRIMARY KEY (label)")
+    source.execute("UPDATE goods SET stock = 1 WHERE id = 1; UPDATE other SET v = 7")
+    wait_for(lambda: "no longer what the source has (key: label)" in tarn.try_query("SELECT * FROM goods").text, 60, "the reason")
+    assert tarn.value("SELECT count(*) FROM other WHERE v = 7") == 50
+
+
+def test_new_tables_while_running(goods):
+    """Tables that appear are copied and followed, without a change lost between; others are not disturbed."""
+    source, tarn = goods
+    stop = threading.Event()
+
+    def write():
+        number = 0
+        with source.connect() as connection:
+            while not stop.is_set():
+                number += 1
+                connection.execute("INSERT INTO fresh VALUES (%s, 'x')", [1000 + number])
+                connection.execute("UPDATE fresh SET v = %s WHERE id = %s", [f"y{number}", number % 500])
+                connection.execute("UPDATE other SET v = v + 1 WHERE id = %s", [number % 50 + 1])
+
+    with source.connection.transaction():
+        source.execute("CREATE TABLE fresh (id int PRIMARY KEY, v text)")
+        source.execute("INSERT INTO fresh SELECT g, 'v' || g FROM generate_series(1, 500) g")
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        tarn.wait_status(lambda status: "copied_at" in status["tables"].get("fresh", {}), what="the new table")
+    finally:
+        stop.set()
+        writer.join()
+    settled(source, tarn, "fresh", "id, v")
+    tarn.kill()
+    source.execute("DELETE FROM fresh WHERE id < 100")
+    settled(source, tarn.start(), "fresh", "id, v")
+
+
+def test_change_inside_a_transaction(goods):
+    """A column that comes in mid-transaction, rows before and after it, and another table between."""
+    source, tarn = goods
+    with source.connection.transaction():
+        source.execute("UPDATE goods SET stock = -1 WHERE id = 1")
+        source.execute("ALTER TABLE goods ADD COLUMN note text")
+        source.execute("UPDATE other SET v = -1 WHERE id = 1")
+        source.execute("UPDATE goods SET note = 'n' WHERE id < 4")
+        source.execute("ALTER TABLE goods RENAME COLUMN note TO remark")
+        source.execute("UPDATE goods SET remark = 'r' WHERE id = 1")
+    settled(source, tarn, "goods", "id, stock, remark")
+
+
+def test_enum_and_domain(source, worker):
+    """A value added to an enum, an enum made of a text, a domain over a domain."""
+    source.execute("CREATE TYPE mood AS ENUM ('calm', 'merry')")
+    source.execute("CREATE DOMAIN small AS int CHECK (VALUE < 1000); CREATE DOMAIN tiny AS small CHECK (VALUE < 100)")
+    source.execute("CREATE TABLE person (id int PRIMARY KEY, feels mood, size tiny, said text)")
+    source.execute("INSERT INTO person VALUES (1, 'calm', 5, 'calm')")
+    tarn = worker.tarn(source).start()
+    source.execute("ALTER TYPE mood ADD VALUE 'sad'")
+    source.execute("INSERT INTO person VALUES (2, 'sad', 99, 'merry')")
+    settled(source, tarn, "person", "id, feels, size, said")
+    source.execute("ALTER TABLE person ALTER COLUMN said TYPE mood USING said::mood")
+    source.execute("INSERT INTO person VALUES (3, 'merry', 1, 'sad')")
+    settled(source, tarn, "person", "id, feels, size, said")
