@@ -70,10 +70,11 @@ TEST_F(BronzeTest, AFlushIsReadBackExactlyAndTheChainIsComplete) {
   ASSERT_TRUE(log->Flush(Input(300, 6, 1)));
 
   std::vector<Manifest> manifests;
-  ASSERT_TRUE(ChangeLog::ForEachManifest(*storage_, lake_, Lsn{100}, [&](const Manifest& manifest) -> Status {
-    manifests.push_back(manifest);
-    return {};
-  }));
+  ASSERT_TRUE(ChangeLog::ForEachManifest(*storage_, lake_, SourcePosition{0, Lsn{100}},
+                                         [&](const Manifest& manifest) -> Status {
+                                           manifests.push_back(manifest);
+                                           return {};
+                                         }));
   ASSERT_EQ(manifests.size(), 2U);
   EXPECT_EQ(manifests[0].after.value, 100U);
   EXPECT_EQ(manifests[1].after, manifests[0].last_commit);

@@ -129,7 +129,8 @@ Result<std::optional<Manifest>> ChangeLog::Flush(const FlushInput& input) {
   return std::optional<Manifest>(std::move(manifest));
 }
 
-Status ChangeLog::ForEachManifest(const storage::Storage& storage, const std::string& lake, Lsn after,
+Status ChangeLog::ForEachManifest(const storage::Storage& storage, const std::string& lake,
+                                  const SourcePosition& after,
                                   const std::function<Status(const Manifest&)>& take) {
   TARN_ASSIGN(const auto names, storage.List(ManifestFolder(lake)));
   // Manifests rise with their sequence: halve down to the first that goes beyond `after`.
@@ -142,7 +143,7 @@ Status ChangeLog::ForEachManifest(const storage::Storage& storage, const std::st
   while (low < high) {
     const size_t middle = (low + high) / 2;
     TARN_ASSIGN(const Manifest manifest, read(middle));
-    if (manifest.last_commit > after) {
+    if (manifest.position() > after) {
       high = middle;
     } else {
       low = middle + 1;
@@ -165,9 +166,8 @@ Result<std::map<std::string, std::vector<LoadManifest>>> ChangeLog::ReadLoads(co
     loads[load.table->lake_name].push_back(std::move(load));
   }
   for (auto& [name, copies] : loads) {
-    std::sort(copies.begin(), copies.end(), [](const LoadManifest& a, const LoadManifest& b) {
-      return std::pair(a.epoch, a.snapshot) < std::pair(b.epoch, b.snapshot);
-    });
+    std::sort(copies.begin(), copies.end(),
+              [](const LoadManifest& a, const LoadManifest& b) { return a.position() < b.position(); });
   }
   return loads;
 }

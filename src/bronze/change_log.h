@@ -55,7 +55,9 @@ class ChangeLog {
   /// Forgets the files of a transaction whose end did not come: the source sends it again.
   void DiscardOpen() { pending_.clear(); }
 
-  static Status ForEachManifest(const storage::Storage& storage, const std::string& lake, Lsn after,
+  /// The manifests that go beyond `after`, in order.
+  static Status ForEachManifest(const storage::Storage& storage, const std::string& lake,
+                                const SourcePosition& after,
                                 const std::function<Status(const Manifest&)>& take);
   /// Finished copies of the tables, by lake name, oldest first: the newest tells what a table holds.
   static Result<std::map<std::string, std::vector<LoadManifest>>> ReadLoads(const storage::Storage& storage,

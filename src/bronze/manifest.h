@@ -41,6 +41,8 @@ struct Manifest {
   int64_t transactions = 0, rows = 0;
   std::string last_file_name;  ///< Greatest file name used so far, without ".parquet".
   std::vector<ManifestEvent> events;
+
+  SourcePosition position() const { return {epoch, last_commit}; }
 };
 
 /// A finished copy of a table: its first, or one that took the place of what came before it.
@@ -51,6 +53,8 @@ struct LoadManifest {
   int64_t snapshot_micros = 0;
   int64_t rows = 0;
   std::vector<FileEntry> files;
+
+  SourcePosition position() const { return {epoch, snapshot}; }
 };
 
 std::string ToJson(const Manifest& manifest);

@@ -82,11 +82,11 @@ TEST_F(CatalogTest, TablesRoundTrip) {
   table.source.lake_name = "orders";
   table.source.columns = {{"id", "id", schema::kInt8Oid, -1, schema::MakePgType(schema::kInt8Oid, -1), true}};
   table.tenant_column = "tenant_id";
-  table.start = Lsn{99};
+  table.start = {3, Lsn{99}};
   registry.tables.emplace("orders", table);
   ASSERT_TRUE(registry.Write(*storage_, layout()));
   const auto back = TableRegistry::Read(*storage_, layout());
-  EXPECT_EQ(back->tables.at("orders").start.value, 99U);
+  EXPECT_EQ(back->tables.at("orders").start, (SourcePosition{3, Lsn{99}}));
   EXPECT_EQ(back->tables.at("orders").source.columns, table.source.columns);
 }
 

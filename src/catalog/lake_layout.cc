@@ -30,6 +30,7 @@ Result<LakeIdentity> ReadIdentity(const storage::Storage& storage, const LakeLay
     identity.system_identifier = json.at("system_identifier");
     identity.timeline = json.at("timeline");
     identity.epoch = json.at("epoch");
+    identity.broken = json.value("broken", "");
     return identity;
   } catch (const nlohmann::json::exception& error) {
     return MakeError(ErrorCode::kCorrupt, "'{}' cannot be read: {}", layout.Internal("lake.json"),
@@ -41,7 +42,8 @@ Status WriteIdentity(storage::Storage& storage, const LakeLayout& layout, const 
   const nlohmann::json json = {{"format", identity.format},
                                {"system_identifier", identity.system_identifier},
                                {"timeline", identity.timeline},
-                               {"epoch", identity.epoch}};
+                               {"epoch", identity.epoch},
+                               {"broken", identity.broken}};
   return storage.Write(layout.Internal("lake.json"), json.dump(1));
 }
 

@@ -22,6 +22,8 @@ struct LakeVersion {
   int64_t commit_micros = 0;                ///< Its time on the source.
   std::vector<std::string> tables;          ///< Silver members, with their quarantine.
   std::map<std::string, std::string> held;  ///< Tables that cannot follow, with the reason.
+
+  SourcePosition position() const { return {epoch, lsn}; }
 };
 
 /// A run of Gold: its tables, read as of `instant`, were computed from `source_instant`.

@@ -14,7 +14,8 @@ Result<TableRegistry> TableRegistry::Read(const storage::Storage& storage, const
     for (const auto& from : json.at("tables")) {
       RegisteredTable table;
       TARN_ASSIGN(table.source, schema::TableSchemaFromJson(from.at("source").dump()));
-      TARN_ASSIGN(table.start, Lsn::Parse(from.at("start").get<std::string>()));
+      TARN_ASSIGN(table.start.lsn, Lsn::Parse(from.at("start").get<std::string>()));
+      table.start.epoch = from.value("start_epoch", int64_t{0});
       table.tenant_column = from.at("tenant_column");
       table.month_of = from.at("month_of");
       table.held = from.at("held");
@@ -32,7 +33,7 @@ Result<TableRegistry> TableRegistry::Read(const storage::Storage& storage, const
 std::set<std::string> TableRegistry::Copied() const {
   std::set<std::string> names;
   for (const auto& [name, table] : tables) {
-    if (table.start != Lsn{}) names.insert(table.source.QualifiedName());
+    if (table.start.lsn != Lsn{}) names.insert(table.source.QualifiedName());
   }
   return names;
 }
@@ -41,7 +42,8 @@ Status TableRegistry::Write(storage::Storage& storage, const LakeLayout& layout)
   nlohmann::json list = nlohmann::json::array();
   for (const auto& [name, table] : tables) {
     list.push_back({{"source", nlohmann::json::parse(schema::ToJson(table.source))},
-                    {"start", table.start.ToString()},
+                    {"start", table.start.lsn.ToString()},
+                    {"start_epoch", table.start.epoch},
                     {"tenant_column", table.tenant_column},
                     {"month_of", table.month_of},
                     {"storage", table.storage},

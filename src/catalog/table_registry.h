@@ -20,9 +20,10 @@ struct RegisteredTable {
   std::string
       tenant_column;     ///< Lake name of the first partition column; empty when not partitioned by tenant.
   std::string month_of;  ///< Lake name of the time column behind `_month`; empty when there is none.
-  Lsn start;             ///< Position of its first copy: it is a member from the first version at or past it.
-  std::string storage;   ///< Of the source when it was copied, as cdc::SourceTable::storage.
-  std::string held;      ///< Why it cannot follow; empty when it does.
+  SourcePosition
+      start;            ///< Position of its newest copy: it is a member from the first version at or past it.
+  std::string storage;  ///< Of the source when it was copied, as cdc::SourceTable::storage.
+  std::string held;     ///< Why it cannot follow; empty when it does.
   std::string copy_again;  ///< Why it must be copied again; empty when it need not.
 };
 

@@ -28,6 +28,11 @@ void Raise(std::atomic<uint64_t>& target, uint64_t value) {
 
 void ReplicationStream::Confirm(Lsn end) { Raise(durable_, end.value); }
 
+void ReplicationStream::Forget() {
+  durable_ = 0;
+  positions_.received = positions_.server_end = positions_.confirmed = 0;
+}
+
 Status ReplicationStream::WaitForSocket(int timeout_ms) {
   pollfd entry{PQsocket(connection_->raw()), POLLIN, 0};
   if (poll(&entry, 1, timeout_ms) > 0 && PQconsumeInput(connection_->raw()) == 0) {

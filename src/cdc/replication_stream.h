@@ -29,6 +29,8 @@ class ReplicationStream {
   /// Everything whose end is at or below `end` is durable. Never moves back.
   void Confirm(Lsn end);
   const StreamPositions& positions() const { return positions_; }
+  /// Positions of before mean nothing any more: the source's log is another one. Not while Run runs.
+  void Forget();
 
   /// Asks the source how far its WAL goes; positions().server_end follows soon.
   void RequestPosition() { position_wanted_ = true; }

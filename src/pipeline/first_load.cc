@@ -118,7 +118,7 @@ Result<std::vector<cdc::SourceTable>> CopyTables(storage::Storage* storage, cons
     state.rows += progress.rows.load();
     state.tables_done++;
     catalog::RegisteredTable& registered = silver.registry().tables[table.schema.lake_name];
-    registered.start = snapshot.lsn;
+    registered.start = {epoch, snapshot.lsn};
     registered.storage = table.storage;
     registered.copy_again.clear();
     spdlog::info("copied {}: {} rows", table.schema.QualifiedName(), progress.rows.load());

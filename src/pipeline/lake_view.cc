@@ -37,7 +37,7 @@ class PinnedVersion : public engine::LakeVersion {
     if (held != version_.held.end()) {
       return MakeError(ErrorCode::kUnavailable, "the table '{}' is held: {}", table.name, held->second);
     }
-    if (table.schema == "bronze") return view_->PlanBronze(table.name, version_.lsn);
+    if (table.schema == "bronze") return view_->PlanBronze(table.name, version_.position());
     const std::string path =
         table.schema == "silver" ? layout.Silver(table.name) : layout.Quarantine(table.name);
     const std::string sidecar = layout.Sidecar(table.schema, table.name);
@@ -119,7 +119,8 @@ Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanHudi(const std::stri
   return reader->PlanSnapshot(instant);
 }
 
-Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanBronze(const std::string& table, Lsn up_to) {
+Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanBronze(const std::string& table,
+                                                                   const SourcePosition& up_to) {
   TARN_ASSIGN(const auto registry, catalog::TableRegistry::Read(*storage_, layout_));
   const auto registered = registry.tables.find(table);
   if (registered == registry.tables.end())
@@ -145,8 +146,8 @@ Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanBronze(const std::st
     }
   }
   TARN_RETURN_IF_ERROR(bronze::ChangeLog::ForEachManifest(
-      *storage_, layout_.root(), Lsn{}, [&](const bronze::Manifest& manifest) -> Status {
-        if (manifest.last_commit > up_to) return {};
+      *storage_, layout_.root(), SourcePosition{}, [&](const bronze::Manifest& manifest) -> Status {
+        if (manifest.position() > up_to) return {};
         for (const auto& event : manifest.events) {
           if (!event.at && event.table->lake_name == table && fits(*event.table)) add(event.file);
         }

@@ -45,7 +45,8 @@ class LakeView : public engine::Lake {
   Result<std::shared_ptr<const hudi::ScanPlan>> PlanOverlaid(
       const std::string& path, const std::string& sidecar, const std::string& instant,
       const std::shared_ptr<const hudi::Overlay>& overlay);
-  Result<std::shared_ptr<const hudi::ScanPlan>> PlanBronze(const std::string& table, Lsn up_to);
+  Result<std::shared_ptr<const hudi::ScanPlan>> PlanBronze(const std::string& table,
+                                                           const SourcePosition& up_to);
 
   const storage::Storage* storage_;
   const catalog::LakeLayout layout_;

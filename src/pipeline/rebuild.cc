@@ -22,13 +22,13 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
   LoadProgress progress;
   progress.tables_total = static_cast<int64_t>(loads.size());
   for (const auto& [name, copies] : loads) progress.estimated_rows += copies.back().rows;
-  Lsn first;
+  SourcePosition first;
   int64_t first_micros = 0;
   for (const auto& [name, copies] : loads) {
     const bronze::LoadManifest& load = copies.back();
     progress.table = load.table->QualifiedName();
     catalog::RegisteredTable registered = Register(*load.table);
-    registered.start = load.snapshot;
+    registered.start = load.position();
     TARN_RETURN_IF_ERROR(silver_->AddTable(registered));
     SilverTable& table = *silver_->Find(load.table->lake_name);
     TARN_RETURN_IF_ERROR(table.BeginLoad(silver_->instants()->Next(), 1));
@@ -40,17 +40,17 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
         return table.Load(0, rows);
       }));
     }
-    TARN_RETURN_IF_ERROR(table.FinishLoad(OrderingValue(load.epoch, load.snapshot)));
+    TARN_RETURN_IF_ERROR(table.FinishLoad(OrderingValue(load.position())));
     progress.tables_done++;
-    if (first.value == 0 || load.snapshot < first) {
-      first = load.snapshot;
+    if (first.lsn.value == 0 || load.position() < first) {
+      first = load.position();
       first_micros = load.snapshot_micros;
     }
   }
   if (loads.empty())
     return MakeError(ErrorCode::kNotFound, "'{}' holds no finished first copy", options_.lake);
   TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
-  TARN_RETURN_IF_ERROR(silver_->Publish(identity_.epoch, first, first_micros));
+  TARN_RETURN_IF_ERROR(silver_->Publish(first, first_micros));
   TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
   TARN_RETURN_IF_ERROR(OpenGold());
   TARN_RETURN_IF_ERROR(RunGoldOnce(cancel));

@@ -9,12 +9,6 @@
 #include "base/log.h"
 
 namespace tarn::pipeline {
-namespace {
-
-constexpr int kSlotWaitMs = 15'000;
-
-}  // namespace
-
 std::string_view RunPhaseName(RunPhase phase) {
   switch (phase) {
     case RunPhase::kStarting:
@@ -60,88 +54,6 @@ Status Runner::OpenLake() {
       storage_.get(), options_, identity_.epoch,
       SourceWatch::Hooks{[this](const cdc::FollowedTable& table) { FollowComing(table); }});
   return {};
-}
-
-Status Runner::CheckIdentity() {
-  TARN_ASSIGN(auto replication,
-              cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kReplication, "check"));
-  TARN_ASSIGN(const cdc::SourceIdentity source, cdc::IdentifySource(*replication));
-  if (identity_.system_identifier.empty()) {
-    identity_.system_identifier = source.system_identifier;
-    identity_.timeline = source.timeline;
-    return catalog::WriteIdentity(*storage_, layout_, identity_);
-  }
-  if (identity_.system_identifier != source.system_identifier) {
-    return MakeError(
-        ErrorCode::kConflict,
-        "the lake '{}' follows the server {}, but the source is {}: point [source] at the right server, or "
-        "choose another lake",
-        layout_.root(), identity_.system_identifier, source.system_identifier);
-  }
-  if (identity_.timeline != source.timeline) {
-    return MakeError(
-        ErrorCode::kUnsupported,
-        "the source was failed over or restored (timeline {} became {}): following it without a new copy is "
-        "not supported yet; choose another lake",
-        identity_.timeline, source.timeline);
-  }
-  return {};
-}
-
-Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel) {
-  TARN_RETURN_IF_ERROR(CheckIdentity());
-  TARN_ASSIGN(auto connection,
-              cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary, "set-up"));
-  TARN_ASSIGN(tables, cdc::LoadTables(*connection, options_.patterns));
-  UpdateFollowed();
-  const auto followed = Followed();
-  for (cdc::SourceTable& table : tables)
-    table = UnderLakeNames(std::move(table), FindFollowed(followed, table));
-  TARN_ASSIGN(cdc::SlotState slot, cdc::GetSlot(*connection, options_.names.slot));
-  // The server takes a moment to notice that a killed tarn is gone.
-  for (int waited_ms = 0; slot.exists && slot.active && waited_ms < kSlotWaitMs; waited_ms += 100) {
-    TARN_RETURN_IF_ERROR(cancel.Check());
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    TARN_ASSIGN(slot, cdc::GetSlot(*connection, options_.names.slot));
-  }
-  if (slot.exists && slot.active) {
-    return MakeError(ErrorCode::kConflict,
-                     "the slot '{}' is in use by another process; give this lake a slot of its own",
-                     options_.names.slot);
-  }
-  const bool lost = !slot.exists || slot.wal_status == "lost";
-  const auto newest = versions_->Find(std::nullopt);
-  if (lost && newest) {
-    return MakeError(
-        ErrorCode::kNotFound,
-        "the slot '{}' is {} on the source: changes after {} cannot be had any more; start again with an "
-        "empty lake folder (the present one stays readable)",
-        options_.names.slot, slot.exists ? "lost" : "missing", newest->lsn.ToString());
-  }
-  TARN_RETURN_IF_ERROR(PreparePublications(*connection, tables));
-  if (!slot.exists) {
-    TARN_ASSIGN(auto replication,
-                cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kReplication, "set-up",
-                                           &cancel));
-    TARN_ASSIGN(const Lsn at, cdc::CreateSlot(*replication, options_.names.slot));
-    spdlog::info("made the slot {} at {}", options_.names.slot, at.ToString());
-  }
-  return {};
-}
-
-Status Runner::PreparePublications(cdc::PgConnection& connection,
-                                   const std::vector<cdc::SourceTable>& tables) {
-  TARN_ASSIGN(const auto published, cdc::FollowedByPublications(connection, options_.names));
-  const std::set<std::string> copied = silver_->registry().Copied();
-  for (const cdc::SourceTable& table : tables) {
-    if (!copied.contains(table.schema.QualifiedName()) || published.contains(table.from)) continue;
-    TARN_RETURN_IF_ERROR(
-        silver_->MarkCopyAgain(table.schema.lake_name,
-                               "somebody took it out of the publication, and what changed in "
-                               "it since is not known",
-                               true));
-  }
-  return cdc::EnsurePublications(connection, options_.names, tables);
 }
 
 catalog::RegisteredTable Runner::Register(const schema::TableSchema& table) const {
@@ -201,9 +113,9 @@ Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelTo
   }
   if (versions_->size() > 0) return {};
   // The first version, also when a crash came between the copies and it.
-  Lsn at;
+  SourcePosition at;
   for (const auto& [name, table] : silver_->registry().tables) at = std::max(at, table.start);
-  return silver_->Publish(identity_.epoch, at, clock_->NowMicros());
+  return silver_->Publish(at, clock_->NowMicros());
 }
 
 Status Runner::CatchUpFromBronze(const CancelToken& cancel) {
@@ -211,13 +123,13 @@ Status Runner::CatchUpFromBronze(const CancelToken& cancel) {
   return ReplayFromBronze(silver_->ReleaseHeld(), "", cancel);
 }
 
-Status Runner::ReplayFromBronze(Lsn after, const std::string& only, const CancelToken& cancel) {
+Status Runner::ReplayFromBronze(const SourcePosition& after, const std::string& only,
+                                const CancelToken& cancel) {
   return bronze::ChangeLog::ForEachManifest(
       *storage_, options_.lake, after, [&](const bronze::Manifest& manifest) -> Status {
         TARN_RETURN_IF_ERROR(cancel.Check());
         SilverStep step;
-        step.epoch = manifest.epoch;
-        step.lsn = manifest.last_commit;
+        step.position = manifest.position();
         step.commit_micros = manifest.last_commit_micros;
         for (const bronze::ManifestEvent& event : manifest.events) {
           if (!only.empty() && event.table->lake_name != only) continue;
@@ -234,7 +146,7 @@ Status Runner::ReplayFromBronze(Lsn after, const std::string& only, const Cancel
         }
         if (!only.empty()) return step.events.empty() ? Status{} : silver_->Apply(step);
         TARN_RETURN_IF_ERROR(silver_->Apply(step));
-        state_.silver_lsn = step.lsn.value;
+        state_.silver_lsn = step.position.lsn.value;
         state_.silver_commit_micros = step.commit_micros;
         state_.silver_rows += step.rows;
         return {};
@@ -249,7 +161,8 @@ Status Runner::Prepare(const CancelToken& cancel, const LoadReporter& report) {
   TARN_RETURN_IF_ERROR(AddUntakenCopies());
   UpdateFollowed();
   TARN_ASSIGN(const catalog::LakeVersion newest, versions_->Find(std::nullopt));
-  state_.tail_lsn = state_.bronze_lsn = state_.silver_lsn = newest.lsn.value;
+  const bool same_epoch = newest.epoch == identity_.epoch;
+  state_.tail_lsn = state_.bronze_lsn = state_.silver_lsn = same_epoch ? newest.lsn.value : 0;
   state_.tail_commit_micros = state_.bronze_commit_micros = state_.silver_commit_micros =
       newest.commit_micros;
   return OpenGold();

@@ -96,15 +96,31 @@ class Runner {
   Status Prepare(const CancelToken& cancel, const LoadReporter& report);
   Status PrepareSource(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel);
   Status PreparePublications(cdc::PgConnection& connection, const std::vector<cdc::SourceTable>& tables);
-  Status CheckIdentity();
+  /// The source's identity; errors: kConflict when it is another server than the one that the lake follows.
+  Result<cdc::SourceIdentity> CheckIdentity();
+  /// Where what the source sends next does not follow on what the lake has.
+  struct Break {
+    std::string reason;  ///< Empty: it follows on.
+    bool new_epoch = false;
+    bool new_slot = false, drop_slot = false;
+  };
+  Result<Break> FindBreak(cdc::PgConnection& connection, const cdc::SourceIdentity& source,
+                          const cdc::SlotState& slot);
+  Status MakeSlot(const Break& broken, cdc::PgConnection& connection, const CancelToken& cancel);
+  /// Has every table held and copied again, durably.
+  Status RecordBreak(const Break& broken);
+  /// Writes the break into Bronze; what the source sends from here on follows on it.
+  Status GoOnBehind(const Break& broken, const cdc::SourceIdentity& source, cdc::PgConnection& connection);
   Status CatchUpFromBronze(const CancelToken& cancel);
   /// Applies what Bronze has behind `after`, of all tables, or of one.
-  Status ReplayFromBronze(Lsn after, const std::string& only, const CancelToken& cancel);
+  Status ReplayFromBronze(const SourcePosition& after, const std::string& only, const CancelToken& cancel);
   catalog::RegisteredTable Register(const schema::TableSchema& table) const;
   /// An empty Silver table and quarantine, whatever was there: never copied, or cut off.
   Status BeginAgain(const catalog::RegisteredTable& table);
   Status CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel,
                      const LoadReporter& report);
+  /// Before the stream is made again: the source may be another than it was.
+  Status FollowOn(const CancelToken& cancel);
   Status Stream(const CancelToken& cancel, std::optional<Lsn> until);
   Status StreamOnce(const CancelToken& cancel, std::optional<Lsn> until);
   Status ApplySegments(cdc::ChangeCollector& collector, const std::atomic<bool>& stream_ended,

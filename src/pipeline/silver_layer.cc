@@ -80,7 +80,7 @@ Result<std::unique_ptr<SilverLayer>> SilverLayer::Open(storage::Storage* storage
   const auto newest = versions->Find(std::nullopt);
   if (newest) {
     layer->instants_.MustPass(newest->instant);
-    layer->position_ = newest->lsn;
+    layer->position_ = newest->position();
     layer->base_ = *newest;
   }
   return layer;
@@ -107,11 +107,11 @@ Status SilverLayer::SaveRegistry() {
   return WriteRegistry();
 }
 
-Lsn SilverLayer::ReleaseHeld() {
-  Lsn from = position_;
+SourcePosition SilverLayer::ReleaseHeld() {
+  SourcePosition from = position_;
   for (auto& [name, table] : registry_.tables) {
     if (table.held.empty() || !table.copy_again.empty() || !tables_.contains(name)) continue;
-    from = std::min(from, OrderingLsn(applied_[name]));
+    from = std::min(from, OrderingPosition(applied_[name]));
     table.held.clear();
   }
   return from;
@@ -153,13 +153,13 @@ Status SilverLayer::LoadCopy(SilverTable& table, int64_t lsn,
   return table.FinishLoad(lsn);
 }
 
-Status SilverLayer::TakeCopy(const catalog::RegisteredTable& table, int64_t epoch, Lsn position,
+Status SilverLayer::TakeCopy(const catalog::RegisteredTable& table, const SourcePosition& position,
                              const std::function<Status(const CopyRows&)>& read) {
   const std::string& name = table.source.lake_name;
   if (!tables_.contains(name)) TARN_RETURN_IF_ERROR(AddTable(table));
   SilverTable& silver = *tables_.at(name);
   TARN_ASSIGN(const int64_t applied, silver.AppliedLsn());
-  const int64_t lsn = OrderingValue(epoch, position);
+  const int64_t lsn = OrderingValue(position);
   // Until its changes since the copy are in: a crash meanwhile has them applied at the next start.
   catalog::RegisteredTable& registered = registry_.tables.at(name);
   registered.held = "its changes since it was copied are being applied";
@@ -238,7 +238,7 @@ Status SilverLayer::HoldOrFail(const std::string& name, const Error& error) {
 Status SilverLayer::Apply(const SilverStep& step) {
   const TableEvents by_table = EventsByTable(step);
   // Of a transaction that goes on, nothing counts as applied: after a crash all of it comes again.
-  const int64_t lsn = OrderingValue(step.epoch, step.lsn) - (step.open ? 1 : 0);
+  const int64_t lsn = OrderingValue(step.position) - (step.open ? 1 : 0);
   std::vector<const TableEvents::value_type*> work;
   for (const auto& entry : by_table) work.push_back(&entry);
   const auto outcomes = TogetherOver<Result<bool>>(
@@ -254,7 +254,7 @@ Status SilverLayer::Apply(const SilverStep& step) {
   }
   if (shapes_changed) TARN_RETURN_IF_ERROR(SaveRegistry());
   if (step.open) return {};
-  return Publish(step.epoch, step.lsn, step.commit_micros);
+  return Publish(step.position, step.commit_micros);
 }
 
 bool SilverLayer::CanStage(const std::string& name,
@@ -283,7 +283,7 @@ Result<bool> SilverLayer::Stage(const SilverStep& step) {
   }
   const std::lock_guard lock(tail_mutex_);
   for (const auto& [table, changes] : prepared) TARN_RETURN_IF_ERROR(table->Stage(changes));
-  staged_ = Staged{step.epoch, step.lsn, step.commit_micros};
+  staged_ = Staged{step.position, step.commit_micros};
   tail_.reset();
   return true;
 }
@@ -297,7 +297,7 @@ int64_t SilverLayer::staged_bytes() const {
 Status SilverLayer::CommitStaged() {
   if (!staged_) return {};
   const Staged staged = *staged_;
-  const int64_t lsn = OrderingValue(staged.epoch, staged.lsn);
+  const int64_t lsn = OrderingValue(staged.position);
   std::vector<std::string> work;
   for (const auto& [name, table] : tables_) {
     if (table->has_staged()) work.push_back(name);
@@ -312,7 +312,7 @@ Status SilverLayer::CommitStaged() {
     touched_[work[i]] = true;
     applied_.at(work[i]) = lsn;
   }
-  return Publish(staged.epoch, staged.lsn, staged.commit_micros);
+  return Publish(staged.position, staged.commit_micros);
 }
 
 void SilverLayer::DropStaged() {
@@ -327,7 +327,7 @@ Result<std::shared_ptr<const TailState>> SilverLayer::PinTail() {
   if (tail_ || !base_) return tail_;
   auto tail = std::make_shared<TailState>();
   tail->base = *base_;
-  tail->lsn = staged_ ? staged_->lsn : base_->lsn;
+  tail->lsn = staged_ ? staged_->position.lsn : base_->lsn;
   tail->commit_micros = staged_ ? staged_->commit_micros : base_->commit_micros;
   if (staged_) {
     for (const std::string& name : base_->tables) {
@@ -342,22 +342,22 @@ Result<std::shared_ptr<const TailState>> SilverLayer::PinTail() {
   return tail_;
 }
 
-Status SilverLayer::Publish(int64_t epoch, Lsn lsn, int64_t commit_micros) {
+Status SilverLayer::Publish(const SourcePosition& position, int64_t commit_micros) {
   // Transactions that a first copy already holds come once more, with nothing in them.
-  if (lsn < position_ && versions_->size() > 0) return {};
-  catalog::LakeVersion version{instants_.Next(), epoch, lsn, commit_micros, {}, {}};
+  if (position < position_ && versions_->size() > 0) return {};
+  catalog::LakeVersion version{instants_.Next(), position.epoch, position.lsn, commit_micros, {}, {}};
   for (const auto& [name, table] : registry_.tables) {
     if (!tables_.contains(name)) continue;
     if (!table.held.empty()) {
       version.held[name] = table.held;
-    } else if (table.start <= lsn) {
+    } else if (table.start <= position) {
       version.tables.push_back(name);
     }
   }
   for (const auto& [name, reason] : coming_) {
     if (!registry_.tables.contains(name)) version.held[name] = reason;
   }
-  position_ = lsn;
+  position_ = position;
   TARN_RETURN_IF_ERROR(versions_->Publish(*storage_, version));
   const std::lock_guard lock(tail_mutex_);
   for (const auto& [name, table] : tables_) table->DropStaged();
@@ -376,7 +376,7 @@ Status SilverLayer::RunServices() {
   if (!compacted) return std::move(compacted).error().In("services of silver " + served_);
   if (!*compacted || !base_) return {};
   // Row positions are those of the new files now; so are the readers' plans from here on.
-  return Publish(base_->epoch, base_->lsn, base_->commit_micros);
+  return Publish(base_->position(), base_->commit_micros);
 }
 
 Status SilverLayer::Close() {

@@ -21,8 +21,7 @@ namespace tarn::pipeline {
 /// What must be applied to bring Silver from one position to the next.
 struct SilverStep {
   std::vector<bronze::TableRows> events;
-  int64_t epoch = 0;
-  Lsn lsn;  ///< Commit LSN of the newest transaction inside.
+  SourcePosition position;  ///< Of the newest transaction inside.
   int64_t commit_micros = 0;
   int64_t rows = 0;
   bool open = false;  ///< More of the same transaction follows: nothing is published yet.
@@ -49,7 +48,7 @@ class SilverLayer : public TailSource {
   Status SaveRegistry();
   /// Lets held tables try again, unless only a newer copy helps: the position from which Bronze must be read
   /// for them, or position() without any.
-  Lsn ReleaseHeld();
+  SourcePosition ReleaseHeld();
 
   /// Marks a table as to be copied again, and durably so; `hold`: what it has cannot be relied on.
   Status MarkCopyAgain(const std::string& name, const std::string& reason, bool hold);
@@ -64,7 +63,7 @@ class SilverLayer : public TailSource {
   /// the copy's position on. Nothing may be staged. The changes since must follow. Errors: kUnsupported and
   /// kInvalidArgument when the copy cannot take the place; then the table is held.
   using CopyRows = std::function<Status(std::shared_ptr<arrow::RecordBatch>)>;
-  Status TakeCopy(const catalog::RegisteredTable& table, int64_t epoch, Lsn position,
+  Status TakeCopy(const catalog::RegisteredTable& table, const SourcePosition& position,
                   const std::function<Status(const CopyRows&)>& read);
 
   /// Applies what is newer than each table's own position (a step may come again after a crash), then
@@ -83,7 +82,7 @@ class SilverLayer : public TailSource {
   Result<std::shared_ptr<const TailState>> PinTail() override;
 
   /// A version at the tables' common position without changes: after a first copy.
-  Status Publish(int64_t epoch, Lsn lsn, int64_t commit_micros);
+  Status Publish(const SourcePosition& position, int64_t commit_micros);
 
   /// Compaction, cleaning, archiving of the next table in turn: a bounded step, between two commits, with
   /// nothing staged.
@@ -94,7 +93,7 @@ class SilverLayer : public TailSource {
   /// Tables that changed since the last call, for Gold.
   std::vector<std::string> TakeTouched();
   /// Position of the newest step applied.
-  Lsn position() const { return position_; }
+  const SourcePosition& position() const { return position_; }
   std::map<std::string, const SilverCounts*> Counts() const;
 
  private:
@@ -132,12 +131,11 @@ class SilverLayer : public TailSource {
   std::map<std::string, std::string> coming_;
   int64_t registry_changes_ = 0;
   std::string served_;  ///< Table that was served last.
-  Lsn position_;
+  SourcePosition position_;
 
   /// Where the staged changes end.
   struct Staged {
-    int64_t epoch = 0;
-    Lsn lsn;
+    SourcePosition position;
     int64_t commit_micros = 0;
   };
   std::mutex tail_mutex_;  ///< Guards what follows, and the tables' staged changes against PinTail.

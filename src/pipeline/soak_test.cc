@@ -51,7 +51,7 @@ class SoakTest : public testing::Test {
     for (int id = 0; id < 500; id++) Append(builder, 'I', id, 0);
     ASSERT_TRUE(table.Load(0, builder.Finish()));
     ASSERT_TRUE(table.FinishLoad(1));
-    ASSERT_TRUE(silver_->Publish(0, Lsn{1}, clock_.NowMicros()));
+    ASSERT_TRUE(silver_->Publish({0, Lsn{1}}, clock_.NowMicros()));
   }
   void TearDown() override { fs::remove_all(root_); }
 
@@ -89,7 +89,7 @@ class SoakTest : public testing::Test {
     }
     SilverStep step;
     step.events = {{table_, builder.Finish()}};
-    step.lsn = Lsn{static_cast<uint64_t>(lsn)};
+    step.position = {0, Lsn{static_cast<uint64_t>(lsn)}};
     step.commit_micros = clock_.NowMicros();
     const Status applied = silver_->Apply(step);
     ASSERT_TRUE(applied) << applied.error().message;

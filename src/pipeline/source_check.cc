@@ -101,8 +101,8 @@ class Checker {
             "choose another [source] slot name");
     }
     if (slot.wal_status == "lost") {
-      Error("the slot '" + options_.names.slot + "' is lost: the server removed WAL that tarn had not read",
-            "raise max_slot_wal_keep_size, drop the slot and copy again into an empty lake");
+      Warn("the slot '" + options_.names.slot + "' is lost: the server removed WAL that tarn had not read",
+           "`tarn run` makes a new one and copies all tables again; raise max_slot_wal_keep_size");
     }
     return {};
   }

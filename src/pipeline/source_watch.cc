@@ -14,7 +14,9 @@
 namespace tarn::pipeline {
 namespace {
 
-constexpr auto kLookInterval = std::chrono::seconds(5);
+constexpr auto kLookInterval = std::chrono::milliseconds(5'000);
+constexpr auto kWantedInterval =
+    std::chrono::milliseconds(500);  ///< When something keeps a copy from being made.
 
 }  // namespace
 
@@ -100,6 +102,8 @@ WatchState SourceWatch::state() {
   const std::lock_guard lock(mutex_);
   WatchState state = state_;
   state.rows = progress_.rows.load();
+  for (const FinishedCopy& copy : finished_)
+    state.wanted.emplace(copy.load.table->lake_name, "it is copied and waits for the stream to pass the copy");
   return state;
 }
 
@@ -113,9 +117,8 @@ void SourceWatch::Loop() {
       spdlog::warn("looking at the source's tables: {}", looked.error().message);
     }
     told = state_.last_error;
-    const size_t wanted = state_.wanted.size();
-    changed_.wait_for(lock, kLookInterval, [&] {
-      return cancel_.IsCancelled() || (looked && finished_.empty() && state_.wanted.size() > wanted);
+    changed_.wait_for(lock, state_.wanted.empty() ? kLookInterval : kWantedInterval, [&] {
+      return cancel_.IsCancelled() || (looked && finished_.empty() && !state_.wanted.empty());
     });
   }
 }

@@ -50,6 +50,8 @@ class SourceWatch {
       : storage_(storage), options_(options), epoch_(epoch), hooks_(std::move(hooks)) {}
   ~SourceWatch() { Stop(); }
 
+  /// Of the copies to come.
+  void SetEpoch(int64_t epoch) { epoch_ = epoch; }
   void Start();
   void Stop();
 
@@ -80,7 +82,7 @@ class SourceWatch {
   Result<std::optional<FinishedCopy>> CopyOnce(const cdc::SourceTable& table);
   storage::Storage* storage_;
   const PipelineOptions& options_;
-  const int64_t epoch_;
+  std::atomic<int64_t> epoch_;
   const Hooks hooks_;
   std::unique_ptr<cdc::PgConnection> connection_;
   cdc::CopyProgress progress_;

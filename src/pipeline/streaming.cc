@@ -39,8 +39,7 @@ SilverStep StepOf(const cdc::Segment& segment, int64_t epoch) {
   SilverStep step;
   for (const cdc::TableEvent& event : segment.events)
     step.events.push_back({event.table, event.rows, event.at, event.copy_again});
-  step.epoch = epoch;
-  step.lsn = segment.last_commit;
+  step.position = {epoch, segment.last_commit};
   step.commit_micros = segment.last_commit_micros;
   step.rows = segment.rows;
   step.open = segment.open;
@@ -54,8 +53,11 @@ Status Runner::Stream(const CancelToken& cancel, std::optional<Lsn> until) {
   while (true) {
     state_.phase = RunPhase::kStreaming;
     const int64_t started = MonotonicMicros();
-    Status outcome = StreamOnce(cancel, until);
-    if (outcome || !IsRetryable(outcome.error().code)) return outcome;
+    Status outcome = failures == 0 ? Status{} : FollowOn(cancel);
+    if (outcome) outcome = StreamOnce(cancel, until);
+    // A slot or publication that is not there any more is a break in the stream, which FollowOn sees to.
+    if (outcome || !(IsRetryable(outcome.error().code) || outcome.error().code == ErrorCode::kNotFound))
+      return outcome;
     state_.phase = RunPhase::kReconnecting;
     if (MonotonicMicros() - started > 60'000'000) failures = 0;
     const int wait_ms = std::min(200 << std::min(failures++, 7), 15'000);
@@ -71,18 +73,28 @@ Status Runner::Stream(const CancelToken& cancel, std::optional<Lsn> until) {
   }
 }
 
+Status Runner::FollowOn(const CancelToken& cancel) {
+  std::vector<cdc::SourceTable> tables;
+  TARN_RETURN_IF_ERROR(PrepareSource(tables, cancel));
+  UpdateFollowed();
+  return {};
+}
+
 Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
   cdc::CollectorOptions collector_options;
   collector_options.epoch = identity_.epoch;
   collector_options.max_bytes = options_.segment_bytes;
-  if (bronze_->last()) collector_options.skip_up_to = bronze_->last()->last_commit;
+  // Positions of an earlier epoch say nothing in this one.
+  const auto& last = bronze_->last();
+  const bool same_epoch = last && last->epoch == identity_.epoch;
+  if (same_epoch) collector_options.skip_up_to = last->last_commit;
   bronze_->DiscardOpen();
   unflushed_ = {};
   unflushed_bytes_ = 0;
   in_open_transaction_ = uncommitted_ = false;
   silver_->DropStaged();
   // What Bronze has and Silver lacks (a commit that failed) does not come from the source again.
-  if (bronze_->last() && silver_->position() < bronze_->last()->last_commit) {
+  if (last && silver_->position() < last->position()) {
     TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
     state_.phase = RunPhase::kStreaming;
   }
@@ -104,7 +116,7 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
     const std::lock_guard lock(collector_mutex_);
     collector_ = &collector;
   }
-  const Lsn from = bronze_->last() ? bronze_->last()->end : Lsn{};
+  const Lsn from = same_epoch ? last->end : Lsn{};
   CancelToken stream_cancel;
   std::atomic<bool> stream_ended{false};
   Status stream_status;
@@ -229,7 +241,7 @@ Status Runner::CommitSilver() {
   if (silver_->has_staged()) {
     TARN_FAULT_POINT("runner.before_staged_commit");
     TARN_RETURN_IF_ERROR(silver_->CommitStaged());
-    Committed(silver_->position(), state_.tail_commit_micros);
+    Committed(silver_->position().lsn, state_.tail_commit_micros);
     state_.silver_rows = state_.tail_rows.load();
   }
   uncommitted_ = false;

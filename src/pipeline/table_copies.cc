@@ -15,7 +15,10 @@ std::map<std::string, cdc::FollowedTable> Runner::Followed() {
 void Runner::UpdateFollowed() {
   std::map<std::string, cdc::FollowedTable> followed;
   for (const auto& [name, table] : silver_->registry().tables) {
-    if (table.start != Lsn{}) followed[name] = {table.source, table.start, table.storage};
+    if (table.start.lsn == Lsn{}) continue;
+    // A copy of an earlier epoch has none of this one's changes.
+    const bool same_epoch = table.start.epoch == identity_.epoch;
+    followed[name] = {table.source, same_epoch ? table.start.lsn : Lsn{}, table.storage};
   }
   {
     const std::lock_guard lock(followed_mutex_);
@@ -74,7 +77,7 @@ Status Runner::MarkCopies() {
   if (noticed.empty() && !told) return {};
   TARN_RETURN_IF_ERROR(CommitSilver());
   // What was right until now stays so for statements that ask for the past.
-  return silver_->Publish(identity_.epoch, silver_->position(),
+  return silver_->Publish(silver_->position(),
                           std::max(state_.silver_commit_micros.load(), clock_->NowMicros()));
 }
 
@@ -98,7 +101,7 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
   table.source = *load.table;
   table.storage = copy->storage;
   spdlog::info("silver {}: taking the copy of {} rows at {}", name, load.rows, at.ToString());
-  TARN_RETURN_IF_ERROR(silver_->TakeCopy(table, load.epoch, at, [&](const auto& take) -> Status {
+  TARN_RETURN_IF_ERROR(silver_->TakeCopy(table, load.position(), [&](const auto& take) -> Status {
     for (const bronze::FileEntry& file : load.files) {
       TARN_RETURN_IF_ERROR(bronze::ReadChangeFile(*storage_, options_.lake, file, [&](auto rows) -> Status {
         TARN_RETURN_IF_ERROR(cancel.Check());
@@ -107,7 +110,7 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
     }
     return {};
   }));
-  TARN_RETURN_IF_ERROR(ReplayFromBronze(at, name, cancel));
+  TARN_RETURN_IF_ERROR(ReplayFromBronze(load.position(), name, cancel));
   TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
   watch_->Took();
   {
@@ -116,16 +119,16 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
   }
   UpdateFollowed();
   silver_->SetComing(watch_->Coming());
-  const bool ahead = at > silver_->position();
+  const bool ahead = load.position() > silver_->position();
   const int64_t micros = ahead ? std::max(state_.silver_commit_micros.load(), load.snapshot_micros)
                                : state_.silver_commit_micros.load();
-  const Lsn version = std::max(at, silver_->position());
-  TARN_RETURN_IF_ERROR(silver_->Publish(identity_.epoch, version, micros));
-  state_.tail_lsn = std::max(state_.tail_lsn.load(), version.value);
+  const SourcePosition version = std::max(load.position(), silver_->position());
+  TARN_RETURN_IF_ERROR(silver_->Publish(version, micros));
+  state_.tail_lsn = std::max(state_.tail_lsn.load(), version.lsn.value);
   // Nothing is followed between Bronze's newest change and the copy, or it would have been taken in.
-  state_.bronze_lsn = std::max(state_.bronze_lsn.load(), version.value);
+  state_.bronze_lsn = std::max(state_.bronze_lsn.load(), version.lsn.value);
   state_.tail_commit_micros = std::max(state_.tail_commit_micros.load(), micros);
-  Committed(version, micros);
+  Committed(version.lsn, micros);
   return {};
 }
 
@@ -133,7 +136,8 @@ Status Runner::AddUntakenCopies() {
   TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.lake));
   for (const auto& [name, copies] : loads) {
     const auto known = silver_->registry().tables.find(name);
-    if (known != silver_->registry().tables.end() && copies.back().snapshot <= known->second.start) continue;
+    if (known != silver_->registry().tables.end() && copies.back().position() <= known->second.start)
+      continue;
     // Its storage then is not known any more; if it was replaced since, the columns tell.
     watch_->AddFinished({copies.back(), ""});
   }

@@ -23,6 +23,8 @@ class Way:
     staged: tuple[bool, bool] = (False, True)
     # Whether a table is to be copied again on the way to the crash.
     copies: bool = False
+    # Whether the slot is dropped before.
+    drops_slot: bool = False
 
 
 # Of the tables that a step commits side by side, the first may have nothing to write.
@@ -41,6 +43,9 @@ WAYS: dict[str, Way] = {
     # A copy beside the stream.
     "copy.before_manifest": Way(copies=True, visit=1),
     "silver.take_copy.before_changes": Way(copies=True, visit=1),
+    # A break in the stream: the slot was dropped.
+    "source.break.before_manifest": Way(drops_slot=True, visit=1),
+    "source.break.before_identity": Way(drops_slot=True, visit=1),
     # A step of the stream.
     "bronze.flush.before_files": Way(),
     "bronze.flush.between_files": Way(),

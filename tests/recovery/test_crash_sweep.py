@@ -79,10 +79,14 @@ class Sweep:
         assert f"fault point {fault.split(':')[0]} reached" in tarn.log_tail()
 
     def _recover(self, tarn: Tarn):
-        tarn.start()
+        tarn.start().wait_status(lambda status: not status["copies"]["wanted"], what="the copies")
         with self.history.without_truncate():
             tables = tarn.verify()
         assert all(table["equal"] for table in tables.values()), tables
+
+    def _drop_slot(self, tarn: Tarn):
+        self.source.cluster.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s "
+                                    "AND NOT active", (tarn.sections["source"]["slot"],))
 
     def run(self, point: str, visit: str):
         way = WAYS[point]
@@ -96,6 +100,8 @@ class Sweep:
                         break
                 if way.copies:
                     tarn.must("resync", "customer")
+                if way.drops_slot:
+                    self._drop_slot(tarn)
                 self._crash(tarn, point if visit == "first" or way.visit == 1 else f"{point}:{way.visit}")
             self._recover(tarn)
             if visit == "first":
@@ -105,9 +111,7 @@ class Sweep:
                 self._recover(tarn)
         finally:
             tarn.close()
-            # A slot that nobody reads would have the server keep its WAL.
-            self.source.cluster.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s "
-                                        "AND NOT active", (tarn.sections["source"]["slot"],))
+            self._drop_slot(tarn)  # One that nobody reads would have the server keep its WAL.
             shutil.rmtree(tarn.lake, ignore_errors=True)
 
 

@@ -103,6 +103,26 @@ class Cluster:
         if (self.data / "postmaster.pid").exists():
             self._run("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
 
+    def standby(self, folder: Path) -> "Cluster":
+        """A running copy that follows this server, asynchronously; without its replication slots, as PostgreSQL 15 has it."""
+        copy = Cluster(folder, self.auth, **self.settings)
+        folder.mkdir(mode=0o755, parents=True)
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+        self._run("pg_basebackup", "-D", copy.data, "-h", self.folder, "-p", self.port, "-U", "postgres", "-X", "stream", "-R",
+                  "--no-sync", "-c", "fast")
+        with open(copy.data / "postgresql.auto.conf", "a") as f:
+            f.write(f"port = {copy.port}\nunix_socket_directories = '{folder}'\n")
+        copy.start()
+        return copy
+
+    def take_over(self, primary: "Cluster"):
+        """This stopped standby becomes the server at the address of `primary`, which is dead."""
+        with open(self.data / "postgresql.auto.conf", "a") as f:
+            f.write(f"port = {primary.port}\nunix_socket_directories = '{primary.folder}'\n")
+        self.start()
+        self._run("pg_ctl", "-D", self.data, "-w", "promote")
+
     def restart(self):
         self.stop()
         self.start()

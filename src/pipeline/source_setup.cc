@@ -1,0 +1,179 @@
+#include <arrow/record_batch.h>
+
+#include <chrono>
+#include <thread>
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "pipeline/runner.h"
+
+namespace tarn::pipeline {
+namespace {
+
+constexpr int kSlotWaitMs = 15'000;
+
+Result<Lsn> CurrentEnd(cdc::PgConnection& connection) {
+  TARN_ASSIGN(const cdc::Rows rows, connection.Query("SELECT pg_current_wal_lsn()"));
+  return Lsn::Parse(rows.at(0).at(0).value_or(""));
+}
+
+/// The server takes a moment to notice that a killed tarn is gone.
+Result<cdc::SlotState> WaitForSlot(cdc::PgConnection& connection, const std::string& name,
+                                   const CancelToken& cancel) {
+  TARN_ASSIGN(cdc::SlotState slot, cdc::GetSlot(connection, name));
+  for (int waited_ms = 0; slot.exists && slot.active && waited_ms < kSlotWaitMs; waited_ms += 100) {
+    TARN_RETURN_IF_ERROR(cancel.Check());
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    TARN_ASSIGN(slot, cdc::GetSlot(connection, name));
+  }
+  if (slot.exists && slot.active) {
+    return MakeError(ErrorCode::kConflict,
+                     "the slot '{}' is in use by another process; give this lake a slot of its own", name);
+  }
+  return slot;
+}
+
+}  // namespace
+
+Result<Runner::Break> Runner::FindBreak(cdc::PgConnection& connection, const cdc::SourceIdentity& source,
+                                        const cdc::SlotState& slot) {
+  const std::string& name = options_.names.slot;
+  const bool lost = slot.wal_status == "lost";
+  Break found;
+  found.new_slot = !slot.exists || lost;
+  found.drop_slot = lost;
+  if (silver_->registry().Copied().empty()) return found;  // There is nothing to follow on from yet.
+  const auto& last = bronze_->last();
+  TARN_ASSIGN(const Lsn now, CurrentEnd(connection));
+  TARN_ASSIGN(const auto published, cdc::PublishedTables(connection, options_.names.publication));
+  if (identity_.timeline != source.timeline) {
+    found.new_epoch = true;
+    found.reason = fmt::format("the source was failed over or restored (timeline {} became {})",
+                               identity_.timeline, source.timeline);
+  } else if (last && last->epoch == identity_.epoch && now < last->end) {
+    found.new_epoch = true;
+    found.reason = fmt::format("the source was set back: its log ends at {}, the lake has read up to {}",
+                               now.ToString(), last->end.ToString());
+  } else if (found.new_slot) {
+    found.reason = fmt::format("the slot '{}' was {} on the source, so that changes since are not known",
+                               name, lost ? "invalidated" : "missing");
+  } else if (!published) {
+    // The server cannot decode what is from before the publication that will be made now.
+    found.new_slot = found.drop_slot = true;
+    found.reason = fmt::format(
+        "the publication '{}' was missing on the source, so that changes since are not "
+        "known",
+        options_.names.publication);
+  } else {
+    found.reason = identity_.broken;  // A crash came while it was seen to.
+  }
+  return found;
+}
+
+Status Runner::MakeSlot(const Break& broken, cdc::PgConnection& connection, const CancelToken& cancel) {
+  const std::string& name = options_.names.slot;
+  if (broken.drop_slot) {
+    TARN_RETURN_IF_ERROR(connection.Execute("SELECT pg_drop_replication_slot(" + cdc::QuoteText(name) + ")"));
+  }
+  TARN_ASSIGN(auto replication,
+              cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kReplication, "set-up",
+                                         &cancel));
+  TARN_ASSIGN(const Lsn at, cdc::CreateSlot(*replication, name));
+  spdlog::info("made the slot {} at {}", name, at.ToString());
+  return {};
+}
+
+Status Runner::RecordBreak(const Break& broken) {
+  if (broken.reason.empty()) return {};
+  const auto newest = versions_->Find(std::nullopt);
+  spdlog::error("{}; the newest change that the lake has is at {}; all tables are copied again",
+                broken.reason, newest ? newest->lsn.ToString() : "none");
+  identity_.broken = broken.reason;
+  TARN_RETURN_IF_ERROR(catalog::WriteIdentity(*storage_, layout_, identity_));
+  for (const auto& [name, table] : Followed())
+    TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, broken.reason, true));
+  return {};
+}
+
+Status Runner::GoOnBehind(const Break& broken, const cdc::SourceIdentity& source,
+                          cdc::PgConnection& connection) {
+  if (broken.reason.empty()) return {};
+  TARN_ASSIGN(const Lsn at, CurrentEnd(connection));
+  catalog::LakeIdentity identity = identity_;
+  identity.timeline = source.timeline;
+  identity.broken.clear();
+  if (broken.new_epoch) identity.epoch++;
+  bronze::FlushInput gap;
+  gap.epoch = identity.epoch;
+  gap.last_commit = gap.end = at;
+  gap.last_commit_micros = clock_->NowMicros();
+  for (const auto& [name, table] : silver_->registry().tables) {
+    gap.events.push_back({std::make_shared<const schema::TableSchema>(table.source),
+                          nullptr,
+                          {OrderingValue(identity.epoch, at), 0},
+                          broken.reason});
+  }
+  TARN_FAULT_POINT("source.break.before_manifest");
+  bronze_->DiscardOpen();
+  TARN_RETURN_IF_ERROR(bronze_->Flush(gap));
+  TARN_FAULT_POINT("source.break.before_identity");
+  if (broken.new_epoch) {
+    stream_->Forget();
+    state_.tail_lsn = state_.bronze_lsn = state_.silver_lsn = state_.gold_lsn = 0;
+  }
+  identity_ = identity;
+  watch_->SetEpoch(identity_.epoch);
+  return catalog::WriteIdentity(*storage_, layout_, identity_);
+}
+
+Result<cdc::SourceIdentity> Runner::CheckIdentity() {
+  TARN_ASSIGN(auto replication,
+              cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kReplication, "check"));
+  TARN_ASSIGN(cdc::SourceIdentity source, cdc::IdentifySource(*replication));
+  if (identity_.system_identifier.empty()) {
+    identity_.system_identifier = source.system_identifier;
+    identity_.timeline = source.timeline;
+    TARN_RETURN_IF_ERROR(catalog::WriteIdentity(*storage_, layout_, identity_));
+  }
+  if (identity_.system_identifier != source.system_identifier) {
+    return MakeError(
+        ErrorCode::kConflict,
+        "the lake '{}' follows the server {}, but the source is {}: point [source] at the right server, or "
+        "choose another lake",
+        layout_.root(), identity_.system_identifier, source.system_identifier);
+  }
+  return source;
+}
+
+Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel) {
+  TARN_ASSIGN(const cdc::SourceIdentity source, CheckIdentity());
+  TARN_ASSIGN(auto connection,
+              cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary, "set-up"));
+  TARN_ASSIGN(tables, cdc::LoadTables(*connection, options_.patterns));
+  UpdateFollowed();
+  const auto followed = Followed();
+  for (cdc::SourceTable& table : tables)
+    table = UnderLakeNames(std::move(table), FindFollowed(followed, table));
+  TARN_ASSIGN(const cdc::SlotState slot, WaitForSlot(*connection, options_.names.slot, cancel));
+  TARN_ASSIGN(const Break broken, FindBreak(*connection, source, slot));
+  // Durable before a new slot hides what happened.
+  TARN_RETURN_IF_ERROR(RecordBreak(broken));
+  TARN_RETURN_IF_ERROR(PreparePublications(*connection, tables));
+  if (broken.new_slot) TARN_RETURN_IF_ERROR(MakeSlot(broken, *connection, cancel));
+  return GoOnBehind(broken, source, *connection);
+}
+
+Status Runner::PreparePublications(cdc::PgConnection& connection,
+                                   const std::vector<cdc::SourceTable>& tables) {
+  TARN_ASSIGN(const auto published, cdc::FollowedByPublications(connection, options_.names));
+  const auto followed = Followed();
+  for (const cdc::SourceTable& table : tables) {
+    if (FindFollowed(followed, table) == nullptr || published.contains(table.from)) continue;
+    TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(
+        table.schema.lake_name,
+        "somebody took it out of the publication, and what changed in it since is not known", true));
+  }
+  return cdc::EnsurePublications(connection, options_.names, tables);
+}
+
+}  // namespace tarn::pipeline

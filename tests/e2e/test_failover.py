@@ -1,0 +1,138 @@
+"""The source is not the one it was: failed over, set back, its slot or publication gone. Nothing is guessed, all is copied again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from support.cluster import Cluster, Database, wait_for
+
+
+@pytest.fixture
+def server(session_folder, worker):
+    """A server of its own with a table of 300 rows, followed by a running tarn."""
+    name = worker.name()
+    cluster = Cluster(session_folder / name).create()
+    database = Database(cluster, "shop_" + name)
+    database.execute("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY)")
+    database.execute("INSERT INTO t SELECT g, 'v' || g FROM generate_series(1, 300) g")
+    tarn = worker.tarn(database).start()
+    tarn.wait_caught_up()
+    try:
+        yield cluster, database, tarn
+    finally:
+        tarn.close()
+        database.connection.close()
+        cluster.destroy()
+
+
+def recovered(tarn, rows: int):
+    """Waits until the lake has what the source has now."""
+    wait_for(lambda: tarn.try_query("SELECT count(*) AS n FROM t").out == f'{{"n":{rows}}}\n', 60, "the new copy", every=0.2)
+    tarn.wait_caught_up()
+    tarn.verify()
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_promoted_standby(server, running):
+    """A standby that lagged takes over: without the slot, at positions where the lake has read other changes."""
+    cluster, database, tarn = server
+    standby = cluster.standby(cluster.folder.with_name(cluster.folder.name + "_standby"))
+    try:
+        wait_for(lambda: standby.execute("SELECT count(*) FROM t", database=database.name)[0][0] == 300, 30, "the standby")
+        standby.stop()
+        # Committed, read by tarn, and lost with the old primary.
+        database.execute("INSERT INTO t SELECT g, repeat('lost', 50) FROM generate_series(1001, 1400) g")
+        tarn.wait_caught_up()
+        assert tarn.value("SELECT count(*) FROM t") == 700
+        lost_at = tarn.value("SELECT current_timestamp::VARCHAR").split("+")[0]
+        if not running:
+            assert tarn.stop() == 0
+        cluster.kill()
+        standby.take_over(cluster)
+        database.reconnect()
+        assert database.value("SELECT count(*) FROM t") == 300
+        database.execute("UPDATE t SET v = 'new' WHERE id <= 10")
+        if not running:
+            tarn.start()
+        wait_for(lambda: "failed over or restored" in tarn.log_tail(), 60, "tarn to notice")
+        recovered(tarn, 300)
+        assert tarn.value("SELECT count(*) FROM t WHERE v = 'new'") == 10
+        # The past is what the lake saw then, and the stream goes on, through crashes and from Bronze alone.
+        assert tarn.value("SELECT count(*) FROM t", as_of=lost_at) == 700
+        database.execute("DELETE FROM t WHERE id <= 5; INSERT INTO t VALUES (2000, 'more')")
+        tarn.kill()
+        tarn.start()
+        recovered(tarn, 296)
+        assert tarn.stop() == 0
+        assert tarn.command("rebuild").code == 0
+        tarn.start()
+        recovered(tarn, 296)
+    finally:
+        standby.destroy()
+
+
+def test_set_back(server):
+    """The server's disk is set back to an older image: same timeline, earlier positions, other changes at them."""
+    cluster, database, tarn = server
+    cluster.stop()
+    image = cluster.folder / "image"
+    shutil.copytree(cluster.data, image)
+    cluster.start()
+    database.reconnect()
+    database.execute("INSERT INTO t SELECT g, repeat('lost', 500) FROM generate_series(1001, 1400) g")
+    tarn.wait_caught_up()
+    assert tarn.stop() == 0
+    cluster.stop()
+    shutil.rmtree(cluster.data)
+    shutil.copytree(image, cluster.data)
+    own(cluster)
+    cluster.start()
+    database.reconnect()
+    database.execute("UPDATE t SET v = 'other' WHERE id <= 7")
+    tarn.start()
+    assert "the source was set back" in tarn.log_tail()
+    recovered(tarn, 300)
+    assert tarn.value("SELECT count(*) FROM t WHERE v = 'other'") == 7
+
+
+def own(cluster):
+    """Files that were copied belong to the server's user again."""
+    if os.geteuid() != 0:
+        return
+    for path in [cluster.data, *cluster.data.rglob("*")]:
+        shutil.chown(path, "postgres", "postgres")
+
+
+@pytest.mark.parametrize("what", ["slot", "publication", "invalidated"])
+def test_gone_while_running(server, what):
+    """Somebody drops the slot or the publication under a running tarn, or the server gives up keeping WAL for it."""
+    cluster, database, tarn = server
+    slot = tarn.sections["source"]["slot"]
+    if what == "publication":
+        database.execute(f"DROP PUBLICATION {slot}")
+        database.execute("INSERT INTO t VALUES (1000, 'unseen')")
+    else:
+        if what == "invalidated":
+            tarn.kill()
+            database.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+            database.execute("SELECT pg_reload_conf()")
+            database.execute("INSERT INTO t VALUES (1000, 'unseen')")
+            for _ in range(4):
+                database.execute("SELECT pg_logical_emit_message(false, 'test', repeat('x', 1000000))")
+                database.execute("SELECT pg_switch_wal()")
+            database.execute("CHECKPOINT")
+            wait_for(lambda: database.value("SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s", (slot,)) == "lost",
+                     30, "the slot to be lost")
+            assert "is lost" in tarn.command("check").out
+            tarn.start()
+        else:
+            def dropped():
+                database.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = %s", (slot,))
+                return database._drop_slot(slot)
+            wait_for(dropped, 30, "the slot to be dropped")
+            database.execute("INSERT INTO t VALUES (1000, 'unseen')")
+    wait_for(lambda: "so that changes since are not known" in tarn.log_tail(), 60, "tarn to notice")
+    recovered(tarn, 301)
