@@ -103,7 +103,8 @@ WatchState SourceWatch::state() {
   WatchState state = state_;
   state.rows = progress_.rows.load();
   for (const FinishedCopy& copy : finished_)
-    state.wanted.emplace(copy.load.table->lake_name, "it is copied and waits for the stream to pass the copy");
+    state.wanted.emplace(copy.load.table->lake_name,
+                         "it is copied and waits for the stream to pass the copy");
   return state;
 }
 
