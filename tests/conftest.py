@@ -28,7 +28,14 @@ def pytest_configure(config):
     # A time limit's SIGTERM ends the servers too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     seed = config.getoption("--seed")
-    config.tarn_seed = seed if seed is not None else random.SystemRandom().randrange(1 << 31)
+    if seed is None:  # One for all processes of a run with -n.
+        seed = getattr(config, "workerinput", {}).get("tarn_seed", random.SystemRandom().randrange(1 << 31))
+    config.tarn_seed = seed
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["tarn_seed"] = node.config.tarn_seed
 
 
 def pytest_report_header(config):

@@ -105,6 +105,7 @@ Status ReadSource(Section source, const std::string& folder, pipeline::PipelineO
   TARN_RETURN_IF_ERROR(source.Read("connection", extra));
   TARN_RETURN_IF_ERROR(source.Read("slot", options.names.slot));
   TARN_RETURN_IF_ERROR(source.Read("publication", options.names.publication));
+  TARN_RETURN_IF_ERROR(source.Read("watch_interval_ms", options.watch_interval_ms));
   TARN_RETURN_IF_ERROR(source.CheckKnown());
   if (!password_file.empty() && password_file[0] != '/') password_file = folder + "/" + password_file;
   TARN_ASSIGN(password, ReadPassword(password_file));
@@ -277,6 +278,8 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   TARN_RETURN_IF_ERROR(log.CheckKnown());
   TARN_RETURN_IF_ERROR(CheckLevel(log, root, config.log_level));
   TARN_RETURN_IF_ERROR(CheckNumbers(lake, root, window_hours, "lake.time_travel_hours", 1));
+  TARN_RETURN_IF_ERROR(
+      CheckNumbers(bronze, root, options.watch_interval_ms, "source.watch_interval_ms", 100));
   TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.flush_interval_ms, "bronze.flush_interval_ms", 0));
   TARN_RETURN_IF_ERROR(
       CheckNumbers(silver, root, options.commit_interval_ms, "silver.commit_interval_ms", 0));

@@ -94,14 +94,20 @@ Status ReplicationStream::HandleCopyData(ChangeCollector& collector, PgoutputDec
 Error ReplicationStream::StreamEnded() {
   // Why is in the result behind the copy, not in the connection.
   std::string reason = connection_->LastError();
+  bool missing = false;
   while (PGresult* result = PQgetResult(connection_->raw())) {
     const ExecStatusType status = PQresultStatus(result);
-    if (status == PGRES_FATAL_ERROR) reason = PQresultErrorMessage(result);
+    if (status == PGRES_FATAL_ERROR) {
+      reason = PQresultErrorMessage(result);
+      const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+      missing = state != nullptr && std::string_view(state) == "42704";  // undefined_object
+    }
     PQclear(result);
     if (status == PGRES_COPY_BOTH || status == PGRES_COPY_OUT || status == PGRES_COPY_IN) break;
   }
   while (!reason.empty() && reason.back() == '\n') reason.pop_back();
-  return MakeError(ErrorCode::kUnavailable, "the source ended the replication stream: {}", reason);
+  return MakeError(missing ? ErrorCode::kNotFound : ErrorCode::kUnavailable,
+                   "the source ended the replication stream: {}", reason);
 }
 
 Status ReplicationStream::Run(ChangeCollector& collector, Lsn from, const CancelToken& cancel) {

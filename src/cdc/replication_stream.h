@@ -36,7 +36,7 @@ class ReplicationStream {
   void RequestPosition() { position_wanted_ = true; }
 
   /// Returns kCancelled on request, kUnavailable when the connection broke (make a new collector and run
-  /// again).
+  /// again), kNotFound when the slot or a publication is not there (or was not, where the slot begins).
   Status Run(ChangeCollector& collector, Lsn from, const CancelToken& cancel);
 
  private:

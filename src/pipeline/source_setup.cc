@@ -64,6 +64,10 @@ Result<Runner::Break> Runner::FindBreak(cdc::PgConnection& connection, const cdc
         "the publication '{}' was missing on the source, so that changes since are not "
         "known",
         options_.names.publication);
+  } else if (!undecodable_.empty()) {
+    found.new_slot = found.drop_slot = true;
+    found.reason = fmt::format("the slot '{}' cannot be read, so that changes since are not known: {}", name,
+                               undecodable_);
   } else {
     found.reason = identity_.broken;  // A crash came while it was seen to.
   }

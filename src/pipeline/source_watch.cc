@@ -14,7 +14,6 @@
 namespace tarn::pipeline {
 namespace {
 
-constexpr auto kLookInterval = std::chrono::milliseconds(5'000);
 constexpr auto kWantedInterval =
     std::chrono::milliseconds(500);  ///< When something keeps a copy from being made.
 
@@ -118,7 +117,8 @@ void SourceWatch::Loop() {
       spdlog::warn("looking at the source's tables: {}", looked.error().message);
     }
     told = state_.last_error;
-    changed_.wait_for(lock, state_.wanted.empty() ? kLookInterval : kWantedInterval, [&] {
+    const auto interval = std::chrono::milliseconds(options_.watch_interval_ms);
+    changed_.wait_for(lock, state_.wanted.empty() ? interval : std::min(interval, kWantedInterval), [&] {
       return cancel_.IsCancelled() || (looked && finished_.empty() && !state_.wanted.empty());
     });
   }

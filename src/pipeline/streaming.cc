@@ -50,6 +50,7 @@ SilverStep StepOf(const cdc::Segment& segment, int64_t epoch) {
 
 Status Runner::Stream(const CancelToken& cancel, std::optional<Lsn> until) {
   int failures = 0;
+  bool was_missing = false;
   while (true) {
     state_.phase = RunPhase::kStreaming;
     const int64_t started = MonotonicMicros();
@@ -59,6 +60,10 @@ Status Runner::Stream(const CancelToken& cancel, std::optional<Lsn> until) {
     if (outcome || !(IsRetryable(outcome.error().code) || outcome.error().code == ErrorCode::kNotFound))
       return outcome;
     state_.phase = RunPhase::kReconnecting;
+    // Once more after FollowOn made again what was missing: then the slot begins before it was made.
+    const bool missing = outcome.error().code == ErrorCode::kNotFound;
+    undecodable_ = missing && was_missing ? outcome.error().message : "";
+    was_missing = missing;
     if (MonotonicMicros() - started > 60'000'000) failures = 0;
     const int wait_ms = std::min(200 << std::min(failures++, 7), 15'000);
     {

@@ -63,7 +63,8 @@ class Tarn:
         self.environment: dict[str, str] = {}
         self.sections = {
             "source": {"host": str(database.cluster.folder), "port": database.cluster.port, "database": database.name,
-                       "user": "postgres", "slot": names, "publication": names},
+                       "user": "postgres", "slot": names, "publication": names,
+                       "watch_interval_ms": 500},
             "tables": {"include": ["public.*"]},
             "lake": {"path": "lake"},
             "silver": {"commit_interval_ms": 100},
