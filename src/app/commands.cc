@@ -83,6 +83,8 @@ int RunStatus(const Config& config, bool json) {
   }
   fmt::print("{} since {:.0f} s; the source keeps {} of WAL for us\n\n", status.value("phase", ""),
              status.value("uptime_seconds", 0.0), Bytes(status["source"].value("wal_kept_bytes", 0L)));
+  const std::string alarm = status["source"].value("alarm", "");
+  if (!alarm.empty()) fmt::print("WARNING: {}\n\n", alarm);
   fmt::print("{:<8} {:>16}\n", "source", status["source"].value("server_end", ""));
   PrintStage("tail", status["tail"],
              fmt::format("{} changes seen by queries, newest step took {:.0f} ms",

@@ -106,6 +106,8 @@ Status ReadSource(Section source, const std::string& folder, pipeline::PipelineO
   TARN_RETURN_IF_ERROR(source.Read("slot", options.names.slot));
   TARN_RETURN_IF_ERROR(source.Read("publication", options.names.publication));
   TARN_RETURN_IF_ERROR(source.Read("watch_interval_ms", options.watch_interval_ms));
+  TARN_RETURN_IF_ERROR(source.Read("copy_mb_per_s", options.copy_mb_per_s));
+  TARN_RETURN_IF_ERROR(source.Read("wal_warn_mb", options.wal_warn_mb));
   TARN_RETURN_IF_ERROR(source.CheckKnown());
   if (!password_file.empty() && password_file[0] != '/') password_file = folder + "/" + password_file;
   TARN_ASSIGN(password, ReadPassword(password_file));
@@ -280,6 +282,8 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   TARN_RETURN_IF_ERROR(CheckNumbers(lake, root, window_hours, "lake.time_travel_hours", 1));
   TARN_RETURN_IF_ERROR(
       CheckNumbers(bronze, root, options.watch_interval_ms, "source.watch_interval_ms", 100));
+  TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.copy_mb_per_s, "source.copy_mb_per_s", 0));
+  TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.wal_warn_mb, "source.wal_warn_mb", 1));
   TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.flush_interval_ms, "bronze.flush_interval_ms", 0));
   TARN_RETURN_IF_ERROR(
       CheckNumbers(silver, root, options.commit_interval_ms, "silver.commit_interval_ms", 0));

@@ -135,10 +135,11 @@ Result<std::set<std::string>> FollowedByPublications(PgConnection& connection,
 }
 
 Result<SlotState> GetSlot(PgConnection& connection, const std::string& slot) {
-  TARN_ASSIGN(const Rows rows, connection.Query("SELECT active, plugin, wal_status, confirmed_flush_lsn, "
-                                                "pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint "
-                                                "FROM pg_replication_slots WHERE slot_name = " +
-                                                QuoteText(slot)));
+  TARN_ASSIGN(const Rows rows,
+              connection.Query("SELECT active, plugin, wal_status, confirmed_flush_lsn, "
+                               "pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint, safe_wal_size "
+                               "FROM pg_replication_slots WHERE slot_name = " +
+                               QuoteText(slot)));
   SlotState state;
   if (rows.empty()) return state;
   state.exists = true;
@@ -149,6 +150,7 @@ Result<SlotState> GetSlot(PgConnection& connection, const std::string& slot) {
     TARN_ASSIGN(state.confirmed, Lsn::Parse(*rows[0][3]));
   }
   state.retained_bytes = rows[0][4] ? std::stoll(*rows[0][4]) : 0;
+  if (rows[0][5]) state.safe_bytes = std::stoll(*rows[0][5]);
   return state;
 }
 

@@ -48,6 +48,8 @@ struct SlotState {
   std::string wal_status;  ///< reserved, extended, unreserved or lost.
   Lsn confirmed;
   int64_t retained_bytes = 0;  ///< WAL that the source keeps for it.
+  /// WAL that may still be written before the slot is invalidated; none without max_slot_wal_keep_size.
+  std::optional<int64_t> safe_bytes;
 };
 Result<SlotState> GetSlot(PgConnection& connection, const std::string& slot);
 

@@ -105,8 +105,20 @@ class RangeCopier {
   }
 
  private:
+  /// Not to read is to have the source wait.
+  Status KeepRate() {
+    while (options_.bytes_per_second > 0) {
+      const double seconds = static_cast<double>(MonotonicMicros() - started_micros_) / 1e6;
+      const auto allowed = static_cast<double>(options_.bytes_per_second) * seconds;
+      if (static_cast<double>(progress_->bytes.load()) <= allowed) break;
+      TARN_RETURN_IF_ERROR(cancel_.Check());
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return cancel_.Check();
+  }
+
   Status Flush() {
-    TARN_RETURN_IF_ERROR(cancel_.Check());
+    TARN_RETURN_IF_ERROR(KeepRate());
     if (builder_.rows() == 0) return {};
     return sink_(worker_, builder_.Finish());
   }
@@ -126,6 +138,7 @@ class RangeCopier {
   CopyProgress* progress_;
   const CopySink& sink_;
   int worker_;
+  const int64_t started_micros_ = MonotonicMicros();
   ChangeBuilder builder_;
   std::string copy_time_;
   std::unique_ptr<PgConnection> own_connection_;

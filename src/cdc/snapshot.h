@@ -31,6 +31,7 @@ struct CopyOptions {
   int workers = 2;
   int64_t batch_rows = 32'768;
   int64_t batch_bytes = 8 << 20;
+  int64_t bytes_per_second = 0;      ///< Of all workers together, as they come over the wire; 0: no limit.
   int64_t pages_per_range = 16'384;  ///< 128 MB of a table at a time.
 };
 

@@ -36,6 +36,7 @@ class TableCopier {
     copy.snapshot_lsn = snapshot_.lsn;
     copy.epoch = epoch_;
     copy.workers = options_.copy_workers;
+    copy.bytes_per_second = options_.copy_mb_per_s << 20;
     TARN_ASSIGN(const cdc::CopyOutcome outcome,
                 cdc::CopyTable(table, copy, cancel_, progress, [&](int worker, auto rows) -> Status {
                   TARN_RETURN_IF_ERROR(bronze->Append(worker, *rows));

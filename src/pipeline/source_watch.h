@@ -33,6 +33,8 @@ struct WatchState {
   std::string copying;                        ///< Lake name; empty when nothing is copied now.
   int64_t rows = 0, estimated_rows = 0;       ///< Of that copy.
   std::map<std::string, std::string> gone;    ///< Lake name → source name of tables the source has no more.
+  std::string alarm;           ///< About the WAL that the source keeps for the slot; empty when all is well.
+  int64_t retained_bytes = 0;  ///< That WAL, when the watch looked last.
   std::string last_error;
 };
 
@@ -74,6 +76,7 @@ class SourceWatch {
  private:
   void Loop();
   Status Look();
+  Status LookAtSlot();
   /// What must be copied of what the source has now; takes what was asked for in.
   Result<std::vector<std::pair<cdc::SourceTable, std::string>>> Choose(
       const std::vector<cdc::SourceTable>& tables);
@@ -93,6 +96,7 @@ class SourceWatch {
   WatchState state_;
   std::vector<FinishedCopy> finished_;
   std::vector<std::pair<std::string, std::string>> noticed_;
+  int64_t alarm_told_micros_ = 0;
   CancelToken cancel_;
   std::thread thread_;
 };

@@ -58,6 +58,8 @@ std::string Runner::StatusJson() {
                       {"estimated_rows", watch.estimated_rows},
                       {"last_error", watch.last_error}};
   status["gone"] = watch.gone;
+  status["source"]["alarm"] = watch.alarm;
+  status["source"]["wal_retained_bytes"] = watch.retained_bytes;
   const std::lock_guard lock(state_.mutex);
   status["copy"] = {{"table", state_.load.table},
                     {"tables_done", state_.load.tables_done},

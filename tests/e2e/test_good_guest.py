@@ -112,6 +112,33 @@ def test_slot_moves_on_an_idle_database(guest):
     tarn.verify()
 
 
+def test_kept_wal_is_told(source, worker):
+    """WAL that the source keeps because of tarn is warned of, and the warning ends when it is gone."""
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    tarn = worker.tarn(source, source={"wal_warn_mb": 2}).start()
+    with source.connect(autocommit=False) as idle:  # An open transaction keeps WAL, whatever tarn confirms.
+        idle.execute("INSERT INTO t VALUES (1)")
+        source.execute("SELECT pg_logical_emit_message(false, 'test', repeat('x', 1000000)) FROM generate_series(1, 4)")
+        tarn.wait_status(lambda status: status["source"]["alarm"], what="the alarm")
+        assert "WARNING: the source keeps" in tarn.must("status") and "MB of WAL for the slot" in tarn.log_tail()
+        idle.rollback()
+
+    def gone(status):
+        source.execute("CHECKPOINT")  # Writes what a slot's restart position is moved by.
+        return not status["source"]["alarm"]
+    tarn.wait_status(gone, what="the end of the alarm")
+    assert "within bounds again" in tarn.log_tail()
+
+
+def test_copies_keep_a_rate(source, worker):
+    """A copy asks no more of the source than it may: it cannot be done before the limit allows it."""
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, body text)")
+    source.execute("INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(1, 3000) g")
+    tarn = worker.tarn(source, source={"copy_mb_per_s": 1}).start()
+    assert tarn.status()["copy"]["seconds"] >= 2.5  # Of 3 MB.
+    tarn.verify()
+
+
 def test_no_locks_are_held(guest):
     """While tarn streams it holds no transaction open: ALTER TABLE and VACUUM go through at once."""
     source, tarn = guest
