@@ -84,6 +84,10 @@ int RunStatus(const Config& config, bool json) {
   fmt::print("{} since {:.0f} s; the source keeps {} of WAL for us\n\n", status.value("phase", ""),
              status.value("uptime_seconds", 0.0), Bytes(status["source"].value("wal_kept_bytes", 0L)));
   fmt::print("{:<8} {:>16}\n", "source", status["source"].value("server_end", ""));
+  if (const auto open = status["source"].value("open_transactions", 0L); open > 0) {
+    fmt::print("{} large transaction{} open on the source, of which {} are kept here until the end\n", open,
+               open == 1 ? "" : "s", Bytes(status["source"].value("spooled_bytes", 0L)));
+  }
   PrintStage("tail", status["tail"],
              fmt::format("{} changes seen by queries, newest step took {:.0f} ms",
                          status["tail"].value("changes", 0L), status["tail"].value("last_step_ms", 0.0)));
