@@ -86,6 +86,10 @@ int RunStatus(const Config& config, bool json) {
   const std::string alarm = status["source"].value("alarm", "");
   if (!alarm.empty()) fmt::print("WARNING: {}\n\n", alarm);
   fmt::print("{:<8} {:>16}\n", "source", status["source"].value("server_end", ""));
+  if (const auto open = status["source"].value("open_transactions", 0L); open > 0) {
+    fmt::print("{} large transaction{} open on the source, of which {} are kept here until the end\n", open,
+               open == 1 ? "" : "s", Bytes(status["source"].value("spooled_bytes", 0L)));
+  }
   PrintStage("tail", status["tail"],
              fmt::format("{} changes seen by queries, newest step took {:.0f} ms",
                          status["tail"].value("changes", 0L), status["tail"].value("last_step_ms", 0.0)));

@@ -64,6 +64,11 @@ bool ReadRelation(WireReader& reader, StreamRelation& relation) {
 
 }  // namespace
 
+std::optional<int64_t> FromPgTime(int64_t micros) {
+  if (micros > std::numeric_limits<int64_t>::max() - kPgEpochMicros) return std::nullopt;
+  return micros + kPgEpochMicros;
+}
+
 Status PgoutputDecoder::Decode(std::string_view message) {
   WireReader reader(message);
   const char kind = reader.Byte();
@@ -72,9 +77,9 @@ Status PgoutputDecoder::Decode(std::string_view message) {
     case 'B': {
       TransactionHead head;
       head.commit_lsn.value = static_cast<uint64_t>(reader.Int64());
-      const int64_t micros = reader.Int64();
-      if (micros > std::numeric_limits<int64_t>::max() - kPgEpochMicros) return Torn(kind);
-      head.commit_micros = micros + kPgEpochMicros;
+      const auto commit_micros = FromPgTime(reader.Int64());
+      if (!commit_micros) return Torn(kind);
+      head.commit_micros = *commit_micros;
       head.xid = static_cast<uint32_t>(reader.Int32());
       return done() ? handler_->OnBegin(head) : Status(Torn(kind));
     }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,8 +49,12 @@ class PgoutputHandler {
   virtual Status OnCommit(Lsn end_lsn) = 0;
 };
 
-/// Decodes pgoutput's messages, protocol version 1 (text values). Never reads past a message whatever its
-/// bytes. Source: PostgreSQL documentation, "Logical Replication Message Formats". Threads: one.
+/// Microseconds since 1970 of PostgreSQL's time; nullopt beyond what fits.
+std::optional<int64_t> FromPgTime(int64_t micros);
+
+/// Decodes pgoutput's messages, protocol version 1 (text values); TransactionSpool makes such of version 2's.
+/// Never reads past a message whatever its bytes. Source: PostgreSQL documentation, "Logical Replication
+/// Message Formats". Threads: one.
 class PgoutputDecoder {
  public:
   explicit PgoutputDecoder(PgoutputHandler* handler) : handler_(handler) {}

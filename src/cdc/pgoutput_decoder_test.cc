@@ -8,30 +8,10 @@
 #include <random>
 
 #include "cdc/change_collector.h"
+#include "cdc/test_messages.h"
 
 namespace tarn::cdc {
 namespace {
-
-std::string Big(uint64_t value, int bytes) {
-  std::string out;
-  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) out += static_cast<char>(value >> shift);
-  return out;
-}
-std::string Text(const std::string& text) { return text + '\0'; }
-std::string Value(const std::string& text) { return "t" + Big(text.size(), 4) + text; }
-
-std::string Begin(uint64_t commit_lsn) { return "B" + Big(commit_lsn, 8) + Big(0, 8) + Big(77, 4); }
-std::string Commit(uint64_t commit_lsn) {
-  return "C" + Big(0, 1) + Big(commit_lsn, 8) + Big(commit_lsn + 8, 8) + Big(0, 8);
-}
-/// Table 5, columns id int8 (key) and body text.
-std::string Relation() {
-  return "R" + Big(5, 4) + Text("public") + Text("notes") + "d" + Big(2, 2) + Big(1, 1) + Text("id") +
-         Big(20, 4) + Big(0xffffffff, 4) + Big(0, 1) + Text("body") + Big(25, 4) + Big(0xffffffff, 4);
-}
-std::string Insert(const std::string& id, const std::string& body) {
-  return "I" + Big(5, 4) + "N" + Big(2, 2) + Value(id) + Value(body);
-}
 
 class StreamTest : public testing::Test {
  protected:

@@ -11,7 +11,11 @@
 namespace tarn::cdc {
 namespace {
 
+constexpr auto kGatherTime = std::chrono::microseconds(100);
 constexpr int64_t kStatusIntervalMicros = 1'000'000;
+/// Taken between two looks at the clock and the collector.
+constexpr int kMostMessages = 256;
+constexpr int64_t kMostBytes = 1 << 20;
 constexpr int64_t kPgEpochMicros = 946'684'800LL * 1'000'000;
 
 void PutInt64(std::string& out, uint64_t value) {
@@ -42,6 +46,13 @@ Status ReplicationStream::WaitForSocket(int timeout_ms) {
   return {};
 }
 
+Status ReplicationStream::Gather() {
+  // The source sends each message by itself: to wait for each alone costs both sides more than the message.
+  std::this_thread::sleep_for(kGatherTime);
+  if (PQconsumeInput(connection_->raw()) != 0) return {};
+  return MakeError(ErrorCode::kUnavailable, "the replication connection broke: {}", connection_->LastError());
+}
+
 Status ReplicationStream::SendStatus(ChangeCollector& collector, bool force) {
   const int64_t now = MonotonicMicros();
   // On an idle stream the slot follows the source's WAL, which other databases and vacuum write, too.
@@ -68,8 +79,7 @@ Status ReplicationStream::SendStatus(ChangeCollector& collector, bool force) {
   return {};
 }
 
-Status ReplicationStream::HandleCopyData(ChangeCollector& collector, PgoutputDecoder& decoder,
-                                         std::string_view message) {
+Status ReplicationStream::HandleCopyData(TransactionSpool& spool, std::string_view message) {
   WireReader reader(message);
   const char kind = reader.Byte();
   positions_.last_message_micros = Clock::System().NowMicros();
@@ -84,10 +94,10 @@ Status ReplicationStream::HandleCopyData(ChangeCollector& collector, PgoutputDec
   const auto end = static_cast<uint64_t>(reader.Int64());
   reader.Int64();
   if (!reader.ok()) return Error{ErrorCode::kCorrupt, "a replication message is cut short"};
-  TARN_RETURN_IF_ERROR(decoder.Decode(message.substr(25)));
-  Raise(positions_.received, start);
+  TARN_RETURN_IF_ERROR(spool.Take(message.substr(25)));
+  // What is open is not waited for: it may be rolled back, and then nothing of it is ever durable.
+  if (!spool.is_ahead()) Raise(positions_.received, start);
   Raise(positions_.server_end, end);
-  (void)collector;
   return {};
 }
 
@@ -110,34 +120,57 @@ Error ReplicationStream::StreamEnded() {
                    "the source ended the replication stream: {}", reason);
 }
 
-Status ReplicationStream::Run(ChangeCollector& collector, Lsn from, const CancelToken& cancel) {
+Status ReplicationStream::Start(Lsn from) {
   TARN_ASSIGN(connection_, PgConnection::Connect(conninfo_, PgConnection::Kind::kReplication, "stream"));
   const std::string publications = names_.publication + "," + names_.append_publication();
   Confirm(from);
-  TARN_RETURN_IF_ERROR(connection_->StartCopy(
-      fmt::format("START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {})",
-                  QuoteName(names_.slot), from.ToString(), QuoteText(publications))));
-  PgoutputDecoder decoder(&collector);
+  return connection_->StartCopy(fmt::format(
+      "START_REPLICATION SLOT {} LOGICAL {} (proto_version '2', streaming 'on', publication_names {})",
+      QuoteName(names_.slot), from.ToString(), QuoteText(publications)));
+}
+
+Result<bool> ReplicationStream::Read(ChangeCollector& collector, TransactionSpool& spool) {
+  int64_t bytes = 0;
+  read_any_ = false;
+  for (int i = 0; i < kMostMessages && bytes < kMostBytes; i++) {
+    if (collector.MustWait() || spool.is_replaying()) return true;
+    char* buffer = nullptr;
+    const int length = PQgetCopyData(connection_->raw(), &buffer, 1);
+    if (length == 0) return false;
+    if (length < 0) return StreamEnded();
+    const std::unique_ptr<char, void (*)(void*)> owner(buffer, PQfreemem);
+    TARN_RETURN_IF_ERROR(HandleCopyData(spool, {buffer, static_cast<size_t>(length)}));
+    bytes += length;
+    read_any_ = true;
+  }
+  return true;
+}
+
+Status ReplicationStream::Follow(ChangeCollector& collector, TransactionSpool& spool,
+                                 const CancelToken& cancel) {
   while (true) {
     TARN_RETURN_IF_ERROR(cancel.Check());
     TARN_RETURN_IF_ERROR(SendStatus(collector, reply_wanted_ || position_wanted_));
+    positions_.open_transactions = spool.transactions();
+    positions_.spooled_bytes = spool.bytes();
     if (collector.IsFull()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
-      continue;
+    } else if (spool.is_replaying()) {
+      TARN_RETURN_IF_ERROR(spool.ReplayStep());
+    } else {
+      TARN_ASSIGN(const bool is_more, Read(collector, spool));
+      if (!is_more) TARN_RETURN_IF_ERROR(read_any_ ? Gather() : WaitForSocket(100));
     }
-    char* buffer = nullptr;
-    // Some messages between two looks at the clock and the collector.
-    int length = 1;
-    for (int i = 0; i < 256 && !collector.MustWait(); i++) {
-      buffer = nullptr;
-      length = PQgetCopyData(connection_->raw(), &buffer, 1);
-      if (length <= 0) break;
-      const std::unique_ptr<char, void (*)(void*)> owner(buffer, PQfreemem);
-      TARN_RETURN_IF_ERROR(HandleCopyData(collector, decoder, {buffer, static_cast<size_t>(length)}));
-    }
-    if (length == 0) TARN_RETURN_IF_ERROR(WaitForSocket(100));
-    if (length < 0) return StreamEnded();
   }
+}
+
+Status ReplicationStream::Run(ChangeCollector& collector, Lsn from, const CancelToken& cancel) {
+  TransactionSpool spool(spool_options_, &collector);
+  TARN_RETURN_IF_ERROR(spool.Clear());
+  TARN_RETURN_IF_ERROR(Start(from));
+  Status outcome = Follow(collector, spool, cancel);
+  positions_.open_transactions = positions_.spooled_bytes = 0;
+  return outcome;
 }
 
 }  // namespace tarn::cdc

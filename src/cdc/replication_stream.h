@@ -8,23 +8,27 @@
 #include "base/lsn.h"
 #include "cdc/change_collector.h"
 #include "cdc/replication_objects.h"
+#include "cdc/transaction_spool.h"
 
 namespace tarn::cdc {
 
 /// Positions of a running stream; readable from any thread.
 struct StreamPositions {
-  std::atomic<uint64_t> received{0};    ///< End of the newest message.
+  std::atomic<uint64_t> received{0};    ///< End of the newest message, but those of open transactions.
   std::atomic<uint64_t> server_end{0};  ///< End of the source's WAL, as it last told.
   std::atomic<int64_t> last_message_micros{0};
   std::atomic<uint64_t> confirmed{0};  ///< What was told to the source as durable.
+  /// Large transactions that are open on the source (or just committed), and what is kept of them here.
+  std::atomic<int64_t> open_transactions{0}, spooled_bytes{0};
 };
 
 /// Streams a slot into a collector until cancelled, telling the source what is durable. Threads: Run on one;
 /// Confirm and positions from any.
 class ReplicationStream {
  public:
-  ReplicationStream(std::string conninfo, ReplicationNames names)
-      : conninfo_(std::move(conninfo)), names_(std::move(names)) {}
+  /// `spool`: where large transactions wait for their end.
+  ReplicationStream(std::string conninfo, ReplicationNames names, SpoolOptions spool)
+      : conninfo_(std::move(conninfo)), names_(std::move(names)), spool_options_(std::move(spool)) {}
 
   /// Everything whose end is at or below `end` is durable. Never moves back.
   void Confirm(Lsn end);
@@ -40,19 +44,27 @@ class ReplicationStream {
   Status Run(ChangeCollector& collector, Lsn from, const CancelToken& cancel);
 
  private:
-  Status HandleCopyData(ChangeCollector& collector, class PgoutputDecoder& decoder, std::string_view message);
+  Status Start(Lsn from);
+  Status Follow(ChangeCollector& collector, TransactionSpool& spool, const CancelToken& cancel);
+  /// Some messages, as many as are there; false when there are none.
+  Result<bool> Read(ChangeCollector& collector, TransactionSpool& spool);
+  Status HandleCopyData(TransactionSpool& spool, std::string_view message);
   Status SendStatus(ChangeCollector& collector, bool force);
   Status WaitForSocket(int timeout_ms);
+  /// Gives messages a moment to come in numbers.
+  Status Gather();
   Error StreamEnded();
 
   const std::string conninfo_;
   const ReplicationNames names_;
+  const SpoolOptions spool_options_;
   std::unique_ptr<PgConnection> connection_;
   StreamPositions positions_;
   std::atomic<uint64_t> durable_{0};
   std::atomic<bool> position_wanted_{false};
   int64_t last_status_micros_ = 0;
   bool reply_wanted_ = false;
+  bool read_any_ = false;  ///< The newest Read took messages.
 };
 
 }  // namespace tarn::cdc

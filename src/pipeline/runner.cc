@@ -49,7 +49,8 @@ Status Runner::OpenLake() {
   view_ = std::make_unique<LakeView>(storage_.get(), layout_, versions_.get(), false);
   TARN_ASSIGN(bronze_, bronze::ChangeLog::Open(storage_.get(), options_.lake, clock_));
   TARN_ASSIGN(silver_, SilverLayer::Open(storage_.get(), layout_, options_, clock_, versions_.get()));
-  stream_ = std::make_unique<cdc::ReplicationStream>(options_.conninfo, options_.names);
+  stream_ = std::make_unique<cdc::ReplicationStream>(options_.conninfo, options_.names,
+                                                     cdc::SpoolOptions{layout_.Internal("spool")});
   watch_ = std::make_unique<SourceWatch>(
       storage_.get(), options_, identity_.epoch,
       SourceWatch::Hooks{[this](const cdc::FollowedTable& table) { FollowComing(table); }});

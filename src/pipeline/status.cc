@@ -23,6 +23,8 @@ std::string Runner::StatusJson() {
   status["source"] = {{"server_end", Lsn{end}.ToString()},
                       {"received", Lsn{stream.received.load()}.ToString()},
                       {"confirmed", Lsn{stream.confirmed.load()}.ToString()},
+                      {"open_transactions", stream.open_transactions.load()},
+                      {"spooled_bytes", stream.spooled_bytes.load()},
                       {"wal_kept_bytes", end > stream.confirmed ? end - stream.confirmed : 0}};
   status["tail"] = stage(state_.tail_lsn, state_.tail_commit_micros);
   status["tail"]["changes"] = state_.tail_rows.load();

@@ -43,6 +43,24 @@ def pgoutput() -> bytes:
         b"C\0" + struct.pack(">QQq", 1 << 24, (1 << 24) + 48, 800_000_000_000_000)]))
 
 
+def pgoutput_blocks() -> bytes:
+    """Two open transactions by turns; of the first a subtransaction is rolled back; the second is rolled back whole."""
+    def within(xid: int, body: bytes) -> bytes:
+        return body[:1] + struct.pack(">I", xid) + body[1:]
+    start, stop = lambda xid, first: b"S" + struct.pack(">IB", xid, first), b"E"
+    relation = b"R" + struct.pack(">I", 16384) + b"public\0t\0d" + struct.pack(">h", 1) + b"\1id\0" + struct.pack(">Ii", 25, -1)
+    insert = b"I" + struct.pack(">I", 16384) + b"N" + tuple_data(cell(b"x" * 200))
+    update = b"U" + struct.pack(">I", 16384) + b"N" + tuple_data(b"u")
+    return b"".join(map(message, [
+        start(700, 1), within(700, relation), within(700, insert), within(701, insert), stop,
+        start(800, 1), within(800, relation), within(800, insert), within(800, insert), stop,
+        b"A" + struct.pack(">II", 700, 701),
+        start(700, 0), within(700, relation), within(700, update), within(702, b"T" + struct.pack(">i", 1) + b"\0" + struct.pack(">I", 16384)),
+        within(700, b"Y" + struct.pack(">I", 90000) + b"public\0mood\0"), b"O" + struct.pack(">Q", 5) + b"there\0", stop,
+        b"A" + struct.pack(">II", 800, 800),
+        b"c" + struct.pack(">IBQQq", 700, 0, 1 << 24, (1 << 24) + 48, 800_000_000_000_000)]))
+
+
 def copy() -> bytes:
     row = struct.pack(">h", len(BINARIES)) + b"".join(struct.pack(">i", len(v)) + v for v in BINARIES)
     nulls = struct.pack(">h", len(BINARIES)) + struct.pack(">i", -1) * len(BINARIES)
@@ -104,7 +122,7 @@ def avro_container(codec: bytes) -> bytes:
 
 
 def main():
-    for name, data in {"pgoutput/all": pgoutput(), "copy/all": copy(), "log_block/all": log_block(),
+    for name, data in {"pgoutput/all": pgoutput(), "pgoutput/blocks": pgoutput_blocks(), "copy/all": copy(), "log_block/all": log_block(),
                        "avro_container/null": avro_container(b"null"), "avro_container/deflate": avro_container(b"deflate")}.items():
         path = SEEDS / name
         path.parent.mkdir(parents=True, exist_ok=True)
