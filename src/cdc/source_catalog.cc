@@ -7,18 +7,30 @@
 namespace tarn::cdc {
 namespace {
 
+/// Sizes as the file system has them: takes ACCESS SHARE on the tables.
+constexpr const char* kMeasuredSizes =
+    R"(coalesce((SELECT sum(pg_relation_size(p.relid)) FROM pg_partition_tree(c.oid) p), pg_relation_size(c.oid))::bigint,
+       (pg_relation_size(c.oid) / current_setting('block_size')::bigint)::bigint)";
+/// Sizes as VACUUM and ANALYZE left them in the catalogue: waits for nobody.
+constexpr const char* kNotedSizes =
+    "(c.relpages * current_setting('block_size')::bigint)::bigint, c.relpages::bigint";
+
 /// One row a column, in table order. The key is the replica identity's: the primary key ('d'), the named
-/// index ('i'), or, with REPLICA IDENTITY FULL ('f'), the primary key where there is one.
+/// index ('i'), or, with REPLICA IDENTITY FULL ('f'), the primary key where there is one. Nothing in it takes
+/// a lock on a table (pg_partition_tree would): the stream must never wait for one.
 constexpr const char* kColumnsSql = R"(
 SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind = 'p', greatest(c.reltuples, -1)::bigint,
-       coalesce((SELECT sum(pg_relation_size(p.relid)) FROM pg_partition_tree(c.oid) p), pg_relation_size(c.oid))::bigint,
-       (pg_relation_size(c.oid) / current_setting('block_size')::bigint)::bigint,
+       {sizes},
        a.attname, CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END,
        CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
        coalesce(a.attnum = ANY (i.indkey), false), a.attnum, a.atthasmissing,
-       coalesce((SELECT string_agg(p.relid::oid || ':' || coalesce(pg_relation_filenode(p.relid), 0), ',' ORDER BY p.relid::oid)
-                 FROM pg_partition_tree(c.oid) p WHERE p.isleaf),
-                c.oid || ':' || coalesce(pg_relation_filenode(c.oid), 0)), a.xmin
+       CASE c.relkind WHEN 'p' THEN
+         (WITH RECURSIVE part(oid) AS (
+            SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid
+            UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN part ON h.inhparent = part.oid)
+          SELECT string_agg(k.oid || ':' || coalesce(pg_relation_filenode(k.oid), 0), ',' ORDER BY k.oid)
+          FROM part JOIN pg_class k ON k.oid = part.oid WHERE k.relkind = 'r')
+       ELSE c.oid || ':' || coalesce(pg_relation_filenode(c.oid), 0) END, a.xmin
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_index i ON i.indrelid = c.oid
@@ -28,6 +40,12 @@ JOIN pg_type t ON t.oid = a.atttypid
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_toast%')";
 constexpr const char* kColumnsOrder = " ORDER BY n.nspname, c.relname, a.attnum";
+
+std::string ColumnsSql(const char* sizes) {
+  std::string sql = kColumnsSql;
+  constexpr std::string_view kPlace = "{sizes}";
+  return sql.replace(sql.find(kPlace), kPlace.size(), sizes);
+}
 
 int64_t Number(const std::optional<std::string>& text) { return text ? std::stoll(*text) : 0; }
 bool IsTrue(const std::optional<std::string>& text) { return text && *text == "t"; }
@@ -134,8 +152,10 @@ bool ColumnsTouched(const std::string& before, const std::string& now) {
   return false;
 }
 
-Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const TablePatterns& patterns) {
-  TARN_ASSIGN(const Rows rows, connection.Query(std::string(kColumnsSql) + kColumnsOrder));
+Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const TablePatterns& patterns,
+                                            Sizes sizes) {
+  const char* expressions = sizes == Sizes::kMeasured ? kMeasuredSizes : kNotedSizes;
+  TARN_ASSIGN(const Rows rows, connection.Query(ColumnsSql(expressions) + kColumnsOrder));
   std::vector<SourceTable> tables;
   for (const Row& row : rows) {
     if (Selected(patterns, *row[1] + "." + *row[2])) AddColumn(tables, row);
@@ -152,8 +172,8 @@ Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const Tabl
 }
 
 Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint32_t oid) {
-  TARN_ASSIGN(const Rows rows,
-              connection.Query(fmt::format("{} AND c.oid = {}{}", kColumnsSql, oid, kColumnsOrder)));
+  TARN_ASSIGN(const Rows rows, connection.Query(fmt::format("{} AND c.oid = {}{}", ColumnsSql(kNotedSizes),
+                                                            oid, kColumnsOrder)));
   std::vector<SourceTable> tables;
   for (const Row& row : rows) AddColumn(tables, row);
   if (tables.empty()) return std::optional<SourceTable>();

@@ -43,9 +43,13 @@ bool ColumnsTouched(const std::string& before, const std::string& now);
 
 /// Ordinary and partitioned tables that the patterns select, by name; partitions come through their root.
 /// Errors: kInvalidArgument names an include pattern without wildcards that selects nothing.
-Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const TablePatterns& patterns);
+/// Only kMeasured sizes wait for locks on the tables; kNoted are as old as the last VACUUM.
+enum class Sizes { kMeasured, kNoted };
+Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const TablePatterns& patterns,
+                                            Sizes sizes = Sizes::kMeasured);
 
-/// One table, by its object id; nullopt when there is none any more (or it became a partition).
+/// One table, by its object id, with noted sizes: waits for no lock. nullopt when there is none any more (or
+/// it became a partition).
 Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint32_t oid);
 
 /// Identity of the server's write-ahead log: it changes when the server is restored or failed over.

@@ -26,6 +26,8 @@ class BaseFileWriter {
                                                       const arrow::Schema& schema, std::string avro_schema);
   /// New rows of the table's schema, with their record keys.
   Status Append(const arrow::RecordBatch& rows, const arrow::StringArray& keys);
+  /// As parquet::FileWriter has it.
+  void EndRowGroup(int64_t least) { writer_->EndRowGroup(least); }
   /// Rows with _hoodie_ columns that keep them, apart from the file's name.
   Status AppendKept(const arrow::RecordBatch& rows);
   /// Writes the footer.

@@ -12,7 +12,8 @@ namespace tarn::hudi {
 namespace {
 
 constexpr int64_t kMostBufferedBytes = 128LL << 20;  ///< Rows of all partitions that wait for their file.
-constexpr int64_t kFlushRows = 32 * 1024;            ///< Rows of one partition that are worth a write.
+constexpr int64_t kFlushRows = 64 * 1024;       ///< Rows of one run in a partition that are worth a write,
+constexpr int64_t kLeastGroupRows = 32 * 1024;  ///< and those that are worth a row group of their own.
 constexpr size_t kMostOpenFiles = 48;
 
 }  // namespace
@@ -38,7 +39,7 @@ class HudiBulkWriter : public BulkWriter {
     if (is_reload()) (void)table_->UseSchema(before_).has_value();  // It was in use before.
   }
 
-  Status Append(const arrow::RecordBatch& rows) override {
+  Status Append(const arrow::RecordBatch& rows, int run) override {
     if (rows.num_rows() == 0) return {};
     const auto whole = arrow::RecordBatch::Make(rows.schema(), rows.num_rows(), rows.columns());
     TARN_ASSIGN(const auto batch, ProjectTo(whole, table_->options_.schema));
@@ -49,23 +50,18 @@ class HudiBulkWriter : public BulkWriter {
     }
     for (size_t i = 0; i < split.size(); i++) {
       Partition& partition = partitions_[table_->PartitionIndex(keys.paths[i])];
-      TARN_RETURN_IF_ERROR(Buffer(*batch, keys, split[i], &partition));
+      TARN_RETURN_IF_ERROR(Buffer(*batch, keys, split[i], &partition.runs[run]));
     }
     for (auto& [index, partition] : partitions_) {
-      if (partition.rows >= kFlushRows) TARN_RETURN_IF_ERROR(Flush(index, partition));
+      if (partition.runs[run].rows >= kFlushRows) TARN_RETURN_IF_ERROR(Flush(index, partition, run));
     }
-    while (buffered_bytes_ > kMostBufferedBytes) {
-      const auto largest =
-          std::max_element(partitions_.begin(), partitions_.end(),
-                           [](const auto& a, const auto& b) { return a.second.bytes < b.second.bytes; });
-      TARN_RETURN_IF_ERROR(Flush(largest->first, largest->second));
-    }
+    while (buffered_bytes_ > kMostBufferedBytes) TARN_RETURN_IF_ERROR(FlushLargest());
     return {};
   }
 
   Result<CommitResult> Finish(const CommitProperties& properties) override {
     for (auto& [index, partition] : partitions_) {
-      TARN_RETURN_IF_ERROR(Flush(index, partition));
+      for (const auto& [run, waiting] : partition.runs) TARN_RETURN_IF_ERROR(Flush(index, partition, run));
       TARN_RETURN_IF_ERROR(CloseFile(partition));
     }
     TARN_RETURN_IF_ERROR(EmptyTheRest());
@@ -76,11 +72,16 @@ class HudiBulkWriter : public BulkWriter {
   }
 
  private:
-  struct Partition {
+  /// Rows of one run that wait for their file.
+  struct Waiting {
     std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
     std::vector<std::shared_ptr<arrow::StringArray>> keys;
     std::vector<Hash128> identities;
     int64_t rows = 0, bytes = 0;
+  };
+  struct Partition {
+    std::map<int, Waiting> runs;
+    int last_run = 0;  ///< Whose rows were written last.
     std::unique_ptr<BaseFileWriter> file;
     uint32_t group = 0;  ///< The ordinal that the open file's group has or will have.
     size_t base = 0;     ///< The open file's place in the commit.
@@ -88,7 +89,7 @@ class HudiBulkWriter : public BulkWriter {
   bool is_reload() const { return before_ != nullptr; }
 
   Status Buffer(const arrow::RecordBatch& batch, const RowKeys& keys, const std::vector<int64_t>& selected,
-                Partition* partition) {
+                Waiting* waiting) {
     std::shared_ptr<arrow::RecordBatch> rows;
     std::shared_ptr<arrow::StringArray> row_keys = keys.keys;
     if (static_cast<int64_t>(selected.size()) == batch.num_rows()) {
@@ -105,31 +106,47 @@ class HudiBulkWriter : public BulkWriter {
       rows = arrow::RecordBatch::Make(batch.schema(), taken->num_rows(), std::move(without));
     }
     for (const int64_t row : selected)
-      partition->identities.push_back(keys.identities[static_cast<size_t>(row)]);
+      waiting->identities.push_back(keys.identities[static_cast<size_t>(row)]);
     const int64_t bytes = arrow::util::ReferencedBufferSize(*rows).ValueOr(0) + rows->num_rows() * 64;
-    partition->bytes += bytes;
+    waiting->bytes += bytes;
     buffered_bytes_ += bytes;
-    partition->rows += rows->num_rows();
-    partition->batches.push_back(std::move(rows));
-    partition->keys.push_back(std::move(row_keys));
+    waiting->rows += rows->num_rows();
+    waiting->batches.push_back(std::move(rows));
+    waiting->keys.push_back(std::move(row_keys));
     return {};
   }
 
-  Status Flush(uint32_t index, Partition& partition) {
-    if (partition.rows == 0) return {};
+  Status FlushLargest() {
+    uint32_t partition = 0;
+    int run = 0;
+    int64_t most = 0;
+    for (const auto& [index, candidate] : partitions_) {
+      for (const auto& [number, waiting] : candidate.runs) {
+        if (waiting.bytes <= most) continue;
+        most = waiting.bytes;
+        partition = index;
+        run = number;
+      }
+    }
+    return Flush(partition, partitions_.at(partition), run);
+  }
+
+  Status Flush(uint32_t index, Partition& partition, int run) {
+    Waiting& waiting = partition.runs[run];
+    if (waiting.rows == 0) return {};
     if (!partition.file) {
       TARN_RETURN_IF_ERROR(CloseLargest());
       TARN_RETURN_IF_ERROR(OpenFile(index, partition));
+    } else if (run != partition.last_run) {
+      partition.file->EndRowGroup(kLeastGroupRows);
     }
-    TARN_RETURN_IF_ERROR(IndexRows(partition));
-    for (size_t i = 0; i < partition.batches.size(); i++) {
-      TARN_RETURN_IF_ERROR(partition.file->Append(*partition.batches[i], *partition.keys[i]));
+    partition.last_run = run;
+    TARN_RETURN_IF_ERROR(IndexRows(partition, waiting));
+    for (size_t i = 0; i < waiting.batches.size(); i++) {
+      TARN_RETURN_IF_ERROR(partition.file->Append(*waiting.batches[i], *waiting.keys[i]));
     }
-    buffered_bytes_ -= partition.bytes;
-    partition.batches.clear();
-    partition.keys.clear();
-    partition.identities.clear();
-    partition.rows = partition.bytes = 0;
+    buffered_bytes_ -= waiting.bytes;
+    waiting = Waiting{};
     if (partition.file->bytes() >= table_->options_.target_file_bytes) return CloseFile(partition);
     return {};
   }
@@ -171,10 +188,10 @@ class HudiBulkWriter : public BulkWriter {
     return {};
   }
 
-  Status IndexRows(const Partition& partition) {
+  Status IndexRows(const Partition& partition, const Waiting& waiting) {
     if (!table_->has_index_) return {};
     auto position = static_cast<uint32_t>(partition.file->rows());
-    for (const Hash128& identity : partition.identities)
+    for (const Hash128& identity : waiting.identities)
       TARN_RETURN_IF_ERROR(spool_.Add(identity, {partition.group, position++}));
     return {};
   }

@@ -74,7 +74,9 @@ class BulkWriter {
  public:
   virtual ~BulkWriter() = default;
   /// Rows of the table's schema, in any order of partitions. Memory is bounded whatever the number of rows.
-  virtual Status Append(const arrow::RecordBatch& rows) = 0;
+  /// `run`: rows of one run lie together in the files, in their order, so that what is near in the source
+  /// stays near; several may go on side by side.
+  virtual Status Append(const arrow::RecordBatch& rows, int run = 0) = 0;
   virtual Result<CommitResult> Finish(const CommitProperties& properties) = 0;
 };
 

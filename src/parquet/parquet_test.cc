@@ -53,6 +53,27 @@ TEST(ParquetFile, DecimalsAreFixedLengthOfMinimalWidth) {
   EXPECT_EQ(column->type_length(), 4);
 }
 
+TEST(ParquetFile, ARowGroupEndsWhereItIsWorthOne) {
+  const auto stream = *arrow::io::BufferOutputStream::Create();
+  WriterOptions options;
+  options.row_group_rows = 1000;
+  auto writer = std::move(*FileWriter::Open(stream.get(), Numbers(0, 1)->schema(), options));
+  ASSERT_TRUE(writer->Write(*Numbers(0, 300)));
+  writer->EndRowGroup(500);  // Too few.
+  ASSERT_TRUE(writer->Write(*Numbers(300, 300)));
+  writer->EndRowGroup(500);
+  ASSERT_TRUE(writer->Write(*Numbers(600, 1400)));
+  writer->EndRowGroup(500);  // 400 are in the open one.
+  writer->EndRowGroup(400);  // Nothing follows.
+  ASSERT_TRUE(writer->Close());
+  const auto file =
+      ::parquet::ParquetFileReader::Open(std::make_shared<arrow::io::BufferReader>(*stream->Finish()));
+  std::vector<int64_t> rows;
+  for (int i = 0; i < file->metadata()->num_row_groups(); i++)
+    rows.push_back(file->metadata()->RowGroup(i)->num_rows());
+  EXPECT_EQ(rows, (std::vector<int64_t>{600, 1000, 400}));
+}
+
 TEST(ParquetFile, ScansARangeAcrossRowGroups) {
   const auto reader = OpenNumbers(5, 700);
   EXPECT_EQ(reader->rows(), 3500);

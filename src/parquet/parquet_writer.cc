@@ -59,12 +59,20 @@ class ArrowFileWriter : public FileWriter {
     if (rows.num_rows() == 0) return {};
     try {
       if (!writer_) TARN_RETURN_IF_ERROR(Start(&rows));
+      if (std::exchange(end_group_, false)) TARN_RETURN_IF_ERROR(FromArrow(writer_->NewBufferedRowGroup()));
       TARN_RETURN_IF_ERROR(FromArrow(writer_->WriteRecordBatch(rows)));
     } catch (const std::exception& error) {
       return MakeError(ErrorCode::kIo, "write Parquet: {}", error.what());
     }
     rows_ += rows.num_rows();
+    group_rows_ = (group_rows_ + rows.num_rows()) % options_.row_group_rows;
     return {};
+  }
+
+  void EndRowGroup(int64_t least) override {
+    if (group_rows_ < least) return;
+    end_group_ = true;
+    group_rows_ = 0;
   }
 
   Status AddMetadata(const std::string& key, const std::string& value) override {
@@ -116,6 +124,8 @@ class ArrowFileWriter : public FileWriter {
   std::unique_ptr<::parquet::arrow::FileWriter> writer_;
   std::shared_ptr<arrow::KeyValueMetadata> metadata_ = std::make_shared<arrow::KeyValueMetadata>();
   int64_t rows_ = 0;
+  int64_t group_rows_ = 0;  ///< Of the open row group.
+  bool end_group_ = false;
 };
 
 }  // namespace

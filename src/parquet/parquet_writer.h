@@ -37,6 +37,9 @@ class FileWriter {
   /// Writes the footer. Durability: none; the stream's owner publishes.
   virtual Status Close() = 0;
   virtual int64_t rows() const = 0;
+  /// The next rows begin a row group of their own, when the present one has `least` rows or more: so rows
+  /// that do not belong together do not share its statistics.
+  virtual void EndRowGroup(int64_t least) = 0;
   /// Bytes written so far, and those still buffered, roughly.
   virtual int64_t bytes() const = 0;
 };

@@ -37,9 +37,9 @@ Result<Runner::Aligned> Runner::AlignWithSource(const CancelToken& cancel, const
     bool reached = false;
     bool nothing_waits = false;
     TARN_RETURN_IF_ERROR(with_collector([&](cdc::ChangeCollector& c) {
-      const bool at_barrier = c.IsAtBarrier();
+      // The position first: what comes between the two looks must not pass for taken in.
+      reached = c.IsAtBarrier() || stream_->positions().server_end >= at.value;
       nothing_waits = !c.HasWork() && !uncommitted_;
-      reached = at_barrier || stream_->positions().server_end >= at.value;
     }));
     if (reached && nothing_waits) break;
     if (MonotonicMicros() > deadline) {

@@ -207,11 +207,11 @@ Status SilverTable::Load(int worker, const std::shared_ptr<arrow::RecordBatch>& 
   counts_.refused += ruled.refused->num_rows();
   counts_.warnings += ruled.warnings;
   const std::lock_guard lock(load_mutex_);
-  TARN_RETURN_IF_ERROR(silver_load_->Append(*silver));
+  TARN_RETURN_IF_ERROR(silver_load_->Append(*silver, worker));
   if (ruled.refused->num_rows() == 0) return {};
   quarantine_has_rows_ = true;
   TARN_ASSIGN(const auto refused, QuarantineRows(ruled));
-  return quarantine_load_->Append(*refused);
+  return quarantine_load_->Append(*refused, worker);
 }
 
 Status SilverTable::FinishLoad(int64_t lsn) {

@@ -164,7 +164,7 @@ Status SourceWatch::Look() {
                                                         "watch", &cancel_));
   }
   TARN_RETURN_IF_ERROR(LookAtSlot());
-  auto tables = cdc::LoadTables(*connection_, options_.patterns);
+  auto tables = cdc::LoadTables(*connection_, options_.patterns, cdc::Sizes::kNoted);
   auto chosen = tables ? Choose(*tables)
                        : Result<std::vector<std::pair<cdc::SourceTable, std::string>>>(
                              tl::unexpected(std::move(tables).error()));
@@ -226,6 +226,16 @@ Result<std::vector<std::pair<cdc::SourceTable, std::string>>> SourceWatch::Choos
   return chosen;
 }
 
+Result<cdc::SourceTable> SourceWatch::Measured(cdc::SourceTable table) {
+  // Behind somebody's lock it is tried again later: a stop of tarn must not wait for it.
+  TARN_RETURN_IF_ERROR(connection_->Execute("SET lock_timeout = '1s'"));
+  TARN_ASSIGN(const cdc::Rows rows,
+              connection_->Query(fmt::format(
+                  "SELECT pg_relation_size({}) / current_setting('block_size')::bigint", table.schema.oid)));
+  if (!rows.empty() && rows[0][0]) table.pages = std::stoll(*rows[0][0]);
+  return table;
+}
+
 Status SourceWatch::Copy(const cdc::SourceTable& table, const std::vector<cdc::SourceTable>& all,
                          const std::string& reason) {
   const std::string& name = table.schema.lake_name;
@@ -243,9 +253,10 @@ Status SourceWatch::Copy(const cdc::SourceTable& table, const std::vector<cdc::S
     followed = std::any_of(followed_.begin(), followed_.end(),
                            [&](const auto& entry) { return entry.second.schema.oid == table.schema.oid; });
   }
+  TARN_ASSIGN(const cdc::SourceTable measured, Measured(table));
   if (!followed) hooks_.follow({table.schema, Lsn{}, table.storage});
   TARN_RETURN_IF_ERROR(cdc::EnsurePublications(*connection_, options_.names, all));
-  auto copy = CopyOnce(table);
+  auto copy = CopyOnce(measured);
   const std::lock_guard lock(mutex_);
   state_.copying.clear();
   if (!copy) return std::move(copy).error();

@@ -82,6 +82,8 @@ class SourceWatch {
       const std::vector<cdc::SourceTable>& tables);
   Status Copy(const cdc::SourceTable& table, const std::vector<cdc::SourceTable>& all,
               const std::string& reason);
+  /// With the pages that it has now, which the copy is split by.
+  Result<cdc::SourceTable> Measured(cdc::SourceTable table);
   Result<std::optional<FinishedCopy>> CopyOnce(const cdc::SourceTable& table);
   storage::Storage* storage_;
   const PipelineOptions& options_;

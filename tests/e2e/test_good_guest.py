@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from support.cluster import wait_for
@@ -108,6 +111,31 @@ def test_slot_moves_on_an_idle_database(guest):
     status = tarn.status()
     assert lsn_value(status["source"]["confirmed"]) >= lsn_value(end)
     write(source, 0)
+    tarn.wait_caught_up()
+    tarn.verify()
+
+
+def test_the_stream_waits_for_no_lock(source, worker):
+    """Somebody keeps a followed table locked: the stream goes on, for that table and others, and DDL behind the lock is told."""
+    source.execute("CREATE TABLE locked (id int PRIMARY KEY, n int); CREATE TABLE free (id int PRIMARY KEY)")
+    source.execute("INSERT INTO locked VALUES (1, 1)")
+    tarn = worker.tarn(source).start()
+    tarn.wait_caught_up()
+    os.kill(tarn.process.pid, signal.SIGSTOP)
+    try:
+        source.execute("INSERT INTO locked VALUES (2, 2); ANALYZE locked")  # Then the source describes the table again.
+        lock = source.connect(autocommit=False)
+        lock.execute("LOCK TABLE locked IN ACCESS EXCLUSIVE MODE")
+        source.execute("INSERT INTO free VALUES (1)")
+    finally:
+        os.kill(tarn.process.pid, signal.SIGCONT)
+    wait_for(lambda: tarn.value("SELECT count(*) FROM free") == 1, 30, "the row behind the lock")
+    assert tarn.value("SELECT count(*) FROM locked") == 2
+    lock.execute("ALTER TABLE locked ADD COLUMN made int DEFAULT 7")
+    lock.execute("INSERT INTO locked VALUES (3, 3, 3)")
+    lock.commit()
+    lock.close()
+    wait_for(lambda: tarn.try_query("SELECT sum(made) AS made FROM locked").out == '{"made":"17"}\n', 60, "the filled column")
     tarn.wait_caught_up()
     tarn.verify()
 
