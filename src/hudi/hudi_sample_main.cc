@@ -133,6 +133,23 @@ Result<std::unique_ptr<Table>> MakeTable(tarn::storage::Storage& storage, const 
   return Table::Create(&storage, folder + "/" + name, options);
 }
 
+/// A newer copy takes the place of everything: a part of the rows, changed, and new ones; tenant 2 ends
+/// empty.
+Status Reload(Table& table, const std::string& instant, int64_t step, Rows* rows) {
+  std::erase_if(*rows, [](const auto& entry) { return entry.first % 2 == 0 || entry.second.tenant == 2; });
+  for (int64_t id = 900; id < 950; id++) (*rows)[id] = {id % 2, id, "new", id, step};
+  std::vector<Row> list;
+  for (auto& [id, row] : *rows) {
+    row.name = fmt::format("reloaded {}", id);
+    row.lsn = step;
+    list.push_back(row);
+  }
+  TARN_ASSIGN(auto reload, table.BeginReload(instant, SampleSchema(true)));
+  TARN_RETURN_IF_ERROR(reload->Append(*ToBatch(list, true)));
+  TARN_RETURN_IF_ERROR(reload->Finish({{"tarn.lsn", std::to_string(step)}}));
+  return {};
+}
+
 Status WriteMergeOnRead(tarn::storage::Storage& storage, const std::string& folder, const std::string& name,
                         bool partitioned) {
   TARN_ASSIGN(auto table, MakeTable(storage, folder, name, TableType::kMergeOnRead, partitioned));
@@ -163,7 +180,9 @@ Status WriteMergeOnRead(tarn::storage::Storage& storage, const std::string& fold
       TARN_RETURN_IF_ERROR(table->EvolveSchema(SampleSchema(true)));
       wide = true;
     }
-    if (step == 9) {
+    if (step == 12) {
+      TARN_RETURN_IF_ERROR(Reload(*table, instant, step, &rows));
+    } else if (step == 9) {
       const int64_t tenant = partitioned ? 1 : -1;
       std::vector<Row> fresh;
       std::erase_if(rows, [&](const auto& entry) { return tenant < 0 || entry.second.tenant == tenant; });
