@@ -90,9 +90,12 @@ std::optional<FinishedCopy> SourceWatch::Finished() {
   return finished_.front();
 }
 
-void SourceWatch::Took() {
+void SourceWatch::Took(bool accepted) {
   {
     const std::lock_guard lock(mutex_);
+    const schema::TableSchema& table = *finished_.front().load.table;
+    refused_.erase(table.lake_name);
+    if (!accepted) refused_.emplace(table.lake_name, table);
     finished_.erase(finished_.begin());
   }
   changed_.notify_all();
@@ -113,6 +116,7 @@ void SourceWatch::Loop() {
   while (!cancel_.IsCancelled()) {
     const Status looked = Look();
     std::unique_lock lock(mutex_);
+    state_.looks++;
     state_.last_error = looked ? "" : looked.error().message;
     if (!looked && looked.error().code != ErrorCode::kCancelled && told != looked.error().message) {
       spdlog::warn("looking at the source's tables: {}", looked.error().message);
@@ -187,6 +191,19 @@ Status SourceWatch::Look() {
   return {};
 }
 
+std::string SourceWatch::WhyCopy(const cdc::SourceTable& table, const cdc::FollowedTable* known,
+                                 bool published) const {
+  if (known == nullptr) return "the table is new";
+  const cdc::ShapeChange change = cdc::FollowShape(table, *known);
+  const auto refused = refused_.find(change.table.lake_name);
+  if (refused != refused_.end() && refused->second.oid == change.table.oid &&
+      refused->second.columns == change.table.columns) {
+    return "";
+  }
+  if (change.copy_again.empty() && !published) return "it was taken out of the publication";
+  return change.copy_again;
+}
+
 Result<std::vector<std::pair<cdc::SourceTable, std::string>>> SourceWatch::Choose(
     const std::vector<cdc::SourceTable>& tables) {
   std::vector<std::pair<cdc::SourceTable, std::string>> chosen;
@@ -197,13 +214,7 @@ Result<std::vector<std::pair<cdc::SourceTable, std::string>>> SourceWatch::Choos
     const cdc::FollowedTable* known = pipeline::FindFollowed(followed_, table);
     const std::string name = known != nullptr ? known->schema.lake_name : table.schema.lake_name;
     there.insert(name);
-    std::string reason;
-    if (known == nullptr) {
-      reason = "the table is new";
-    } else {
-      reason = cdc::FollowShape(table, *known).copy_again;
-      if (reason.empty() && !published.contains(table.from)) reason = "it was taken out of the publication";
-    }
+    std::string reason = WhyCopy(table, known, published.contains(table.from));
     const bool waits = std::any_of(finished_.begin(), finished_.end(), [&](const FinishedCopy& copy) {
       return copy.load.table->lake_name == name;
     });

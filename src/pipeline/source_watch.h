@@ -34,6 +34,7 @@ struct WatchState {
   int64_t rows = 0, estimated_rows = 0;       ///< Of that copy.
   std::map<std::string, std::string> gone;    ///< Lake name → source name of tables the source has no more.
   std::string alarm;           ///< About the WAL that the source keeps for the slot; empty when all is well.
+  int64_t looks = 0;           ///< How often the watch looked.
   int64_t retained_bytes = 0;  ///< That WAL, when the watch looked last.
   std::string last_error;
 };
@@ -70,7 +71,9 @@ class SourceWatch {
   void AddFinished(FinishedCopy copy);
   /// The oldest finished copy, which stays until Took.
   std::optional<FinishedCopy> Finished();
-  void Took();
+  /// `accepted`: whether it could take its place. If not, the table is not copied again as long as the source
+  /// has it as it was copied, unless somebody asks.
+  void Took(bool accepted);
   WatchState state();
 
  private:
@@ -78,6 +81,8 @@ class SourceWatch {
   Status Look();
   Status LookAtSlot();
   /// What must be copied of what the source has now; takes what was asked for in.
+  /// Why a table must be copied, for what the source shows; empty when it need not.
+  std::string WhyCopy(const cdc::SourceTable& table, const cdc::FollowedTable* known, bool published) const;
   Result<std::vector<std::pair<cdc::SourceTable, std::string>>> Choose(
       const std::vector<cdc::SourceTable>& tables);
   Status Copy(const cdc::SourceTable& table, const std::vector<cdc::SourceTable>& all,
@@ -97,6 +102,7 @@ class SourceWatch {
   std::map<std::string, cdc::FollowedTable> followed_;
   WatchState state_;
   std::vector<FinishedCopy> finished_;
+  std::map<std::string, schema::TableSchema> refused_;  ///< By lake name, as they were copied.
   std::vector<std::pair<std::string, std::string>> noticed_;
   int64_t alarm_told_micros_ = 0;
   CancelToken cancel_;

@@ -60,6 +60,7 @@ std::string Runner::StatusJson() {
                       {"estimated_rows", watch.estimated_rows},
                       {"last_error", watch.last_error}};
   status["gone"] = watch.gone;
+  status["source"]["looks"] = watch.looks;
   status["source"]["alarm"] = watch.alarm;
   status["source"]["wal_retained_bytes"] = watch.retained_bytes;
   const std::lock_guard lock(state_.mutex);

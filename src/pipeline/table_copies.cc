@@ -110,9 +110,10 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
     }
     return {};
   }));
+  const bool accepted = silver_->registry().tables.at(name).held.empty();
   TARN_RETURN_IF_ERROR(ReplayFromBronze(load.position(), name, cancel));
   TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
-  watch_->Took();
+  watch_->Took(accepted);
   {
     const std::lock_guard lock(followed_mutex_);
     coming_.erase(load.table->oid);

@@ -149,6 +149,17 @@ def test_another_key(goods):
     source.execute("UPDATE goods SET stock = 1 WHERE id = 1; UPDATE other SET v = 7")
     wait_for(lambda: "no longer what the source has (key: label)" in tarn.try_query("SELECT * FROM goods").text, 60, "the reason")
     assert tarn.value("SELECT count(*) FROM other WHERE v = 7") == 50
+    # It is not copied over and over, nor is a stop and start the end of what is known about it.
+    for _ in range(2):
+        loads = len(list((tarn.lake / "_tarn/bronze/loads").glob("goods*")))
+        source.execute("UPDATE goods SET stock = stock + 1 WHERE id < 5; UPDATE other SET v = v + 1")
+        tarn.wait_caught_up()
+        looks = tarn.status()["source"]["looks"]
+        tarn.wait_status(lambda status: status["source"]["looks"] > looks + 3, what="some looks at the catalogue")
+        assert len(list((tarn.lake / "_tarn/bronze/loads").glob("goods*"))) <= loads + 1
+        assert "no longer what the source has" in tarn.try_query("SELECT * FROM goods").text
+        assert tarn.stop() == 0
+        tarn.start()
 
 
 def test_new_tables_while_running(goods):
