@@ -33,6 +33,8 @@ int RunQuery(const Config& config, const std::string& sql, const std::string& pr
 /// Runs the checks of models/silver (and says how many wrong rows each finds).
 int RunChecks(const Config& config, bool json);
 int RunVerify(const Config& config, bool json);
+/// Reads the lake's Bronze whole; kFailed when something is missing or wrong.
+int RunBronzeVerify(const Config& config, bool json);
 /// Has tables copied again beside the stream; `wait`: returns when the copies are what readers see.
 int RunResync(const Config& config, const std::vector<std::string>& tables, bool wait);
 int RunRemove(const Config& config);

@@ -55,7 +55,14 @@ void AddCommands(CLI::App& app, Arguments& a) {
       "verify", "Compare Silver and quarantine with the source at one position\nExample: tarn verify");
   CLI::App* test = app.add_subcommand(
       "test", "Run the checks of models/silver: what no single row can show\nExample: tarn test");
-  for (CLI::App* command : {check, status, tables, verify, test})
+  CLI::App* bronze =
+      app.add_subcommand("bronze", "Look after Bronze, every change as files\nExample: tarn bronze verify");
+  bronze->require_subcommand(1);
+  CLI::App* bronze_verify = bronze->add_subcommand(
+      "verify",
+      "Prove that no change is missing, changed or twice in Bronze: read every file\nExample: tarn bronze "
+      "verify --json");
+  for (CLI::App* command : {check, status, tables, verify, test, bronze_verify})
     command->add_flag("--json", a.json, "for scripts");
   CLI::App* resync = app.add_subcommand(
       "resync",
@@ -87,6 +94,7 @@ int RunCommand(const CLI::App& app, const Arguments& a) {
   if (command == "tables") return RunTables(*config, a.json);
   if (command == "test") return RunChecks(*config, a.json);
   if (command == "verify") return RunVerify(*config, a.json);
+  if (command == "bronze") return RunBronzeVerify(*config, a.json);
   if (command == "resync") return RunResync(*config, a.tables, !a.no_wait);
   if (command == "remove") return RunRemove(*config);
   const OutputFormat format = a.format == "csv"    ? OutputFormat::kCsv

@@ -1,63 +1,11 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
 
 #include "bronze/change_log.h"
+#include "bronze/test_bronze.h"
 
 namespace tarn::bronze {
 namespace {
-
-class BronzeTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "tarn-bronze-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    lake_ = pattern;
-    storage_ = std::move(*storage::OpenLocalStorage(lake_ + "/_tarn/staging"));
-    schema::TableSchema table;
-    table.oid = 5;
-    table.schema_name = "public";
-    table.table_name = "notes";
-    table.columns = {{"id", "", schema::kInt8Oid, -1, schema::MakePgType(schema::kInt8Oid, -1), true},
-                     {"price", "", schema::kNumericOid, ((12 << 16) | 2) + 4,
-                      schema::MakePgType(schema::kNumericOid, ((12 << 16) | 2) + 4), false}};
-    schema::AssignLakeNames(table);
-    table_ = std::make_shared<const schema::TableSchema>(table);
-  }
-  void TearDown() override { std::filesystem::remove_all(lake_); }
-
-  std::shared_ptr<arrow::RecordBatch> Rows(int64_t first, int64_t count) {
-    const auto shape = schema::ChangeSchema(*table_);
-    auto builder = *arrow::RecordBatchBuilder::Make(shape, arrow::default_memory_pool());
-    for (int64_t i = first; i < first + count; i++) {
-      (void)builder->GetFieldAs<arrow::StringBuilder>(0)->Append("I");
-      (void)builder->GetFieldAs<arrow::StringBuilder>(1)->Append("2026-11-22 10:15:00.000000");
-      (void)builder->GetFieldAs<arrow::Int64Builder>(2)->Append(i);
-      (void)builder->GetFieldAs<arrow::Decimal128Builder>(3)->Append(arrow::Decimal128(i * 100));
-      (void)builder->GetFieldAs<arrow::Int64Builder>(4)->Append(1000 + i);
-      (void)builder->GetFieldAs<arrow::Int64Builder>(5)->Append(i);
-      (void)builder->GetFieldAs<arrow::Int64Builder>(6)->Append(9);
-      for (int column = 7; column < 10; column++) (void)builder->GetField(column)->AppendNull();
-    }
-    return *builder->Flush();
-  }
-
-  FlushInput Input(uint64_t commit, int64_t first, int64_t count) {
-    FlushInput input;
-    input.events = {{table_, Rows(first, count)}};
-    input.last_commit = Lsn{commit};
-    input.end = Lsn{commit + 8};
-    input.transactions = 1;
-    return input;
-  }
-
-  std::string lake_;
-  std::unique_ptr<storage::Storage> storage_;
-  std::shared_ptr<const schema::TableSchema> table_;
-  ManualClock clock_{1'795'515'300'000'000};
-};
 
 TEST_F(BronzeTest, AFlushIsReadBackExactlyAndTheChainIsComplete) {
   auto log = std::move(*ChangeLog::Open(storage_.get(), lake_, &clock_));

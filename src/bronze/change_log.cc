@@ -12,9 +12,6 @@ namespace {
 
 constexpr std::string_view kSuffix = ".parquet";
 
-std::string ManifestFolder(const std::string& lake) { return lake + "/_tarn/bronze/changes"; }
-std::string LoadFolder(const std::string& lake) { return lake + "/_tarn/bronze/loads"; }
-
 /// "20261122-101500123" of a time.
 std::string FileTime(int64_t micros) {
   const std::string text = FormatTimestamp(micros);  // 2026-11-22 10:15:00.123456
@@ -121,8 +118,8 @@ Result<std::optional<Manifest>> ChangeLog::Flush(const FlushInput& input) {
   pending_.clear();
   manifest.last_file_name = last_name_;
   TARN_FAULT_POINT("bronze.flush.before_manifest");
-  TARN_RETURN_IF_ERROR(storage_->PutIfAbsent(
-      fmt::format("{}/{:012}.json", ManifestFolder(lake_), manifest.sequence), ToJson(manifest)));
+  TARN_RETURN_IF_ERROR(
+      storage_->PutIfAbsent(ManifestFolder(lake_) + "/" + ManifestName(manifest.sequence), ToJson(manifest)));
   TARN_FAULT_POINT("bronze.flush.after_manifest");
   after_ = manifest.last_commit;
   last_ = manifest;

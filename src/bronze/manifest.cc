@@ -39,6 +39,10 @@ auto Parse(const std::string& text, Read read) -> Result<decltype(read(json()))>
 
 }  // namespace
 
+std::string ManifestFolder(const std::string& lake) { return lake + "/_tarn/bronze/changes"; }
+std::string LoadFolder(const std::string& lake) { return lake + "/_tarn/bronze/loads"; }
+std::string ManifestName(int64_t sequence) { return fmt::format("{:012}.json", sequence); }
+
 std::string ToJson(const Manifest& manifest) {
   // Each schema once: a table may have several files in a flush.
   std::map<const schema::TableSchema*, size_t> positions;

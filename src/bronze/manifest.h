@@ -57,6 +57,12 @@ struct LoadManifest {
   SourcePosition position() const { return {epoch, snapshot}; }
 };
 
+/// Where a lake keeps the manifests of its flushes ("<sequence>.json"), and those of its copies.
+std::string ManifestFolder(const std::string& lake);
+std::string LoadFolder(const std::string& lake);
+/// "000000000007.json".
+std::string ManifestName(int64_t sequence);
+
 std::string ToJson(const Manifest& manifest);
 Result<Manifest> ManifestFromJson(const std::string& json);
 std::string ToJson(const LoadManifest& manifest);

@@ -319,7 +319,7 @@ def test_wrong_arguments(tarn):
         outcome = tarn.command(*arguments)
         assert outcome.code == USAGE, (arguments, outcome.text)
     help_text = tarn.command("--help").out
-    for command in ("init", "check", "run", "status", "tables", "query", "verify", "test", "rebuild", "remove"):
+    for command in ("init", "check", "run", "status", "tables", "query", "verify", "test", "bronze", "rebuild", "remove"):
         assert f"  {command} " in help_text
         outcome = tarn.command(command, "--help")
         assert outcome.code == 0 and f"Example: tarn {command}" in outcome.out, outcome.text

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <arrow/api.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bronze/change_log.h"
+
+namespace tarn::bronze {
+
+/// A lake in a folder of its own, with one table, public.notes (id BIGINT key, price NUMERIC(12,2)).
+class BronzeTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "tarn-bronze-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    lake_ = pattern;
+    storage_ = std::move(*storage::OpenLocalStorage(lake_ + "/_tarn/staging"));
+    schema::TableSchema table;
+    table.oid = 5;
+    table.schema_name = "public";
+    table.table_name = "notes";
+    table.columns = {{"id", "", schema::kInt8Oid, -1, schema::MakePgType(schema::kInt8Oid, -1), true},
+                     {"price", "", schema::kNumericOid, ((12 << 16) | 2) + 4,
+                      schema::MakePgType(schema::kNumericOid, ((12 << 16) | 2) + 4), false}};
+    schema::AssignLakeNames(table);
+    table_ = std::make_shared<const schema::TableSchema>(table);
+  }
+  void TearDown() override { std::filesystem::remove_all(lake_); }
+
+  /// A row for each position; id is the number of the row, from `first` on.
+  std::shared_ptr<arrow::RecordBatch> RowsAt(const std::vector<schema::ChangePosition>& positions,
+                                             int64_t first = 1) {
+    const auto shape = schema::ChangeSchema(*table_);
+    auto builder = *arrow::RecordBatchBuilder::Make(shape, arrow::default_memory_pool());
+    for (const schema::ChangePosition& at : positions) {
+      (void)builder->GetFieldAs<arrow::StringBuilder>(0)->Append("I");
+      (void)builder->GetFieldAs<arrow::StringBuilder>(1)->Append("2026-11-22 10:15:00.000000");
+      (void)builder->GetFieldAs<arrow::Int64Builder>(2)->Append(first);
+      (void)builder->GetFieldAs<arrow::Decimal128Builder>(3)->Append(arrow::Decimal128(first++ * 100));
+      (void)builder->GetFieldAs<arrow::Int64Builder>(4)->Append(at.lsn);
+      (void)builder->GetFieldAs<arrow::Int64Builder>(5)->Append(at.ordinal);
+      (void)builder->GetFieldAs<arrow::Int64Builder>(6)->Append(9);
+      for (int column = 7; column < 10; column++) (void)builder->GetField(column)->AppendNull();
+    }
+    return *builder->Flush();
+  }
+
+  std::shared_ptr<arrow::RecordBatch> Rows(int64_t first, int64_t count) {
+    std::vector<schema::ChangePosition> positions;
+    for (int64_t i = first; i < first + count; i++) positions.push_back({1000 + i, i});
+    return RowsAt(positions, first);
+  }
+
+  FlushInput Input(uint64_t commit, std::shared_ptr<arrow::RecordBatch> rows) {
+    FlushInput input;
+    input.events = {{table_, std::move(rows)}};
+    input.last_commit = Lsn{commit};
+    input.end = Lsn{commit + 8};
+    input.transactions = 1;
+    return input;
+  }
+  FlushInput Input(uint64_t commit, int64_t first, int64_t count) {
+    return Input(commit, Rows(first, count));
+  }
+
+  std::string lake_;
+  std::unique_ptr<storage::Storage> storage_;
+  std::shared_ptr<const schema::TableSchema> table_;
+  ManualClock clock_{1'795'515'300'000'000};
+};
+
+}  // namespace tarn::bronze
