@@ -15,6 +15,8 @@ struct Lsn {
   uint64_t value = 0;
   auto operator<=>(const Lsn&) const = default;
 
+  /// The byte before: the newest position that does not have a record that begins here.
+  constexpr Lsn Before() const { return Lsn{value == 0 ? 0 : value - 1}; }
   /// PostgreSQL's own form, for example "0/16B3748".
   std::string ToString() const;
   /// Reads PostgreSQL's form; kInvalidArgument names what is not one.

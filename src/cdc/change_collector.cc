@@ -54,7 +54,7 @@ Status ChangeCollector::OnBegin(const TransactionHead& head) {
   commit_time_ = FormatTimestamp(head.commit_micros);
   ordinal_ = 0;
   skipping_ = head.commit_lsn <= options_.skip_up_to;
-  at_barrier_ = barrier_ && head.commit_lsn >= *barrier_;
+  at_barrier_ = barrier_ && head.commit_lsn > *barrier_;
   in_transaction_ = !at_barrier_;
   changed_.notify_all();
   return {};
@@ -63,7 +63,7 @@ Status ChangeCollector::OnBegin(const TransactionHead& head) {
 void ChangeCollector::SetBarrier(std::optional<Lsn> at) {
   const std::lock_guard lock(mutex_);
   barrier_ = at;
-  if (at_barrier_ && (!at || transaction_.commit_lsn < *at)) {
+  if (at_barrier_ && (!at || transaction_.commit_lsn <= *at)) {
     at_barrier_ = false;
     in_transaction_ = true;
   }
@@ -119,7 +119,7 @@ Status ChangeCollector::OnRelation(StreamRelation relation) {
 
 bool ChangeCollector::IsInCopy(uint32_t oid) const {
   const auto followed = followed_.find(oid);
-  return followed != followed_.end() && transaction_.commit_lsn < followed->second.start;
+  return followed != followed_.end() && transaction_.commit_lsn <= followed->second.start;
 }
 
 Status ChangeCollector::OnRow(char op, uint32_t relation, const std::vector<WireValue>& row,

@@ -70,7 +70,7 @@ class ChangeCollector : public PgoutputHandler {
   /// What was taken counts as work until Done.
   std::optional<Segment> Take(std::chrono::milliseconds timeout);
 
-  /// The stream stops before the first transaction with a commit LSN at or past `at` (zero: before the next
+  /// The stream stops before the first transaction with a commit LSN past `at` (zero: before the next
   /// one), and goes on when the barrier is moved past it or lifted. What came before can be taken meanwhile.
   void SetBarrier(std::optional<Lsn> at);
   /// True when the stream waits at the barrier.

@@ -174,7 +174,9 @@ Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo, const Cance
   if (rows.size() != 1 || rows[0].size() < 3 || !rows[0][1] || !rows[0][2]) {
     return Error{ErrorCode::kInternal, "the source exported no snapshot"};
   }
-  TARN_ASSIGN(snapshot.lsn, Lsn::Parse(*rows[0][1]));
+  // Inside is what committed below the slot's consistent point; a commit record may stand at the very point.
+  TARN_ASSIGN(const Lsn consistent_point, Lsn::Parse(*rows[0][1]));
+  snapshot.lsn = consistent_point.Before();
   snapshot.name = *rows[0][2];
   return snapshot;
 }

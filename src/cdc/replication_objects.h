@@ -57,7 +57,7 @@ Result<SlotState> GetSlot(PgConnection& connection, const std::string& slot);
 Result<Lsn> CreateSlot(PgConnection& replication, const std::string& slot);
 
 /// A snapshot that ordinary connections can share, exact at `lsn`: a transaction is inside exactly if its
-/// commit LSN is less. It lives as long as `connection`, on which a temporary slot holds it.
+/// commit LSN is at or below. It lives as long as `connection`, on which a temporary slot holds it.
 struct ExportedSnapshot {
   std::unique_ptr<PgConnection> connection;
   std::string name;

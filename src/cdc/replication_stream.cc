@@ -111,6 +111,7 @@ Error ReplicationStream::StreamEnded() {
       reason = PQresultErrorMessage(result);
       const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
       missing = state != nullptr && std::string_view(state) == "42704";  // undefined_object
+      failed_inside_ = state != nullptr && std::string_view(state).starts_with("XX");
     }
     PQclear(result);
     if (status == PGRES_COPY_BOTH || status == PGRES_COPY_OUT || status == PGRES_COPY_IN) break;
@@ -166,9 +167,14 @@ Status ReplicationStream::Follow(ChangeCollector& collector, TransactionSpool& s
 
 Status ReplicationStream::Run(ChangeCollector& collector, Lsn from, const CancelToken& cancel) {
   TransactionSpool spool(spool_options_, &collector);
+  failed_inside_ = false;
   TARN_RETURN_IF_ERROR(spool.Clear());
   TARN_RETURN_IF_ERROR(Start(from));
   Status outcome = Follow(collector, spool, cancel);
+  // What became durable last is not sent again. A connection that is left open keeps the slot from the next.
+  if (!outcome && outcome.error().code == ErrorCode::kCancelled)
+    (void)SendStatus(collector, true).has_value();
+  connection_.reset();
   positions_.open_transactions = positions_.spooled_bytes = 0;
   return outcome;
 }

@@ -42,6 +42,9 @@ class ReplicationStream {
   /// Returns kCancelled on request, kUnavailable when the connection broke (make a new collector and run
   /// again), kNotFound when the slot or a publication is not there (or was not, where the slot begins).
   Status Run(ChangeCollector& collector, Lsn from, const CancelToken& cancel);
+  /// The newest Run ended by an internal error of the server (SQLSTATE class XX): it cannot decode its log
+  /// here, and perhaps never will. Not while Run runs.
+  bool failed_inside() const { return failed_inside_; }
 
  private:
   Status Start(Lsn from);
@@ -64,6 +67,7 @@ class ReplicationStream {
   std::atomic<bool> position_wanted_{false};
   int64_t last_status_micros_ = 0;
   bool reply_wanted_ = false;
+  bool failed_inside_ = false;
   bool read_any_ = false;  ///< The newest Read took messages.
 };
 

@@ -54,8 +54,11 @@ std::string WhyStale(const schema::Column& column, const schema::Column* before,
   return "the type of column '" + column.name + "' changed";
 }
 
-bool SameColumns(const schema::TableSchema& a, const schema::TableSchema& b) {
-  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+/// Whether `now` has the columns of `then`, and perhaps further ones behind, which were added since and which
+/// the stream comes to.
+bool Continues(const schema::TableSchema& now, const schema::TableSchema& then) {
+  return then.columns.size() <= now.columns.size() &&
+         std::equal(then.columns.begin(), then.columns.end(), now.columns.begin(),
                     [](const schema::Column& x, const schema::Column& y) {
                       return x.name == y.name && (x.type_oid == y.type_oid || x.type_oid >= kFirstNormalOid ||
                                                   y.type_oid >= kFirstNormalOid);
@@ -123,7 +126,7 @@ void KeepNames(schema::TableSchema& table, const schema::TableSchema& known) {
 std::string WhyCopyAgain(const schema::TableSchema& table, const FollowedTable& known,
                          const std::optional<SourceTable>& now) {
   if (table.KeyNames() != known.schema.KeyNames()) return "its key changed";
-  if (!now || !SameColumns(table, now->schema))
+  if (!now || !Continues(now->schema, table))
     return "its columns changed more than once before the stream came to it";
   const bool rewritten = StorageReplaced(known.storage, now->storage);
   for (const schema::Column& column : table.columns) {

@@ -20,7 +20,7 @@ struct ShapeChange {
 /// What the lake knows of a table that it follows.
 struct FollowedTable {
   schema::TableSchema schema;
-  Lsn start;            ///< Position of its copy; changes of earlier commits are inside.
+  Lsn start;            ///< Position of its copy; changes of commits at or below are inside.
   std::string storage;  ///< As SourceTable::storage, when it was copied.
 };
 

@@ -114,6 +114,19 @@ TEST_F(ShapeTest, WhatTheCatalogueDoesNotConfirmIsNotTakenForGranted) {
   EXPECT_NE(FollowShape(message, &known_, std::nullopt).copy_again, "");
 }
 
+TEST_F(ShapeTest, ColumnsThatAreAddedLaterMakeNoDoubt) {
+  now_.schema.columns.push_back(Column("first", kText, 3));
+  const StreamRelation message = Message();
+  now_.schema.columns.push_back(Column("second", kText, 4));
+  now_.filled = {"second"};
+  const ShapeChange change = FollowShape(message, &known_, now_);
+  EXPECT_EQ(change.copy_again, "");
+  EXPECT_EQ(change.table.columns.size(), 3U);
+  const FollowedTable then{change.table, known_.start, known_.storage};
+  EXPECT_NE(FollowShape(Message(), &then, now_).copy_again.find("'second' was added with a default"),
+            std::string::npos);
+}
+
 TEST_F(ShapeTest, AnotherKeyIsNoticed) {
   now_.schema.columns[1].is_key = true;
   EXPECT_EQ(Follow().copy_again, "its key changed");

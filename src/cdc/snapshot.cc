@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <mutex>
 #include <thread>
 
@@ -145,6 +146,20 @@ class RangeCopier {
   PgConnection* connection_ = nullptr;
 };
 
+/// Whether the catalogue says another thing of the table than when it was described: DDL in between, before
+/// the copy's lock kept it out.
+Result<bool> DescribedOtherwise(const SourceTable& table, const CopyOptions& options) {
+  TARN_ASSIGN(auto connection, PgConnection::Connect(options.conninfo, PgConnection::Kind::kOrdinary,
+                                                     "copy " + table.schema.QualifiedName()));
+  TARN_ASSIGN(const auto now, DescribeTable(*connection, table.schema.oid));
+  if (!now || now->from != table.from || StorageReplaced(table.storage, now->storage)) return true;
+  return !std::equal(now->schema.columns.begin(), now->schema.columns.end(), table.schema.columns.begin(),
+                     table.schema.columns.end(), [](const schema::Column& a, const schema::Column& b) {
+                       return a.name == b.name && a.type_oid == b.type_oid && a.typmod == b.typmod &&
+                              a.attnum == b.attnum;
+                     });
+}
+
 }  // namespace
 
 Status BeginAtSnapshot(PgConnection& connection, const std::string& snapshot_name) {
@@ -183,6 +198,13 @@ Result<CopyOutcome> CopyTable(const SourceTable& table, const CopyOptions& optio
   for (int worker = 1; worker < workers; worker++) threads.emplace_back(work, worker);
   work(0);
   for (std::thread& thread : threads) thread.join();
+  const bool cancelled = !outcome && outcome.error().code == ErrorCode::kCancelled;
+  if (options.connection == nullptr && !rewritten && !cancelled) {
+    // Also behind an error: a column that is gone, or the table, is no fault of the source.
+    const auto otherwise = DescribedOtherwise(table, options);
+    if (otherwise && *otherwise) return CopyOutcome::kRewritten;
+    if (!otherwise && outcome) outcome = tl::unexpected(otherwise.error());
+  }
   if (!outcome) return std::move(outcome).error().In("copy of " + table.schema.QualifiedName());
   return rewritten ? CopyOutcome::kRewritten : CopyOutcome::kComplete;
 }

@@ -43,12 +43,15 @@ using CopySink = std::function<Status(int worker, std::shared_ptr<arrow::RecordB
 Status BeginAtSnapshot(PgConnection& connection, const std::string& snapshot_name);
 
 /// kRewritten: between the snapshot and the copy the table's storage was replaced (TRUNCATE, a rewriting
-/// ALTER TABLE, DROP), behind which an older snapshot sees no rows, or not the right ones. What the sink got
-/// counts for nothing; a newer snapshot is needed. Source: PostgreSQL, section 13.6 (caveats of MVCC).
+/// ALTER TABLE, DROP), behind which an older snapshot sees no rows, or not the right ones; or its columns are
+/// not (any more) those of `table`, so that some were not read, or as what they are not. What the sink got
+/// counts for nothing; a newer description and snapshot are needed. Source: PostgreSQL, section 13.6 (caveats
+/// of MVCC).
 enum class CopyOutcome { kComplete, kRewritten };
 
-/// Copies one table at the exported snapshot, ranges of pages side by side. Memory: one batch a worker.
-/// Errors: the source's, the sink's, kCancelled.
+/// Copies one table at the exported snapshot, ranges of pages side by side. Memory: one batch a worker. On
+/// connections of its own it looks afterwards whether `table` still is what the catalogue says; on
+/// `options.connection` the caller does. Errors: the source's, the sink's, kCancelled.
 Result<CopyOutcome> CopyTable(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,
                               CopyProgress* progress, const CopySink& sink);
 

@@ -30,13 +30,7 @@ class TableCopier {
                 bronze::LoadWriter::Begin(storage_, options_.lake, table.schema, options_.copy_workers));
     SilverTable& silver = *silver_.Find(table.schema.lake_name);
     TARN_RETURN_IF_ERROR(silver.BeginLoad(silver_.instants()->Next(), options_.copy_workers));
-    cdc::CopyOptions copy;
-    copy.conninfo = options_.conninfo;
-    copy.snapshot_name = snapshot_.name;
-    copy.snapshot_lsn = snapshot_.lsn;
-    copy.epoch = epoch_;
-    copy.workers = options_.copy_workers;
-    copy.bytes_per_second = options_.copy_mb_per_s << 20;
+    const cdc::CopyOptions copy = CopyOptionsAt(options_, snapshot_, epoch_);
     TARN_ASSIGN(const cdc::CopyOutcome outcome,
                 cdc::CopyTable(table, copy, cancel_, progress, [&](int worker, auto rows) -> Status {
                   TARN_RETURN_IF_ERROR(bronze->Append(worker, *rows));
@@ -47,7 +41,7 @@ class TableCopier {
     TARN_ASSIGN([[maybe_unused]] const auto manifest,
                 bronze->Finish(epoch_, snapshot_.lsn, Clock::System().NowMicros()));
     TARN_FAULT_POINT("first_load.between_layers");
-    TARN_RETURN_IF_ERROR(silver.FinishLoad(OrderingValue(epoch_, snapshot_.lsn)));
+    TARN_RETURN_IF_ERROR(silver_.FinishLoad(table.schema.lake_name, OrderingValue(epoch_, snapshot_.lsn)));
     return outcome;
   }
 
@@ -88,6 +82,18 @@ class ProgressTeller {
 
 }  // namespace
 
+cdc::CopyOptions CopyOptionsAt(const PipelineOptions& options, const cdc::ExportedSnapshot& snapshot,
+                               int64_t epoch) {
+  cdc::CopyOptions copy;
+  copy.conninfo = options.conninfo;
+  copy.snapshot_name = snapshot.name;
+  copy.snapshot_lsn = snapshot.lsn;
+  copy.epoch = epoch;
+  copy.workers = options.copy_workers;
+  copy.bytes_per_second = options.copy_mb_per_s << 20;
+  return copy;
+}
+
 Result<std::vector<cdc::SourceTable>> CopyTables(storage::Storage* storage, const PipelineOptions& options,
                                                  int64_t epoch, std::vector<cdc::SourceTable> tables,
                                                  SilverLayer& silver, const CancelToken& cancel,
@@ -112,7 +118,7 @@ Result<std::vector<cdc::SourceTable>> CopyTables(storage::Storage* storage, cons
       TARN_ASSIGN(outcome, copier.Copy(table, &progress));
     }
     if (outcome == cdc::CopyOutcome::kRewritten) {
-      spdlog::info("{} was truncated or rewritten while it was copied; it is copied again", state.table);
+      spdlog::info("{} was truncated or changed while it was copied; it is copied again", state.table);
       rewritten.push_back(table);
       continue;
     }

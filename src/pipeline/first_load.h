@@ -6,6 +6,7 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "cdc/replication_objects.h"
 #include "cdc/snapshot.h"
 #include "cdc/source_catalog.h"
 #include "pipeline/options.h"
@@ -23,9 +24,13 @@ struct LoadProgress {
 };
 using LoadReporter = std::function<void(const LoadProgress&)>;
 
+/// What a copy of a table at `snapshot` is told by the configuration.
+cdc::CopyOptions CopyOptionsAt(const PipelineOptions& options, const cdc::ExportedSnapshot& snapshot,
+                               int64_t epoch);
+
 /// Copies tables, largest first, into Bronze and Silver under one exported snapshot. A table appears whole or
-/// not at all; one that was cut off starts over. Returns the tables that were rewritten meanwhile, which must
-/// be copied again under a newer snapshot.
+/// not at all; one that was cut off starts over. Returns the tables that were rewritten, or are not as
+/// they were described, which must be described and copied again under a newer snapshot.
 Result<std::vector<cdc::SourceTable>> CopyTables(storage::Storage* storage, const PipelineOptions& options,
                                                  int64_t epoch, std::vector<cdc::SourceTable> tables,
                                                  SilverLayer& silver, const CancelToken& cancel,

@@ -23,7 +23,7 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
   progress.tables_total = static_cast<int64_t>(loads.size());
   for (const auto& [name, copies] : loads) progress.estimated_rows += copies.back().rows;
   SourcePosition first;
-  int64_t first_micros = 0;
+  int64_t first_micros = 0, last_copy_micros = 0;
   for (const auto& [name, copies] : loads) {
     const bronze::LoadManifest& load = copies.back();
     progress.table = load.table->QualifiedName();
@@ -40,8 +40,9 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
         return table.Load(0, rows);
       }));
     }
-    TARN_RETURN_IF_ERROR(table.FinishLoad(OrderingValue(load.position())));
+    TARN_RETURN_IF_ERROR(silver_->FinishLoad(name, OrderingValue(load.position())));
     progress.tables_done++;
+    last_copy_micros = std::max(last_copy_micros, load.snapshot_micros);
     if (first.lsn.value == 0 || load.position() < first) {
       first = load.position();
       first_micros = load.snapshot_micros;
@@ -52,6 +53,10 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
   TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
   TARN_RETURN_IF_ERROR(silver_->Publish(first, first_micros));
   TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
+  const auto awaited = silver_->AwaitedCopy(identity_.epoch);
+  const auto& last = bronze_->last();
+  if (awaited && last && last->epoch == awaited->epoch && last->end >= awaited->lsn)
+    TARN_RETURN_IF_ERROR(silver_->Publish(*awaited, last_copy_micros));
   TARN_RETURN_IF_ERROR(OpenGold());
   TARN_RETURN_IF_ERROR(RunGoldOnce(cancel));
   report(progress);

@@ -69,33 +69,50 @@ catalog::RegisteredTable Runner::Register(const schema::TableSchema& table) cons
   return registered;
 }
 
-Status Runner::BeginAgain(const catalog::RegisteredTable& table) {
-  const std::string& name = table.source.lake_name;
+Status Runner::RemoveFiles(const std::string& name) {
   for (const char* database : {"silver", "quarantine"}) {
     TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Sidecar(database, name)));
   }
   TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Silver(name)));
-  TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Quarantine(name)));
-  return silver_->AddTable(table);
+  return storage_->RemoveTree(layout_.Quarantine(name));
+}
+
+Status Runner::BeginAgain(const schema::TableSchema& table) {
+  TARN_RETURN_IF_ERROR(RemoveFiles(table.lake_name));
+  return silver_->AddTable(Register(table));
+}
+
+Status Runner::DescribeAgain(std::vector<cdc::SourceTable>& tables) {
+  if (tables.empty()) return {};
+  TARN_ASSIGN(auto connection,
+              cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary, "set-up"));
+  std::vector<cdc::SourceTable> described;
+  for (const cdc::SourceTable& table : tables) {
+    TARN_ASSIGN(auto now, cdc::DescribeTable(*connection, table.schema.oid));
+    if (!now) {  // One that was made in its place is new to the watch.
+      silver_->RemoveTable(table.schema.lake_name);
+      TARN_RETURN_IF_ERROR(RemoveFiles(table.schema.lake_name));
+      continue;
+    }
+    now->schema.lake_name = table.schema.lake_name;
+    described.push_back(std::move(*now));
+  }
+  tables = std::move(described);
+  return {};
 }
 
 Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel,
                            const LoadReporter& report) {
   TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.lake));
   std::vector<cdc::SourceTable> missing;
-  std::map<std::string, catalog::RegisteredTable> registry;
   for (cdc::SourceTable& table : tables) {
     const std::string& name = table.schema.lake_name;
     const auto known = silver_->registry().tables.find(name);
-    catalog::RegisteredTable registered =
-        known != silver_->registry().tables.end() ? known->second : Register(table.schema);
     if (loads.contains(name) && known != silver_->registry().tables.end()) {
-      TARN_RETURN_IF_ERROR(silver_->AddTable(registered));
+      TARN_RETURN_IF_ERROR(silver_->AddTable(known->second));
       TARN_ASSIGN(const int64_t applied, silver_->Find(name)->AppliedLsn());
       if (applied != 0) continue;
     }
-    registered.source = table.schema;
-    registry[name] = registered;
     missing.push_back(table);
   }
   const auto tell = [&](const LoadProgress& progress) {
@@ -107,16 +124,18 @@ Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelTo
   };
   while (!missing.empty()) {
     state_.phase = RunPhase::kCopying;
-    for (const cdc::SourceTable& table : missing)
-      TARN_RETURN_IF_ERROR(BeginAgain(registry.at(table.schema.lake_name)));
+    for (const cdc::SourceTable& table : missing) TARN_RETURN_IF_ERROR(BeginAgain(table.schema));
     TARN_ASSIGN(missing,
                 CopyTables(storage_.get(), options_, identity_.epoch, missing, *silver_, cancel, tell));
+    TARN_RETURN_IF_ERROR(DescribeAgain(missing));
   }
   if (versions_->size() > 0) return {};
-  // The first version, also when a crash came between the copies and it.
-  SourcePosition at;
-  for (const auto& [name, table] : silver_->registry().tables) at = std::max(at, table.start);
-  return silver_->Publish(at, clock_->NowMicros());
+  // The first version, also when a crash came between the copies and it. Where snapshots differ it has the
+  // oldest; the others' tables come in when the stream has passed them.
+  std::optional<SourcePosition> at;
+  for (const auto& [name, table] : silver_->registry().tables)
+    at = std::min(at.value_or(table.start), table.start);
+  return silver_->Publish(at.value_or(SourcePosition{}), clock_->NowMicros());
 }
 
 Status Runner::CatchUpFromBronze(const CancelToken& cancel) {

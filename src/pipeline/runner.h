@@ -116,7 +116,11 @@ class Runner {
   Status ReplayFromBronze(const SourcePosition& after, const std::string& only, const CancelToken& cancel);
   catalog::RegisteredTable Register(const schema::TableSchema& table) const;
   /// An empty Silver table and quarantine, whatever was there: never copied, or cut off.
-  Status BeginAgain(const catalog::RegisteredTable& table);
+  Status BeginAgain(const schema::TableSchema& table);
+  /// Removes a table's files, which no version of the lake has.
+  Status RemoveFiles(const std::string& name);
+  /// Tables as the source has them now, for a new attempt to copy them; one that is gone is left out.
+  Status DescribeAgain(std::vector<cdc::SourceTable>& tables);
   Status CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel,
                      const LoadReporter& report);
   /// Before the stream is made again: the source may be another than it was.
@@ -144,6 +148,14 @@ class Runner {
   Status MarkCopies();
   /// Gives a finished copy its place in Silver once the stream is past its position.
   Status TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel);
+  /// Whether the stream has come to `at`, or there is nothing up to there; asks the source when it cannot
+  /// tell.
+  bool HasPassed(cdc::ChangeCollector& collector, Lsn at);
+  /// Publishes the lake as of a position that the stream has passed.
+  Status AdvanceTo(const SourcePosition& position, int64_t micros);
+  /// Makes tables members whose copy was ahead of the lake, once the stream has passed it, on an idle source
+  /// too.
+  Status AdmitCopied(cdc::ChangeCollector& collector);
   /// Copies that an earlier process finished and Silver did not take.
   Status AddUntakenCopies();
   void GoldLoop(const CancelToken& cancel);

@@ -102,6 +102,18 @@ Status SilverLayer::AddTable(const catalog::RegisteredTable& table) {
   return {};
 }
 
+Status SilverLayer::FinishLoad(const std::string& name, int64_t lsn) {
+  TARN_RETURN_IF_ERROR(tables_.at(name)->FinishLoad(lsn));
+  applied_[name] = lsn;
+  return {};
+}
+
+void SilverLayer::RemoveTable(const std::string& name) {
+  tables_.erase(name);
+  applied_.erase(name);
+  registry_.tables.erase(name);
+}
+
 Status SilverLayer::SaveRegistry() {
   for (const auto& [name, table] : tables_) registry_.tables[name].source = table->registered().source;
   return WriteRegistry();
@@ -139,12 +151,29 @@ Status SilverLayer::MarkCopyAgain(const std::string& name, const std::string& re
   return WriteRegistry();
 }
 
+Status SilverLayer::NoteStorages(const std::vector<std::pair<std::string, std::string>>& storages) {
+  for (const auto& [name, storage] : storages) {
+    const auto table = registry_.tables.find(name);
+    if (table != registry_.tables.end()) table->second.storage = storage;
+  }
+  return WriteRegistry();
+}
+
 std::map<std::string, std::string> SilverLayer::WantedCopies() const {
   std::map<std::string, std::string> wanted;
   for (const auto& [name, table] : registry_.tables) {
     if (!table.copy_again.empty()) wanted[name] = table.copy_again;
   }
   return wanted;
+}
+
+std::optional<SourcePosition> SilverLayer::AwaitedCopy(int64_t epoch) const {
+  std::optional<SourcePosition> awaited;
+  for (const auto& [name, table] : registry_.tables) {
+    if (table.start.epoch == epoch && table.start > position_ && (!awaited || table.start > *awaited))
+      awaited = table.start;
+  }
+  return awaited;
 }
 
 Status SilverLayer::LoadCopy(SilverTable& table, int64_t lsn,
@@ -352,6 +381,8 @@ Status SilverLayer::Publish(const SourcePosition& position, int64_t commit_micro
       version.held[name] = table.held;
     } else if (table.start <= position) {
       version.tables.push_back(name);
+    } else {
+      version.held[name] = "it was copied just now, and the stream has not come as far yet";
     }
   }
   for (const auto& [name, reason] : coming_) {

@@ -45,6 +45,10 @@ class SilverLayer : public TailSource {
   /// Adds a table, or opens it when the lake has it; it is a member once the source position passes its
   /// start.
   Status AddTable(const catalog::RegisteredTable& table);
+  /// Ends a first copy that went to the table itself: it has what was before `lsn`.
+  Status FinishLoad(const std::string& name, int64_t lsn);
+  /// Forgets a table that no version of the lake has; its files are the caller's. SaveRegistry makes it last.
+  void RemoveTable(const std::string& name);
   Status SaveRegistry();
   /// Lets held tables try again, unless only a newer copy helps: the position from which Bronze must be read
   /// for them, or position() without any.
@@ -57,8 +61,13 @@ class SilverLayer : public TailSource {
   /// Tables that are copied for the first time, with what statements that name them are told. True when they
   /// are others than before.
   bool SetComing(std::map<std::string, std::string> coming);
+  /// What the source's storage of tables, by lake name, is now, durably.
+  Status NoteStorages(const std::vector<std::pair<std::string, std::string>>& storages);
   /// Rises whenever the registry is written.
   int64_t registry_changes() const { return registry_changes_; }
+  /// The newest position of this epoch at which a copy is ahead of the lake's version, so that its table is
+  /// no member yet; none when all are. Bronze may lack what other tables have up to there.
+  std::optional<SourcePosition> AwaitedCopy(int64_t epoch) const;
   /// Replaces the table's content by a copy (its batches come from `read`), or makes the table; a member from
   /// the copy's position on. Nothing may be staged. The changes since must follow. Errors: kUnsupported and
   /// kInvalidArgument when the copy cannot take the place; then the table is held.

@@ -109,12 +109,14 @@ Status Runner::GoOnBehind(const Break& broken, const cdc::SourceIdentity& source
   if (broken.new_epoch) identity.epoch++;
   bronze::FlushInput gap;
   gap.epoch = identity.epoch;
-  gap.last_commit = gap.end = at;
+  // A commit record may stand at the very end of now.
+  gap.last_commit = at.Before();
+  gap.end = at;
   gap.last_commit_micros = clock_->NowMicros();
   for (const auto& [name, table] : silver_->registry().tables) {
     gap.events.push_back({std::make_shared<const schema::TableSchema>(table.source),
                           nullptr,
-                          {OrderingValue(identity.epoch, at), 0},
+                          {OrderingValue(identity.epoch, at.Before()), 0},
                           broken.reason});
   }
   TARN_FAULT_POINT("source.break.before_manifest");

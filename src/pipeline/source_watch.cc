@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "bronze/change_log.h"
 #include "cdc/replication_objects.h"
+#include "pipeline/first_load.h"
 
 namespace tarn::pipeline {
 namespace {
@@ -65,6 +66,11 @@ void SourceWatch::Want(const std::string& lake_name, const std::string& reason) 
 std::vector<std::pair<std::string, std::string>> SourceWatch::TakeNoticed() {
   const std::lock_guard lock(mutex_);
   return std::exchange(noticed_, {});
+}
+
+std::vector<std::pair<std::string, std::string>> SourceWatch::TakeStorages() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(storages_, {});
 }
 
 std::map<std::string, std::string> SourceWatch::Coming() {
@@ -204,6 +210,14 @@ std::string SourceWatch::WhyCopy(const cdc::SourceTable& table, const cdc::Follo
   return change.copy_again;
 }
 
+void SourceWatch::NoteStorage(const cdc::SourceTable& table, const cdc::FollowedTable& known) {
+  if (table.storage == known.storage) return;
+  const cdc::ShapeChange change = cdc::FollowShape(table, known);
+  // With the columns of the copy no DDL of columns came between: the stream, wherever it is, is behind none.
+  if (change.copy_again.empty() && change.table.columns == known.schema.columns)
+    storages_.emplace_back(known.schema.lake_name, table.storage);
+}
+
 Result<std::vector<std::pair<cdc::SourceTable, std::string>>> SourceWatch::Choose(
     const std::vector<cdc::SourceTable>& tables) {
   std::vector<std::pair<cdc::SourceTable, std::string>> chosen;
@@ -219,6 +233,7 @@ Result<std::vector<std::pair<cdc::SourceTable, std::string>>> SourceWatch::Choos
       return copy.load.table->lake_name == name;
     });
     if (waits) continue;
+    if (known != nullptr) NoteStorage(table, *known);
     if (known != nullptr && !reason.empty() && !state_.wanted.contains(name))
       noticed_.emplace_back(name, reason);
     if (reason.empty() && state_.wanted.contains(name)) reason = state_.wanted.at(name);
@@ -283,27 +298,11 @@ Result<std::optional<FinishedCopy>> SourceWatch::CopyOnce(const cdc::SourceTable
   TARN_ASSIGN(const cdc::ExportedSnapshot snapshot, cdc::ExportSnapshot(options_.conninfo, &cancel_));
   TARN_ASSIGN(auto bronze,
               bronze::LoadWriter::Begin(storage_, options_.lake, table.schema, options_.copy_workers));
-  cdc::CopyOptions copy;
-  copy.conninfo = options_.conninfo;
-  copy.snapshot_name = snapshot.name;
-  copy.snapshot_lsn = snapshot.lsn;
-  copy.epoch = epoch_;
-  copy.workers = options_.copy_workers;
-  copy.bytes_per_second = options_.copy_mb_per_s << 20;
+  const cdc::CopyOptions copy = CopyOptionsAt(options_, snapshot, epoch_);
   TARN_ASSIGN(const cdc::CopyOutcome outcome,
               cdc::CopyTable(table, copy, cancel_, &progress_,
                              [&](int worker, auto rows) { return bronze->Append(worker, *rows); }));
   if (outcome == cdc::CopyOutcome::kRewritten) return std::optional<FinishedCopy>();
-  // DDL between our look at the catalogue and the copy's lock would have us read columns as what they are no
-  // more.
-  TARN_ASSIGN(const auto now, cdc::DescribeTable(*connection_, table.schema.oid));
-  const bool same =
-      now && std::equal(now->schema.columns.begin(), now->schema.columns.end(), table.schema.columns.begin(),
-                        table.schema.columns.end(), [](const schema::Column& a, const schema::Column& b) {
-                          return a.name == b.name && a.type_oid == b.type_oid && a.typmod == b.typmod &&
-                                 a.attnum == b.attnum;
-                        });
-  if (!same || cdc::StorageReplaced(table.storage, now->storage)) return std::optional<FinishedCopy>();
   TARN_FAULT_POINT("copy.before_manifest");
   TARN_ASSIGN(auto load, bronze->Finish(epoch_, snapshot.lsn, Clock::System().NowMicros()));
   return std::optional(FinishedCopy{std::move(load), table.storage});

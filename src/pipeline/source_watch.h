@@ -65,6 +65,9 @@ class SourceWatch {
   /// Tables that are followed and whose content the watch found to be unreliable since the last call, with
   /// the reason.
   std::vector<std::pair<std::string, std::string>> TakeNoticed();
+  /// Tables whose storage is another than when they were copied while their columns are the same (TRUNCATE,
+  /// VACUUM FULL), with the storage of now: what is rewritten later is seen by that.
+  std::vector<std::pair<std::string, std::string>> TakeStorages();
   /// Tables that nobody follows yet and that are being copied or wait for it, with what to tell about them.
   std::map<std::string, std::string> Coming();
   /// A copy from before this process started.
@@ -80,9 +83,10 @@ class SourceWatch {
   void Loop();
   Status Look();
   Status LookAtSlot();
-  /// What must be copied of what the source has now; takes what was asked for in.
   /// Why a table must be copied, for what the source shows; empty when it need not.
   std::string WhyCopy(const cdc::SourceTable& table, const cdc::FollowedTable* known, bool published) const;
+  void NoteStorage(const cdc::SourceTable& table, const cdc::FollowedTable& known);
+  /// What must be copied of what the source has now; takes what was asked for in.
   Result<std::vector<std::pair<cdc::SourceTable, std::string>>> Choose(
       const std::vector<cdc::SourceTable>& tables);
   Status Copy(const cdc::SourceTable& table, const std::vector<cdc::SourceTable>& all,
@@ -104,6 +108,7 @@ class SourceWatch {
   std::vector<FinishedCopy> finished_;
   std::map<std::string, schema::TableSchema> refused_;  ///< By lake name, as they were copied.
   std::vector<std::pair<std::string, std::string>> noticed_;
+  std::vector<std::pair<std::string, std::string>> storages_;
   int64_t alarm_told_micros_ = 0;
   CancelToken cancel_;
   std::thread thread_;

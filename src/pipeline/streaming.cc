@@ -46,11 +46,32 @@ SilverStep StepOf(const cdc::Segment& segment, int64_t epoch) {
   return step;
 }
 
+/// The server cannot decode its log at some place, as often as it is asked: an error of its own, not of the
+/// connection, behind which no change can be had.
+class Stuck {
+ public:
+  bool Note(const cdc::ReplicationStream& stream, const std::string& message) {
+    const uint64_t at = stream.positions().received.load();
+    const bool again = stream.failed_inside() && message == message_ && at == at_;
+    times_ = again ? times_ + 1 : 1;
+    message_ = stream.failed_inside() ? message : "";
+    at_ = at;
+    return times_ >= kAttempts;
+  }
+
+ private:
+  static constexpr int kAttempts = 5;  ///< With the waits between them some six seconds.
+  int times_ = 0;
+  std::string message_;
+  uint64_t at_ = 0;
+};
+
 }  // namespace
 
 Status Runner::Stream(const CancelToken& cancel, std::optional<Lsn> until) {
   int failures = 0;
   bool was_missing = false;
+  Stuck stuck;
   while (true) {
     state_.phase = RunPhase::kStreaming;
     const int64_t started = MonotonicMicros();
@@ -62,7 +83,8 @@ Status Runner::Stream(const CancelToken& cancel, std::optional<Lsn> until) {
     state_.phase = RunPhase::kReconnecting;
     // Once more after FollowOn made again what was missing: then the slot begins before it was made.
     const bool missing = outcome.error().code == ErrorCode::kNotFound;
-    undecodable_ = missing && was_missing ? outcome.error().message : "";
+    const bool is_stuck = stuck.Note(*stream_, outcome.error().message);
+    undecodable_ = is_stuck || (missing && was_missing) ? outcome.error().message : "";
     was_missing = missing;
     if (MonotonicMicros() - started > 60'000'000) failures = 0;
     const int wait_ms = std::min(200 << std::min(failures++, 7), 15'000);
@@ -169,6 +191,7 @@ Status Runner::ApplySegments(cdc::ChangeCollector& collector, const std::atomic<
     if (until) stream_->RequestPosition();
     TARN_RETURN_IF_ERROR(MarkCopies());
     TARN_RETURN_IF_ERROR(TakeFinishedCopy(collector, cancel));
+    TARN_RETURN_IF_ERROR(AdmitCopied(collector));
     if (!uncommitted_) TARN_RETURN_IF_ERROR(RunServicesWhenDue());
   }
   return {};

@@ -72,6 +72,8 @@ Status Runner::MarkCopies() {
     TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, "asked for by `tarn resync`", false));
   const auto noticed = watch_->TakeNoticed();
   for (const auto& [name, reason] : noticed) TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, reason, true));
+  const auto storages = watch_->TakeStorages();
+  if (!storages.empty()) TARN_RETURN_IF_ERROR(silver_->NoteStorages(storages));
   const bool told = silver_->SetComing(watch_->Coming());
   if (registry_seen_ != silver_->registry_changes()) UpdateFollowed();
   if (noticed.empty() && !told) return {};
@@ -81,18 +83,50 @@ Status Runner::MarkCopies() {
                           std::max(state_.silver_commit_micros.load(), clock_->NowMicros()));
 }
 
+bool Runner::HasPassed(cdc::ChangeCollector& collector, Lsn at) {
+  const bool idle = collector.IsIdle() && !collector.HasWork();
+  if (state_.tail_lsn >= at.value || (idle && stream_->positions().server_end.load() >= at.value))
+    return true;
+  stream_->RequestPosition();
+  return false;
+}
+
+Status Runner::AdvanceTo(const SourcePosition& position, int64_t micros) {
+  const auto& last = bronze_->last();
+  const bool same_epoch = last && last->epoch == position.epoch;
+  if (!same_epoch || last->end < position.lsn) {
+    // Who rebuilds from Bronze must know that nothing is missing up to here.
+    bronze::FlushInput nothing;
+    nothing.epoch = position.epoch;
+    nothing.last_commit = same_epoch ? last->last_commit : Lsn{};
+    nothing.last_commit_micros = same_epoch ? last->last_commit_micros : micros;
+    nothing.end = position.lsn;
+    TARN_RETURN_IF_ERROR(bronze_->Flush(nothing));
+    stream_->Confirm(position.lsn);
+  }
+  TARN_RETURN_IF_ERROR(silver_->Publish(position, micros));
+  state_.tail_lsn = std::max(state_.tail_lsn.load(), position.lsn.value);
+  state_.bronze_lsn = std::max(state_.bronze_lsn.load(), position.lsn.value);
+  state_.tail_commit_micros = std::max(state_.tail_commit_micros.load(), micros);
+  Committed(position.lsn, micros);
+  return {};
+}
+
+Status Runner::AdmitCopied(cdc::ChangeCollector& collector) {
+  if (in_open_transaction_) return {};
+  const auto awaited = silver_->AwaitedCopy(identity_.epoch);
+  if (!awaited || !HasPassed(collector, awaited->lsn)) return {};
+  TARN_RETURN_IF_ERROR(CommitSilver());
+  if (silver_->position() >= *awaited) return {};
+  return AdvanceTo(*awaited, std::max(state_.silver_commit_micros.load(), clock_->NowMicros()));
+}
+
 Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel) {
   const auto copy = watch_->Finished();
   if (!copy || in_open_transaction_) return {};
   const bronze::LoadManifest& load = copy->load;
+  if (!HasPassed(collector, load.snapshot)) return {};
   const Lsn at = load.snapshot;
-  const bool idle = collector.IsIdle() && !collector.HasWork();
-  const bool passed =
-      state_.tail_lsn >= at.value || (idle && stream_->positions().server_end.load() >= at.value);
-  if (!passed) {
-    stream_->RequestPosition();
-    return {};
-  }
   TARN_RETURN_IF_ERROR(CommitSilver());
   const std::string& name = load.table->lake_name;
   const auto known = silver_->registry().tables.find(name);
@@ -124,13 +158,7 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
   const int64_t micros = ahead ? std::max(state_.silver_commit_micros.load(), load.snapshot_micros)
                                : state_.silver_commit_micros.load();
   const SourcePosition version = std::max(load.position(), silver_->position());
-  TARN_RETURN_IF_ERROR(silver_->Publish(version, micros));
-  state_.tail_lsn = std::max(state_.tail_lsn.load(), version.lsn.value);
-  // Nothing is followed between Bronze's newest change and the copy, or it would have been taken in.
-  state_.bronze_lsn = std::max(state_.bronze_lsn.load(), version.lsn.value);
-  state_.tail_commit_micros = std::max(state_.tail_commit_micros.load(), micros);
-  Committed(version.lsn, micros);
-  return {};
+  return AdvanceTo(version, micros);
 }
 
 Status Runner::AddUntakenCopies() {

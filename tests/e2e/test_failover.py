@@ -136,3 +136,23 @@ def test_gone_while_running(server, what):
             database.execute("INSERT INTO t VALUES (1000, 'unseen')")
     wait_for(lambda: "so that changes since are not known" in tarn.log_tail(), 60, "tarn to notice")
     recovered(tarn, 301)
+
+
+def test_log_that_the_server_cannot_decode(server):
+    """An internal error of the server at one place of its log, however often it is asked: nothing behind it can be had from this slot."""
+    _, database, tarn = server
+    database.execute("CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE odd (id int PRIMARY KEY, m mood)")
+    tarn.wait_status(lambda s: "odd" in s["tables"], what="the new table")
+    tarn.wait_caught_up()
+    # Decoding sees the catalogue as it was when the row was written: with an output function that never existed.
+    output = database.value("SELECT typoutput::oid FROM pg_type WHERE typname = 'mood'")
+    database.execute("UPDATE pg_type SET typoutput = 57005 WHERE typname = 'mood'")
+    database.execute("INSERT INTO odd VALUES (1, 'ok'); INSERT INTO t VALUES (1000, 'behind')")
+    database.execute("UPDATE pg_type SET typoutput = %s WHERE typname = 'mood'", (output,))
+    wait_for(lambda: "cache lookup failed" in (tarn.status() or {}).get("last_error", ""), 30, "the error in the status")
+    wait_for(lambda: "cannot be read, so that changes since are not known" in tarn.log_tail(), 60, "tarn to give the slot up")
+    recovered(tarn, 301)
+    assert tarn.query("SELECT id, m FROM odd") == [{"id": 1, "m": "ok"}]
+    database.execute("INSERT INTO odd VALUES (2, 'ok')")
+    tarn.wait_caught_up()
+    assert tarn.value("SELECT count(*) FROM odd") == 2

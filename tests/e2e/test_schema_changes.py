@@ -104,6 +104,35 @@ def test_ddl_that_is_followed(goods, ddl, columns, lake_columns):
         tarn.start()
 
 
+@pytest.mark.parametrize("rewrite", ["VACUUM FULL goods", "CLUSTER goods USING goods_pkey", "TRUNCATE goods"], ids=["vacuum", "cluster", "truncate"])
+def test_a_column_added_behind_a_rewrite_that_changed_no_column(goods, rewrite):
+    """Once the watch saw that the storage is another and the columns are the same, a new column needs no copy."""
+    source, tarn = goods
+    first = copies(tarn)
+    source.execute(rewrite)
+    looks = tarn.wait_caught_up()["source"]["looks"]
+    tarn.wait_status(lambda status: status["source"]["looks"] > looks + 2, what="some looks at the catalogue")
+    source.execute("ALTER TABLE goods ADD COLUMN note text; INSERT INTO goods (id, note) VALUES (1001, 'new')")
+    settled(source, tarn, "goods", "id, note")
+    assert copies(tarn) == first
+    # While one that no look came before could be the trace of anything.
+    source.execute("ALTER TABLE goods ADD COLUMN number bigserial NOT NULL; INSERT INTO goods (id) VALUES (1002)")
+    settled(source, tarn, "goods", "id, note, number")
+    assert copies(tarn) != first
+
+
+def test_several_columns_added_while_tarn_is_away(goods):
+    """The stream tells of one after the other when the catalogue has all of them already."""
+    source, tarn = goods
+    first = copies(tarn)
+    assert tarn.stop() == 0
+    for number in range(3):
+        source.execute(f"ALTER TABLE goods ADD COLUMN c{number} int; UPDATE goods SET c{number} = id WHERE id % 3 = {number}")
+    tarn.start()
+    settled(source, tarn, "goods", "id, c0, c1, c2")
+    assert copies(tarn) == first
+
+
 def test_a_held_table_says_why(goods):
     """Until the new copy is there, statements fail with the reason and do not answer with what may be wrong; others go on."""
     source, tarn = goods
@@ -218,3 +247,38 @@ def test_enum_and_domain(source, worker):
     source.execute("ALTER TABLE person ALTER COLUMN said TYPE mood USING said::mood")
     source.execute("INSERT INTO person VALUES (3, 'merry', 1, 'sad')")
     settled(source, tarn, "person", "id, feels, size, said")
+
+
+def test_ddl_between_the_look_at_the_catalogue_and_the_first_copy(source, worker):
+    """A start describes the tables, then makes the slot and the snapshot, which wait for transactions that are open."""
+    source.execute("CREATE TABLE wider (id int PRIMARY KEY, v int); CREATE TABLE swapped (id int PRIMARY KEY, a int, b int)")
+    source.execute("CREATE TABLE narrower (id int PRIMARY KEY, v int); CREATE TABLE retyped (id int PRIMARY KEY, v text)")
+    source.execute("CREATE TABLE gone (id int PRIMARY KEY, v int); CREATE TABLE again (id int PRIMARY KEY, v int)")
+    for table in ("wider", "narrower", "retyped", "gone", "again"):
+        source.execute(f"INSERT INTO {table} SELECT g, g FROM generate_series(1, 40) g")
+    source.execute("INSERT INTO swapped SELECT g, g, -g FROM generate_series(1, 40) g")
+    tarn = worker.tarn(source)
+    with source.connect() as open_one:
+        open_one.execute("BEGIN")
+        open_one.execute("SELECT pg_current_xact_id()")
+        tarn.start(wait=False)
+        wait_for(lambda: source.execute("SELECT 1 FROM pg_stat_activity WHERE application_name = 'tarn set-up' AND query ~ '^CREATE_REPLICATION_SLOT'"),
+                 30, "the slot to be under way")
+        source.execute("ALTER TABLE wider ADD COLUMN w text; UPDATE wider SET w = 'w' || id; INSERT INTO wider VALUES (41, 41, 'w41')")
+        source.execute("ALTER TABLE swapped RENAME a TO c; ALTER TABLE swapped RENAME b TO a; ALTER TABLE swapped RENAME c TO b")
+        source.execute("ALTER TABLE narrower DROP COLUMN v; ALTER TABLE retyped ALTER v TYPE int USING v::int * 2; DROP TABLE gone")
+        source.execute("DROP TABLE again; CREATE TABLE again (id int PRIMARY KEY, u text); INSERT INTO again VALUES (1, 'one')")
+        open_one.execute("COMMIT")
+    tarn.wait_streaming()
+    settled(source, tarn, "wider", "id, v, w")
+    settled(source, tarn, "narrower", "id")
+    settled(source, tarn, "retyped", "id, v")
+    settled(source, tarn, "again", "id, u")
+    settled(source, tarn, "swapped", "id, a, b")
+    source.execute("INSERT INTO wider VALUES (42, 42, 'w42'); INSERT INTO again VALUES (2, 'two'); INSERT INTO swapped (id, a, b) VALUES (41, -41, 41)")
+    settled(source, tarn, "wider", "id, v, w")
+    settled(source, tarn, "again", "id, u")
+    settled(source, tarn, "swapped", "id, a, b")
+    assert tarn.stop() == 0
+    tarn.start()
+    settled(source, tarn, "again", "id, u")

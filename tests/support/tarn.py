@@ -134,6 +134,9 @@ class Tarn:
         if self.is_running():
             self.kill()
 
+    def log_bytes(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
+
     def log_tail(self) -> str:
         return self.log.read_text()[-3000:] if self.log.exists() else ""
 
