@@ -187,12 +187,12 @@ int RunVerify(const Config& config, bool json) {
     const int64_t source = table["source_good"].value("rows", 0L) + table["source_refused"].value("rows", 0L);
     std::string verdict = table.value("equal", false) ? "equal" : "DIFFERENT";
     if (table.value("append_only", false) && !table.value("equal", false)) verdict = "differs (append-only)";
+    if (const std::string held = table.value("held", ""); !held.empty()) verdict = "not compared: " + held;
     fmt::print("{:<28} {:>12} {:>12} {:>12}  {}\n", table.value("table", ""), source,
                table["silver"].value("rows", 0L), table["quarantine"].value("rows", 0L), verdict);
   }
-  fmt::print("{} at source position {} (lake version {}), {:.1f} s\n",
-             ok ? "all equal" : "there are DIFFERENCES", result.value("lsn", ""), result.value("version", ""),
-             result.value("seconds", 0.0));
+  fmt::print("{} at source position {} (lake version {}), {:.1f} s\n", ok ? "all equal" : "not all is equal",
+             result.value("lsn", ""), result.value("version", ""), result.value("seconds", 0.0));
   return ok ? kSuccess : kDifference;
 }
 

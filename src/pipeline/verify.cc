@@ -3,8 +3,10 @@
 #include <arrow/api.h>
 #include <arrow/compute/cast.h>
 
+#include <algorithm>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/clock.h"
 #include "cdc/snapshot.h"
@@ -83,14 +85,18 @@ Status AppendColumn(const std::shared_ptr<arrow::Array>& column, std::vector<std
   return {};
 }
 
-/// Adds the rows of a batch, by the table's source columns and their types.
+/// Adds the rows of a batch, by the table's source columns and their types. A column that the batch lacks is
+/// NULL in all of them: the lake learns of an added one by the first change behind it.
 Status AddRows(const schema::TableSchema& table, const arrow::RecordBatch& batch, TableDigest& digest) {
   std::vector<std::string> rows(static_cast<size_t>(batch.num_rows()));
   for (const schema::Column& column : table.columns) {
     auto values = batch.GetColumnByName(column.lake_name);
-    if (values == nullptr) return MakeError(ErrorCode::kInternal, "column '{}' is missing", column.lake_name);
     const auto type = schema::ArrowType(column.type);
-    if (!values->type()->Equals(*type)) {
+    if (values == nullptr) {
+      auto nulls = arrow::MakeArrayOfNull(type, batch.num_rows());
+      if (!nulls.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", nulls.status().message());
+      values = *nulls;
+    } else if (!values->type()->Equals(*type)) {
       auto cast = arrow::compute::Cast(*values, type);
       if (!cast.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", cast.status().message());
       values = *cast;
@@ -115,14 +121,27 @@ class FixedLake : public engine::Lake {
   std::shared_ptr<engine::LakeVersion> version_;
 };
 
+Result<std::set<std::string>> ColumnsOf(engine::Session& session, const std::string& table) {
+  std::set<std::string> columns;
+  TARN_ASSIGN(auto stream, session.Query("SELECT column_name FROM (DESCRIBE " + table + ")"));
+  while (true) {
+    TARN_ASSIGN(const auto batch, stream->Next());
+    if (batch == nullptr) return columns;
+    const auto& names = static_cast<const arrow::StringArray&>(*batch->column(0));
+    for (int64_t row = 0; row < names.length(); row++) columns.insert(names.GetString(row));
+  }
+}
+
 Status DigestLake(engine::Session& session, const schema::TableSchema& table, const std::string& database,
                   TableDigest& digest) {
+  const std::string name = database + "." + cdc::QuoteName(table.lake_name);
+  TARN_ASSIGN(const auto known, ColumnsOf(session, name));
   std::string columns;
   for (const schema::Column& column : table.columns) {
+    if (!known.contains(column.lake_name)) continue;
     columns += (columns.empty() ? "" : ", ") + cdc::QuoteName(column.lake_name);
   }
-  TARN_ASSIGN(auto stream, session.Query("SELECT " + columns + " FROM " + database + "." +
-                                         cdc::QuoteName(table.lake_name)));
+  TARN_ASSIGN(auto stream, session.Query("SELECT " + columns + " FROM " + name));
   while (true) {
     TARN_ASSIGN(const auto batch, stream->Next());
     if (batch == nullptr) return {};
@@ -154,6 +173,12 @@ class Comparison {
     TableVerification result;
     result.table = table.schema.lake_name;
     result.append_only = table.schema.append_only;
+    const auto& members = aligned_.version.tables;
+    if (std::find(members.begin(), members.end(), result.table) == members.end()) {
+      const auto held = aligned_.version.held.find(result.table);
+      result.held = held != aligned_.version.held.end() ? held->second : "it is not in the lake yet";
+      return std::optional<TableVerification>(std::move(result));
+    }
     TARN_ASSIGN(const cdc::CopyOutcome outcome, DigestSource(table, connection, result));
     if (outcome == cdc::CopyOutcome::kRewritten) return std::optional<TableVerification>();
     TARN_RETURN_IF_ERROR(DigestLake(*session_, table.schema, "silver", result.silver));
@@ -208,6 +233,19 @@ Status LockAtSnapshot(cdc::PgConnection& connection, const std::string& snapshot
   return connection.Execute("LOCK TABLE " + names + " IN ACCESS SHARE MODE");
 }
 
+/// As the source has them now, under the lake's names; of those in `only`, where given.
+Result<std::vector<cdc::SourceTable>> TablesToCompare(Runner& runner, cdc::PgConnection& connection,
+                                                      const std::set<std::string>* only) {
+  TARN_ASSIGN(auto tables, cdc::LoadTables(connection, runner.options().patterns, cdc::Sizes::kNoted));
+  const auto followed = runner.Followed();
+  std::vector<cdc::SourceTable> chosen;
+  for (cdc::SourceTable& table : tables) {
+    if (only != nullptr && !only->contains(table.from)) continue;
+    chosen.push_back(UnderLakeNames(std::move(table), FindFollowed(followed, table)));
+  }
+  return chosen;
+}
+
 nlohmann::json DigestJson(const TableDigest& digest) {
   return {{"rows", digest.rows}, {"checksum", fmt::format("{:016x}{:016x}", digest.high, digest.low)}};
 }
@@ -216,7 +254,7 @@ nlohmann::json DigestJson(const TableDigest& digest) {
 
 bool Verification::ok() const {
   for (const TableVerification& table : tables) {
-    if (!table.equal() && !table.append_only) return false;
+    if (!table.held.empty() || (!table.equal() && !table.append_only)) return false;
   }
   return true;
 }
@@ -227,6 +265,7 @@ std::string Verification::ToJson() const {
     list.push_back({{"table", table.table},
                     {"equal", table.equal()},
                     {"append_only", table.append_only},
+                    {"held", table.held},
                     {"source_good", DigestJson(table.source_good)},
                     {"silver", DigestJson(table.silver)},
                     {"source_refused", DigestJson(table.source_refused)},
@@ -242,15 +281,16 @@ Result<Verification> Verify(Runner& runner, const CancelToken& cancel,
   const int64_t started = MonotonicMicros();
   TARN_ASSIGN(auto connection, cdc::PgConnection::Connect(runner.options().conninfo,
                                                           cdc::PgConnection::Kind::kOrdinary, "verify"));
-  TARN_ASSIGN(auto tables, cdc::LoadTables(*connection, runner.options().patterns));
-  const auto followed = runner.Followed();
-  for (cdc::SourceTable& table : tables)
-    table = UnderLakeNames(std::move(table), FindFollowed(followed, table));
   Verification out;
-  // // Nobody waits for a first comparison. Tables that were emptied or rewritten during it are compared
+  std::vector<cdc::SourceTable> tables;
+  std::set<std::string> again;  // By source name.
+  // Nobody waits for a first comparison. Tables that were emptied or rewritten during it are compared
   // again, with a lock that TRUNCATE waits for. It can be taken only behind the snapshot: a TRUNCATE that
   // waits for a lock has a transaction number, and making a snapshot with an exact position waits for those.
-  for (int attempt = 0; attempt < kMostAttempts && !tables.empty(); attempt++) {
+  for (int attempt = 0; attempt == 0 || (attempt < kMostAttempts && !again.empty()); attempt++) {
+    TARN_ASSIGN(tables, TablesToCompare(runner, *connection, attempt > 0 ? &again : nullptr));
+    again.clear();
+    if (tables.empty()) break;
     Runner::AlignOptions options;
     if (attempt > 0) {
       options.patience_micros = kLockedPatienceMicros;
@@ -261,7 +301,6 @@ Result<Verification> Verify(Runner& runner, const CancelToken& cancel,
     TARN_ASSIGN(Comparison comparison, Comparison::Begin(runner, cancel, options));
     out.lsn = comparison.aligned().snapshot.lsn.ToString();
     out.version = comparison.aligned().version.instant;
-    std::vector<cdc::SourceTable> rewritten;
     for (const cdc::SourceTable& table : tables) {
       TARN_RETURN_IF_ERROR(cancel.Check());
       report(table.schema.lake_name);
@@ -270,17 +309,16 @@ Result<Verification> Verify(Runner& runner, const CancelToken& cancel,
       if (result) {
         out.tables.push_back(std::move(*result));
       } else {
-        rewritten.push_back(table);
+        again.insert(table.from);
       }
     }
-    tables = std::move(rewritten);
     if (attempt > 0) TARN_RETURN_IF_ERROR(connection->Execute("ROLLBACK"));
   }
-  if (!tables.empty()) {
+  if (!again.empty()) {
     return MakeError(
         ErrorCode::kConflict,
         "{} is truncated or rewritten faster than it can be compared; run `tarn verify` when it rests",
-        tables[0].schema.QualifiedName());
+        *again.begin());
   }
   out.seconds = static_cast<double>(MonotonicMicros() - started) / 1e6;
   return out;

@@ -22,7 +22,9 @@ struct TableVerification {
   TableDigest source_good, source_refused;  ///< The source's rows, parted by the rules.
   TableDigest silver, quarantine;
   bool append_only = false;  ///< Then updates and deletes of the source are not followed.
-  bool equal() const { return source_good == silver && source_refused == quarantine; }
+  std::string held =
+      {};  ///< Why the table has no answers now, so that nothing was compared; empty otherwise.
+  bool equal() const { return held.empty() && source_good == silver && source_refused == quarantine; }
 };
 
 struct Verification {
@@ -30,7 +32,7 @@ struct Verification {
   std::string version;
   double seconds = 0;
   std::vector<TableVerification> tables;
-  /// No difference but in append-only tables.
+  /// No difference but in append-only tables, and nothing held.
   bool ok() const;
   std::string ToJson() const;
 };

@@ -1,6 +1,5 @@
 """What an application does to its tables: each generator makes the statements of one step from a random number generator and a
-table. FOLLOWED are those that the stream tells whole. LATER is the place for DDL after which tarn copies a table again
-(a column with a default, a change of type, DROP and CREATE): weights and generators of the same form."""
+table."""
 
 from __future__ import annotations
 
@@ -160,18 +159,39 @@ def add_column(rng, table) -> Step:
     return Step(statements, added=[(table, column)])
 
 
-FOLLOWED = [
+def fill_column(rng, table) -> Step:
+    """Added with a default, which earlier rows have, too: no message tells that, so the table is copied again."""
+    if table.append_only:
+        return insert(rng, table)
+    column = Column(f"x{next(table.numbers)}", KINDS[rng.choice(("count", "code", "token"))])
+    default = {"count": "41", "code": "'given'", "token": "gen_random_uuid()"}[next(k for k in KINDS if KINDS[k] is column.kind)]
+    table.refilled = True
+    return Step([f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.kind.type} DEFAULT {default}"], added=[(table, column)])
+
+
+def retype(rng, table) -> Step:
+    """To a type that shows its values the same way; the table is rewritten and copied again."""
+    columns = [c for c in table.columns if c.kind.type in RETYPED]
+    if table.append_only or not columns:
+        return insert(rng, table)
+    column = rng.choice(columns)
+    table.refilled = True
+    return Step([f"ALTER TABLE {table.name} ALTER COLUMN {column.name} TYPE {RETYPED[column.kind.type]}"])
+
+
+RETYPED = {"smallint": "int", "int": "bigint", "varchar(40)": "varchar(35)"}
+
+STEPS = [
     (18, insert), (6, insert_some_columns), (14, upsert), (22, update), (5, update_twice), (8, change_key), (3, swap_keys),
-    (10, delete), (4, delete_and_insert), (1, truncate), (1, large), (1, add_column),
+    (10, delete), (4, delete_and_insert), (1, truncate), (1, large), (1, add_column), (0.25, fill_column), (0.25, retype),
 ]
-LATER: list = []
 
 
 def random_step(rng: random.Random, tables: list[Table], calm: bool) -> Step:
     """`calm`: while a table without a key is copied, its rows must not go: nobody would tell."""
     table = rng.choice(tables)
-    operations = FOLLOWED
+    operations = STEPS
     if calm and table.append_only:
-        operations = [entry for entry in FOLLOWED if entry[1] not in (update, delete)]
+        operations = [entry for entry in STEPS if entry[1] not in (update, delete)]
     make = rng.choices([generator for _, generator in operations], [weight for weight, _ in operations])[0]
     return make(rng, table)

@@ -11,6 +11,7 @@ import time
 import traceback
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
+from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -19,13 +20,24 @@ from chaos.seed_run import run_seed  # noqa: E402
 
 def attempt(seed: int, size: float) -> tuple[int, float, str, str]:
     """Seed, seconds, what was done, what failed."""
-    started = time.monotonic()
+    started, done, failure = time.monotonic(), "", ""
     try:
-        return seed, time.monotonic() - started, run_seed(seed, size), ""
+        done = run_seed(seed, size)
     except KeyboardInterrupt:
         raise
     except BaseException:
-        return seed, time.monotonic() - started, "", traceback.format_exc()
+        failure = traceback.format_exc()
+    return seed, time.monotonic() - started, done, failure
+
+
+def write_report(path: Path, outcomes: list[tuple[int, float, str, str]]):
+    """One JUnit test case a seed."""
+    suite = ElementTree.Element("testsuite", name="chaos", tests=str(len(outcomes)))
+    for seed, seconds, _, failure in outcomes:
+        case = ElementTree.SubElement(suite, "testcase", classname="chaos", name=f"seed {seed}", time=f"{seconds:.1f}")
+        if failure:
+            ElementTree.SubElement(case, "failure", message=failure.strip().splitlines()[-1]).text = failure
+    ElementTree.ElementTree(suite).write(path)
 
 
 def arguments() -> argparse.Namespace:
@@ -36,6 +48,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=None, help="seeds until so many minutes are over")
     parser.add_argument("--size", type=float, default=1, help="times as many transactions in a round")
     parser.add_argument("--together", type=int, default=int(os.environ.get("JOBS", "2")) + 1, help="seeds at a time")
+    results = os.environ.get("TARN_TEST_RESULTS")
+    parser.add_argument("--report", type=Path, default=Path(results) / "chaos.xml" if results else None, help="writes a JUnit report there")
     return parser.parse_args()
 
 
@@ -45,7 +59,7 @@ def main() -> int:
     count = 1 if a.seed is not None else a.seeds if a.minutes is None else 1 << 31
     deadline = time.monotonic() + a.minutes * 60 if a.minutes is not None else float("inf")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    failed, done, given, running = [], 0, 0, set()
+    outcomes, given, running = [], 0, set()
     with ProcessPoolExecutor(a.together) as pool:
         while running or (given < count and time.monotonic() < deadline):
             while len(running) < a.together and given < count and time.monotonic() < deadline:
@@ -53,13 +67,15 @@ def main() -> int:
                 given += 1
             over, running = wait(running, return_when=FIRST_COMPLETED)
             for future in over:
-                seed, seconds, what, failure = future.result()
-                done += 1
+                outcomes.append(future.result())
+                seed, seconds, what, failure = outcomes[-1]
                 print(f"seed {seed}: {'FAILED' if failure else what} ({seconds:.1f} s)", flush=True)
                 if failure:
-                    failed.append(seed)
                     print(failure, flush=True)
-    print(f"{done} seeds, {len(failed)} failed" + "".join(f"\n  again: scripts/chaos --seed {seed}" for seed in failed))
+    if a.report:
+        write_report(a.report, outcomes)
+    failed = [seed for seed, _, _, failure in outcomes if failure]
+    print(f"{len(outcomes)} seeds, {len(failed)} failed" + "".join(f"\n  again: scripts/chaos --seed {seed}" for seed in failed))
     return 1 if failed else 0
 
 

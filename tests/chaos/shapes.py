@@ -89,6 +89,7 @@ class Table:
     widens: bool = False  # An append-only table is widened or truncated: both together may have it copied again, without what is gone.
     truncated: bool = False  # At some time, perhaps in a transaction that was taken back.
     widened: bool = False
+    refilled: bool = False
 
     @property
     def append_only(self) -> bool:
