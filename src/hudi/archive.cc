@@ -61,9 +61,12 @@ Result<std::string> EntryOf(const storage::Storage& storage, const std::string& 
     }
   }
   TARN_ASSIGN(const std::string record, avro::EncodeJson(ArchivedEntrySchema(), entry.dump()));
-  std::string framed, block;
-  AppendAvroRecord(record, &framed);
-  AppendBlock(BlockType::kAvro, {{kHeaderSchema, ArchivedEntrySchema()}}, AvroContent(1, framed), &block);
+  std::string block;
+  AvroBlockWriter writer({{kHeaderSchema, ArchivedEntrySchema()}}, &block);
+  writer.BeginRecord();
+  block.append(record);
+  writer.EndRecord();
+  writer.End();
   return block;
 }
 

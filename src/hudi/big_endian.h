@@ -16,6 +16,16 @@ inline void PutI64(int64_t value, std::string* out) {
     out->push_back(static_cast<char>(static_cast<uint64_t>(value) >> shift));
 }
 
+/// Writes over what stands at `at`: a place kept for a size that is known later.
+inline void PatchI32(int32_t value, size_t at, std::string* out) {
+  for (size_t i = 0; i < 4; i++)
+    (*out)[at + i] = static_cast<char>(static_cast<uint32_t>(value) >> (24 - 8 * i));
+}
+inline void PatchI64(int64_t value, size_t at, std::string* out) {
+  for (size_t i = 0; i < 8; i++)
+    (*out)[at + i] = static_cast<char>(static_cast<uint64_t>(value) >> (56 - 8 * i));
+}
+
 /// Reads big-endian values; a read past the end sets failed() and gives zero.
 class BigEndianReader {
  public:

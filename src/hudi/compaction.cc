@@ -26,8 +26,8 @@ std::vector<uint32_t> HudiTable::ChooseGroups(const ServiceOptions& options, boo
   for (uint32_t i = 0; i < groups_.size(); i++) {
     if (groups_[i].logs.empty()) continue;
     const int logs = static_cast<int>(groups_[i].logs.size());
-    const bool asks =
-        logs > options.max_log_files || (logs >= options.min_log_files && ratio(i) > options.max_log_ratio);
+    const bool asks = logs > options.max_log_files || groups_[i].log_bytes > options.max_log_bytes ||
+                      (logs >= options.min_log_files && ratio(i) > options.max_log_ratio);
     if (everything || asks) chosen.push_back(i);
   }
   std::stable_sort(chosen.begin(), chosen.end(), [&](uint32_t a, uint32_t b) { return ratio(a) > ratio(b); });
@@ -71,8 +71,10 @@ Status HudiTable::CompactGroup(const std::string& instant, uint32_t ordinal, Com
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
   LogMerge merge(schema);
   Roaring replaced;
+  SliceContext context = Context(&timeline);
+  context.logs = nullptr;  // Nobody reads them again.
   TARN_RETURN_IF_ERROR(
-      MergeLogs(Context(&timeline), partition, group.file_id, SliceOf(group), 0, "", 0, &merge, &replaced));
+      MergeLogs(context, partition, group.file_id, SliceOf(group), 0, "", 0, &merge, &replaced));
   TARN_ASSIGN(auto writer,
               OpenBase(partition, group.file_id, instant, static_cast<int>(content->bases.size())));
   const auto append = [&](const std::shared_ptr<arrow::RecordBatch>& rows) -> Status {
@@ -99,8 +101,7 @@ Status HudiTable::CompactGroup(const std::string& instant, uint32_t ordinal, Com
         return append(taken);
       }));
   const int64_t base_rows = writer->rows();
-  TARN_ASSIGN(const auto hot, merge.Rows());
-  if (hot) TARN_RETURN_IF_ERROR(append(hot));
+  TARN_RETURN_IF_ERROR(merge.TakeLive(append));
   TARN_RETURN_IF_ERROR(writer->Close());
   WriteStat stat = BaseStat(*writer, group.base.instant);
   stat.inserts = 0;

@@ -129,6 +129,8 @@ class HudiTable : public Table {
     int64_t inserts = 0, updates = 0;
   };
   struct UpsertPlan;
+  /// Has partitions with very many new rows put them into base files of their own.
+  void PlanBulk(const arrow::RecordBatch& rows, const std::vector<uint32_t>& partitions, UpsertPlan* plan);
   Status PlanUpserts(const arrow::RecordBatch& rows, UpsertPlan* plan);
   Status PlanDeletes(const arrow::RecordBatch& rows, UpsertPlan* plan);
   void PlanDelete(const RowPlace& place, const std::string* pieces, int64_t ordering, UpsertPlan* plan);

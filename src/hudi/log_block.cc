@@ -61,6 +61,32 @@ std::optional<LogBlock> ParseBlock(std::string_view bytes, size_t at, size_t* en
   return block;
 }
 
+/// Writes what stands before a block's content, without its sizes; where the content begins.
+size_t BeginBlock(BlockType type, const std::vector<std::pair<int32_t, std::string>>& header,
+                  std::string* out) {
+  out->append(kMagic);
+  PutI64(0, out);
+  PutI32(kFormatVersion, out);
+  PutI32(static_cast<int32_t>(type), out);
+  PutI32(static_cast<int32_t>(header.size()), out);
+  for (const auto& [key, value] : header) {
+    PutI32(key, out);
+    PutI32(static_cast<int32_t>(value.size()), out);
+    out->append(value);
+  }
+  PutI64(0, out);
+  return out->size();
+}
+
+/// Fills the sizes of the block at `begin` in and writes what stands behind its content, which ends `out`.
+void EndBlock(size_t begin, size_t content, std::string* out) {
+  PatchI64(static_cast<int64_t>(out->size() - content), content - 8, out);
+  PutI32(0, out);
+  // The block's size counts all but the magic and itself; the last number counts the magic and not itself.
+  PatchI64(static_cast<int64_t>(out->size() + 8 - begin - kMagic.size() - 8), begin + kMagic.size(), out);
+  PutI64(static_cast<int64_t>(out->size() - begin), out);
+}
+
 /// As Java casts: NaN is zero, what is too large is the largest.
 int64_t LongOf(double value) {
   if (std::isnan(value)) return 0;
@@ -105,22 +131,31 @@ std::optional<int64_t> OrderingOf(int64_t branch, avro::Decoder& decoder, bool* 
 void AppendBlock(BlockType type, const std::vector<std::pair<int32_t, std::string>>& header,
                  std::string_view content, std::string* out) {
   const size_t begin = out->size();
-  std::string body;
-  PutI32(kFormatVersion, &body);
-  PutI32(static_cast<int32_t>(type), &body);
-  PutI32(static_cast<int32_t>(header.size()), &body);
-  for (const auto& [key, value] : header) {
-    PutI32(key, &body);
-    PutI32(static_cast<int32_t>(value.size()), &body);
-    body.append(value);
-  }
-  PutI64(static_cast<int64_t>(content.size()), &body);
-  out->append(kMagic);
-  PutI64(static_cast<int64_t>(body.size() + content.size() + 4 + 8), out);
-  out->append(body);
+  const size_t at = BeginBlock(type, header, out);
   out->append(content);
-  PutI32(0, out);
-  PutI64(static_cast<int64_t>(out->size() - begin), out);
+  EndBlock(begin, at, out);
+}
+
+AvroBlockWriter::AvroBlockWriter(const std::vector<std::pair<int32_t, std::string>>& header, std::string* out)
+    : out_(out), begin_(out->size()) {
+  content_ = BeginBlock(BlockType::kAvro, header, out);
+  PutI32(kBlockVersion, out);
+  PutI32(0, out);  // How many records, at End.
+}
+
+void AvroBlockWriter::BeginRecord() {
+  record_ = out_->size();
+  PutI32(0, out_);
+}
+
+void AvroBlockWriter::EndRecord() {
+  PatchI32(static_cast<int32_t>(out_->size() - record_ - 4), record_, out_);
+  records_++;
+}
+
+void AvroBlockWriter::End() {
+  PatchI32(records_, content_ + 4, out_);
+  EndBlock(begin_, content_, out_);
 }
 
 Result<std::vector<LogBlock>> ParseBlocks(std::string_view bytes, const std::string& name) {
@@ -138,20 +173,6 @@ Result<std::vector<LogBlock>> ParseBlocks(std::string_view bytes, const std::str
     }
   }
   return blocks;
-}
-
-std::string AvroContent(int32_t count, std::string_view framed_records) {
-  std::string content;
-  content.reserve(framed_records.size() + 8);
-  PutI32(kBlockVersion, &content);
-  PutI32(count, &content);
-  content.append(framed_records);
-  return content;
-}
-
-void AppendAvroRecord(std::string_view record, std::string* framed_records) {
-  PutI32(static_cast<int32_t>(record.size()), framed_records);
-  framed_records->append(record);
 }
 
 Result<std::vector<std::string_view>> AvroRecords(std::string_view content, const std::string& name) {

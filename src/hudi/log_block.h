@@ -45,10 +45,24 @@ void AppendBlock(BlockType type, const std::vector<std::pair<int32_t, std::strin
 /// Errors: kCorrupt names `name` and the offset when the file does not begin with a block.
 Result<std::vector<LogBlock>> ParseBlocks(std::string_view bytes, const std::string& name);
 
-/// Content of an AVRO block from records already encoded, each with its length in front (see
-/// AppendAvroRecord).
-std::string AvroContent(int32_t count, std::string_view framed_records);
-void AppendAvroRecord(std::string_view record, std::string* framed_records);
+/// An AVRO block that is written where it will stand, record by record: a large one is never copied.
+class AvroBlockWriter {
+ public:
+  /// Begins a block behind what `out` has. `out` outlives the writer, and only it appends until End.
+  AvroBlockWriter(const std::vector<std::pair<int32_t, std::string>>& header, std::string* out);
+  /// Begins a record, whose Avro bytes the caller appends to `out`.
+  void BeginRecord();
+  void EndRecord();
+  void End();
+  int32_t records() const { return records_; }
+  int64_t bytes() const { return static_cast<int64_t>(out_->size() - begin_); }
+
+ private:
+  std::string* out_;
+  size_t begin_, content_ = 0, record_ = 0;
+  int32_t records_ = 0;
+};
+
 /// Records of an AVRO block's content; kUnsupported when its version is not 3 (or 1 or 2, which frame alike).
 Result<std::vector<std::string_view>> AvroRecords(std::string_view content, const std::string& name);
 

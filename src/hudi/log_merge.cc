@@ -5,6 +5,11 @@
 #include "hudi/avro_schema.h"
 
 namespace tarn::hudi {
+namespace {
+
+constexpr int64_t kRowsAtATime = 65'536;
+
+}  // namespace
 
 Status LogMerge::Add(const DecodedBlock& block, uint64_t salt) {
   if (block.rows) {
@@ -80,6 +85,30 @@ Result<std::shared_ptr<arrow::RecordBatch>> LogMerge::Rows() {
     settled_ = true;
   }
   return parts_.empty() ? std::shared_ptr<arrow::RecordBatch>() : parts_.front();
+}
+
+Status LogMerge::TakeLive(const std::function<Status(const std::shared_ptr<arrow::RecordBatch>&)>& take) {
+  std::vector<bool> live(static_cast<size_t>(rows_), false);
+  for (const auto& [key, entry] : entries_) {
+    if (entry.row >= 0) live[static_cast<size_t>(entry.row)] = true;
+  }
+  entries_.clear();
+  size_t first = 0;
+  for (auto& part : parts_) {
+    const auto rows = std::exchange(part, nullptr);
+    for (int64_t from = 0; from < rows->num_rows(); from += kRowsAtATime) {
+      const auto slice = rows->Slice(from, kRowsAtATime);
+      std::vector<int64_t> kept;
+      for (int64_t row = 0; row < slice->num_rows(); row++) {
+        if (live[first + static_cast<size_t>(from + row)]) kept.push_back(row);
+      }
+      const bool all = static_cast<int64_t>(kept.size()) == slice->num_rows();
+      TARN_ASSIGN(const auto taken, all ? slice : TakeRows(*slice, kept));
+      TARN_RETURN_IF_ERROR(take(taken));
+    }
+    first += static_cast<size_t>(rows->num_rows());
+  }
+  return {};
 }
 
 }  // namespace tarn::hudi

@@ -3,6 +3,7 @@
 #include <arrow/type_fwd.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,8 @@ class LogMerge {
   void Suppress(const Hash128& key, uint64_t salt);
   /// The live rows; null when there are none. Row numbers of entries are then those of this batch.
   Result<std::shared_ptr<arrow::RecordBatch>> Rows();
+  /// Gives the live rows out part by part, and lets go of them: nothing can be asked afterwards.
+  Status TakeLive(const std::function<Status(const std::shared_ptr<arrow::RecordBatch>&)>& take);
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
 
  private:

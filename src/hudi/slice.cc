@@ -98,8 +98,11 @@ Status MergeLogs(const SliceContext& context, const std::string& partition, cons
                  LogMerge* merge, Roaring* replaced) {
   std::vector<std::shared_ptr<const DecodedLog>> logs;
   for (size_t i = first_log; i < slice.logs.size(); i++) {
-    TARN_ASSIGN(auto log, context.logs->Get(*context.storage, PathOf(context, partition, slice.logs[i]->name),
-                                            slice.logs[i]->size_bytes, context.ordering_field));
+    const std::string path = PathOf(context, partition, slice.logs[i]->name);
+    TARN_ASSIGN(auto log, context.logs == nullptr
+                              ? DecodeLog(*context.storage, path, context.ordering_field)
+                              : context.logs->Get(*context.storage, path, slice.logs[i]->size_bytes,
+                                                  context.ordering_field));
     logs.push_back(std::move(log));
   }
   // A rollback block takes away what its instant wrote before it, whichever file that is in.

@@ -26,7 +26,7 @@ std::optional<Slice> ChooseSlice(const GroupFiles& group, const Timeline& timeli
 /// What reading a slice needs to know.
 struct SliceContext {
   const storage::Storage* storage = nullptr;
-  LogCache* logs = nullptr;
+  LogCache* logs = nullptr;  ///< Null: logs are decoded for this once.
   const Timeline* timeline = nullptr;
   std::string base_path, sidecar_folder, ordering_field;
 };

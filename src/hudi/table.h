@@ -63,6 +63,7 @@ struct ServiceOptions {
   int max_log_files = 50;           ///< A slice with more is compacted,
   double max_log_ratio = 0.3;       ///< or one whose logs pass this share of its base,
   int min_log_files = 10;  ///< when there are so many: a small base is not rewritten for each commit.
+  int64_t max_log_bytes = 32 << 20;   ///< Also compacted: logs that cost readers so much memory, few or many.
   int max_groups_per_compaction = 8;  ///< File groups of one compaction commit.
   int keep_active_instants = 60;      ///< Archiving starts above twice this and ends here.
 };

@@ -1,6 +1,8 @@
 #include <arrow/api.h>
+#include <arrow/util/byte_size.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "avro/binary.h"
 #include "avro/rows.h"
@@ -15,8 +17,19 @@ namespace tarn::hudi {
 namespace {
 
 /// Java readers keep a block's size in 32 bits; smaller blocks also keep readers' memory low.
-constexpr size_t kMostBlockBytes = 128 << 20;
+constexpr int64_t kMostBlockBytes = 128 << 20;
+constexpr size_t kRowsToJudgeBy = 1000;
+/// New rows of one partition in one commit that are worth a base file: in a log each reader would hold them
+/// in memory until compaction.
+constexpr int64_t kBulkBytes = 24 << 20;
+constexpr size_t kRowsAtATime = 65'536;
 constexpr int32_t kHeaderInstant = 0, kHeaderSchema = 2;
+
+int64_t BytesOf(const arrow::RecordBatch& rows) {
+  // Of slices only what they refer to.
+  const auto bytes = arrow::util::ReferencedBufferSize(rows);
+  return bytes.ok() ? *bytes : 0;
+}
 
 }  // namespace
 
@@ -41,12 +54,27 @@ void HudiTable::PlanDelete(const RowPlace& place, const std::string* pieces, int
   if (place.position != RowPlace::kInLog) change.replaced.add(place.position);
 }
 
+void HudiTable::PlanBulk(const arrow::RecordBatch& rows, const std::vector<uint32_t>& partitions,
+                         UpsertPlan* plan) {
+  std::map<uint32_t, int64_t> fresh;
+  for (size_t row = 0; row < plan->places.size(); row++) {
+    const uint32_t partition = partitions[plan->keys.partitions[row]];
+    const RowPlace& place = plan->places[row];
+    if (place.group == RowPlace::kNowhere || groups_[place.group].partition != partition) fresh[partition]++;
+  }
+  const int64_t row_bytes = BytesOf(rows) / std::max<int64_t>(rows.num_rows(), 1);
+  for (const auto& [partition, count] : fresh) {
+    if (count * row_bytes >= kBulkBytes) plan->insert_groups.emplace(partition, NewBase::kNewGroup);
+  }
+}
+
 Status HudiTable::PlanUpserts(const arrow::RecordBatch& rows, UpsertPlan* plan) {
   TARN_ASSIGN(plan->keys, keys_.FromRows(rows));
   plan->orderings = OrderingsOf(rows, options_.ordering_field);
   index_.FindAll(plan->keys.identities, &plan->places);
   std::vector<uint32_t> partitions;
   for (const std::string& path : plan->keys.paths) partitions.push_back(PartitionIndex(path));
+  PlanBulk(rows, partitions, plan);
   for (int64_t row = 0; row < rows.num_rows(); row++) {
     const auto at = static_cast<size_t>(row);
     const uint32_t partition = partitions[plan->keys.partitions[at]];
@@ -106,21 +134,16 @@ Status HudiTable::WriteLogs(const std::string& instant, const UpsertPlan& plan,
   }
   const std::vector<std::pair<int32_t, std::string>> header{{kHeaderInstant, instant},
                                                             {kHeaderSchema, avro_meta_schema_}};
-  std::string record, framed;
   for (const auto& [ordinal, change] : plan.changes) {
     const WriterGroup& group = groups_[ordinal];
     NewLog log;
     log.group = ordinal;
-    int32_t count = 0;
-    framed.clear();
-    const auto flush = [&] {
-      AppendBlock(BlockType::kAvro, header, AvroContent(count, framed), &log.bytes);
-      framed.clear();
-      count = 0;
-    };
-    for (const int64_t row : change.rows) {
-      record.clear();
-      avro::Encoder meta(&record);
+    std::optional<AvroBlockWriter> block;
+    for (size_t i = 0; i < change.rows.size(); i++) {
+      const int64_t row = change.rows[i];
+      if (!block) block.emplace(header, &log.bytes);
+      block->BeginRecord();
+      avro::Encoder meta(&log.bytes);
       const auto put = [&](std::string_view text) {
         meta.PutLong(1);
         meta.PutString(text);
@@ -130,12 +153,14 @@ Status HudiTable::WriteLogs(const std::string& instant, const UpsertPlan& plan,
       put(plan.keys.keys->GetView(row));
       put(partitions_[group.partition]);
       put(group.file_id);
-      encoder.Append(row, &record);
-      AppendAvroRecord(record, &framed);
-      count++;
-      if (framed.size() > kMostBlockBytes) flush();
+      encoder.Append(row, &log.bytes);
+      block->EndRecord();
+      if (i + 1 == kRowsToJudgeBy)  // Growing by doubling would take twice the room, and copy.
+        log.bytes.reserve(log.bytes.size() / kRowsToJudgeBy * change.rows.size() / 8 * 9);
+      if (block->bytes() < kMostBlockBytes && i + 1 < change.rows.size()) continue;
+      block->End();
+      block.reset();
     }
-    if (count > 0) flush();
     if (!change.deletes.empty()) {
       AppendBlock(BlockType::kDelete, header, DeleteContent(change.deletes), &log.bytes);
     }
@@ -173,14 +198,18 @@ Status HudiTable::WriteFirstBases(const std::string& instant, UpsertPlan& plan,
   int ordinal = 1;
   for (const auto& [partition, selected] : plan.new_bases) {
     TARN_ASSIGN(auto writer, OpenBase(partitions_[partition], NewFileId(), instant, ordinal++));
-    TARN_ASSIGN(const auto taken, TakeRows(rows, selected));
-    arrow::StringBuilder keys;
-    for (const int64_t row : selected) {
-      TARN_RETURN_IF_ERROR(FromArrow(keys.Append(plan.keys.keys->GetView(row)), "record keys"));
+    for (size_t from = 0; from < selected.size(); from += kRowsAtATime) {
+      const size_t to = std::min(from + kRowsAtATime, selected.size());
+      const std::vector<int64_t> some(selected.begin() + static_cast<ptrdiff_t>(from),
+                                      selected.begin() + static_cast<ptrdiff_t>(to));
+      TARN_ASSIGN(const auto taken, TakeRows(rows, some));
+      arrow::StringBuilder keys;
+      for (const int64_t row : some)
+        TARN_RETURN_IF_ERROR(FromArrow(keys.Append(plan.keys.keys->GetView(row)), "record keys"));
+      const auto array = keys.Finish();
+      TARN_RETURN_IF_ERROR(FromArrow(array.status(), "record keys"));
+      TARN_RETURN_IF_ERROR(writer->Append(*taken, static_cast<const arrow::StringArray&>(**array)));
     }
-    const auto array = keys.Finish();
-    TARN_RETURN_IF_ERROR(FromArrow(array.status(), "record keys"));
-    TARN_RETURN_IF_ERROR(writer->Append(*taken, static_cast<const arrow::StringArray&>(**array)));
     TARN_RETURN_IF_ERROR(writer->Close());
     // Where these rows will be is known once the commit is complete and the group has its ordinal.
     for (size_t i = 0; i < selected.size(); i++) {

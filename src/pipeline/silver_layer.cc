@@ -280,6 +280,7 @@ Status SilverLayer::Apply(const SilverStep& step) {
     }
     touched_[work[i]->first] = true;
     shapes_changed |= *outcomes[i];
+    if (step.open) TARN_RETURN_IF_ERROR(tables_.at(work[i]->first)->CompactLarge());
   }
   if (shapes_changed) TARN_RETURN_IF_ERROR(SaveRegistry());
   if (step.open) return {};

@@ -3,6 +3,7 @@
 #include <arrow/api.h>
 
 #include <algorithm>
+#include <climits>
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -10,6 +11,8 @@
 namespace tarn::pipeline {
 namespace {
 
+/// Of one file group: what a compaction holds in memory while its transaction goes on.
+constexpr int64_t kMostLogBytesInTransaction = 96 << 20;
 constexpr const char* kMonth = "_month";
 constexpr const char* kRule = "_rule";
 constexpr const char* kReason = "_reason";
@@ -478,6 +481,16 @@ Result<bool> SilverTable::RunServices(const hudi::ServiceOptions& options, bool 
     TARN_ASSIGN([[maybe_unused]] const int64_t archived, table->Archive(clock_->Next(), options));
   }
   return any_compacted;
+}
+
+Status SilverTable::CompactLarge() {
+  hudi::ServiceOptions options;
+  options.max_log_files = options.min_log_files = INT_MAX;
+  options.max_log_bytes = kMostLogBytesInTransaction;
+  TARN_ASSIGN(const int64_t lsn, AppliedLsn());
+  TARN_ASSIGN([[maybe_unused]] const auto compacted,
+              silver_->Compact(clock_->Next(), options, Properties(lsn), false));
+  return {};
 }
 
 Status SilverTable::Close() {

@@ -86,6 +86,8 @@ class SilverTable {
   /// Compaction, cleaning, archiving of both tables, each a bounded step; nothing may be staged. True when
   /// anything was compacted.
   Result<bool> RunServices(const hudi::ServiceOptions& options, bool compact_everything);
+  /// Compacts what large pieces of one transaction have left, so that no log grows with it.
+  Status CompactLarge();
   Status Close();
 
   /// What Apply would store for these rows of the source: for verification.

@@ -189,6 +189,8 @@ Status Runner::ApplySegments(cdc::ChangeCollector& collector, const std::atomic<
     }
     if (last) return {};
     if (until) stream_->RequestPosition();
+    // A version that is published now would have the part of a transaction that Silver's tables have.
+    if (identity_.half_applied) continue;
     TARN_RETURN_IF_ERROR(MarkCopies());
     TARN_RETURN_IF_ERROR(TakeFinishedCopy(collector, cancel));
     TARN_RETURN_IF_ERROR(AdmitCopied(collector));
@@ -285,15 +287,24 @@ void Runner::Committed(Lsn lsn, int64_t commit_micros) {
   gold_wanted_.notify_all();
 }
 
+Status Runner::SetHalfApplied(bool half_applied) {
+  if (identity_.half_applied == half_applied) return {};
+  identity_.half_applied = half_applied;
+  return catalog::WriteIdentity(*storage_, layout_, identity_);
+}
+
 Status Runner::ApplySegment(const cdc::Segment& segment) {
   AddTo(unflushed_, segment, identity_.epoch);
   TARN_RETURN_IF_ERROR(FlushBronze());
   in_open_transaction_ = segment.open;
+  // Durable before the first piece: a process that comes after this one must not publish it, either.
+  if (segment.open) TARN_RETURN_IF_ERROR(SetHalfApplied(true));
   TARN_FAULT_POINT("runner.between_layers");
   TARN_RETURN_IF_ERROR(silver_->Apply(StepOf(segment, identity_.epoch)));
   state_.silver_rows += segment.rows;
   state_.tail_rows = state_.silver_rows.load();
   if (segment.open) return {};
+  TARN_RETURN_IF_ERROR(SetHalfApplied(false));
   state_.tail_lsn = segment.last_commit.value;
   state_.tail_commit_micros = segment.last_commit_micros;
   Committed(segment.last_commit, segment.last_commit_micros);

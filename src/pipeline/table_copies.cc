@@ -113,7 +113,6 @@ Status Runner::AdvanceTo(const SourcePosition& position, int64_t micros) {
 }
 
 Status Runner::AdmitCopied(cdc::ChangeCollector& collector) {
-  if (in_open_transaction_) return {};
   const auto awaited = silver_->AwaitedCopy(identity_.epoch);
   if (!awaited || !HasPassed(collector, awaited->lsn)) return {};
   TARN_RETURN_IF_ERROR(CommitSilver());
@@ -123,7 +122,7 @@ Status Runner::AdmitCopied(cdc::ChangeCollector& collector) {
 
 Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel) {
   const auto copy = watch_->Finished();
-  if (!copy || in_open_transaction_) return {};
+  if (!copy) return {};
   const bronze::LoadManifest& load = copy->load;
   if (!HasPassed(collector, load.snapshot)) return {};
   const Lsn at = load.snapshot;
