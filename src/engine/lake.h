@@ -25,9 +25,9 @@ class LakeVersion {
  public:
   virtual ~LakeVersion() = default;
   virtual std::vector<TableName> Tables() const = 0;
-  /// What to scan for one table.
-  /// Errors: kNotFound for an unknown table; any other error is shown to operators as it is, so it should
-  /// explain (the table is still being copied, the table is held, ...).
+  /// For a table of Tables(): what to scan for one table.
+  /// Errors: are shown to operators as they are, so they should explain (the table is held, its history
+  /// begins later, ...).
   virtual Result<std::shared_ptr<const hudi::ScanPlan>> Plan(const TableName& table) = 0;
   /// For people: which version this is.
   virtual std::string Describe() const = 0;

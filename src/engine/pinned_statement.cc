@@ -49,7 +49,6 @@ LakeTable* PinnedStatement::Open(duckdb::ClientContext& context, duckdb::SchemaC
   if (table != nullptr) return table.get();
   const auto version = VersionOf(as_of_micros);
   auto plan = version->Plan(name);
-  if (!plan && plan.error().code == ErrorCode::kNotFound) return nullptr;
   if (!plan) Fail(name, std::move(plan.error()));
   const auto access = decision_->ForTable(name.schema, name.name, (*plan)->partition_fields);
   if (access == govern::Access::kDenied) return nullptr;

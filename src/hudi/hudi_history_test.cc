@@ -1,6 +1,7 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <random>
 
@@ -155,6 +156,92 @@ TEST_P(HudiHistory, AReloadMayRetypeAndThePastKeepsItsSchema) {
 
 INSTANTIATE_TEST_SUITE_P(Layouts, HudiHistory, testing::Bool(),
                          [](const auto& layout) { return layout.param ? "Partitioned" : "Flat"; });
+
+/// Before a file is read, `before_read` may change the table, or be the outcome.
+class InterruptedStorage : public storage::Storage {
+ public:
+  InterruptedStorage(storage::Storage* real, std::function<Status(const std::string& path)> before_read)
+      : real_(real), before_read_(std::move(before_read)) {}
+
+  Result<std::string> Read(const std::string& path) const override {
+    TARN_RETURN_IF_ERROR(before_read_(path));
+    return real_->Read(path);
+  }
+  Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(const std::string& path) const override {
+    TARN_RETURN_IF_ERROR(before_read_(path));
+    return real_->Open(path);
+  }
+  Result<std::vector<storage::FileInfo>> List(const std::string& folder) const override {
+    return real_->List(folder);
+  }
+  bool Exists(const std::string& path) const override { return real_->Exists(path); }
+  Status Write(const std::string&, std::string_view) override { return ReadOnly(); }
+  Status PutIfAbsent(const std::string&, std::string_view) override { return ReadOnly(); }
+  Result<std::unique_ptr<storage::StagedFile>> Stage(const std::string&) override {
+    return ReadOnly().error();
+  }
+  Status CreateFolder(const std::string&) override { return ReadOnly(); }
+  Status Remove(const std::string&) override { return ReadOnly(); }
+  Status RemoveTree(const std::string&) override { return ReadOnly(); }
+
+ private:
+  static Status ReadOnly() { return Error{ErrorCode::kPermission, "a reader writes"}; }
+
+  storage::Storage* real_;
+  std::function<Status(const std::string&)> before_read_;
+};
+
+TEST_P(HudiHistory, WhatServicesRemoveBetweenListingAndReadingIsNotMissed) {
+  const TestFolder folder;
+  History history(folder.path(), GetParam());
+  std::mt19937 random(3);
+  history.Load(100);
+  for (int i = 0; i < 12; i++) history.Change(random, 20, 150);
+  const std::string compaction = history.Next();
+  ASSERT_TRUE(history.table().Compact(compaction, {}, {}, true));
+  history.Remember(compaction);
+  for (int i = 0; i < 6; i++) history.Change(random, 20, 150);
+  ServiceOptions options;
+  options.keep_active_instants = 4;
+  options.retain_micros = 1'000'000;
+  bool cleaned = false, archived = false;
+  InterruptedStorage storage(&history.storage(), [&](const std::string& path) -> Status {
+    if (!cleaned && path.ends_with(".commit")) {
+      const auto files = history.table().Clean(history.Next(), options);
+      cleaned = files && *files > 0;
+    }
+    if (cleaned && !archived && path.ends_with(".deltacommit")) {
+      const auto instants = history.table().Archive(history.Next(), options);
+      archived = instants && *instants > 0;
+    }
+    return {};
+  });
+  auto reader = TableReader::Open(&storage, history.base(), "");
+  ASSERT_TRUE(reader);
+  const auto plan = (*reader)->PlanSnapshot("");
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_TRUE(cleaned && archived);
+  EXPECT_EQ(RowsOf(history.storage(), **plan), history.rows());
+}
+
+TEST(HudiTable, AFileThatIsListedAndNeverThereIsNamed) {
+  const TestFolder folder;
+  History history(folder.path(), false);
+  history.Load(100);
+  std::string lost;
+  InterruptedStorage storage(&history.storage(), [&](const std::string& path) -> Status {
+    if (!path.ends_with("commit")) return {};
+    lost = path;
+    return storage::ErrnoError(ENOENT, "open", path);
+  });
+  auto reader = TableReader::Open(&storage, history.base(), "");
+  ASSERT_TRUE(reader);
+  const auto plan = (*reader)->PlanSnapshot("");
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().code, ErrorCode::kCorrupt);
+  EXPECT_FALSE(lost.empty());
+  EXPECT_NE(plan.error().message.find(lost), std::string::npos) << plan.error().message;
+}
 
 TEST(HudiTable, CreateRefusesWhatCannotWork) {
   const TestFolder folder;

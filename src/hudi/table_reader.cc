@@ -14,6 +14,8 @@ namespace tarn::hudi {
 namespace {
 
 constexpr int64_t kLogCacheBytes = 256LL << 20;
+/// A table whose services remove files faster than this is looked at has other troubles.
+constexpr int kRereads = 5;
 
 }  // namespace
 
@@ -199,30 +201,43 @@ Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::MakePlan(
   return std::shared_ptr<const ScanPlan>(std::move(plan));
 }
 
-Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::PlanSnapshot(const std::string& as_of) {
-  std::lock_guard lock(mutex_);
+Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::RefreshAndPlan(const std::string& as_of) {
   TARN_RETURN_IF_ERROR(Refresh());
   const std::string newest = timeline_.NewestCommit("");
   if (as_of.empty() || as_of >= newest) {
-    if (!as_of.empty() && newest.empty()) {
-      return MakeError(ErrorCode::kNotFound, "table '{}' has no commit at or before {}", options_.name,
-                       as_of);
-    }
+    if (!as_of.empty() && newest.empty()) return std::shared_ptr<const ScanPlan>();
     if (!newest_plan_) {
       TARN_ASSIGN(newest_plan_, MakePlan("", &views_));
     }
     return newest_plan_;
   }
+  if (!horizon_.empty() && as_of < horizon_) return std::shared_ptr<const ScanPlan>();
+  std::map<std::string, PartitionView> views;
+  TARN_ASSIGN(auto plan, MakePlan(as_of, &views));
+  if (timeline_.NewestCommit(as_of).empty() && plan->files.empty() && plan->hot.empty()) {
+    return std::shared_ptr<const ScanPlan>();
+  }
+  return plan;
+}
+
+Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::PlanSnapshot(const std::string& as_of) {
+  std::lock_guard lock(mutex_);
+  auto plan = RefreshAndPlan(as_of);
+  // What was listed may be archived, cleaned or rolled back before it is read; a newer look does without it.
+  for (int again = 0; again < kRereads && !plan && plan.error().code == ErrorCode::kNotFound; again++) {
+    loaded_ = false;
+    plan = RefreshAndPlan(as_of);
+  }
+  if (!plan && plan.error().code == ErrorCode::kNotFound) {
+    return MakeError(ErrorCode::kCorrupt, "table '{}' lacks a file that its timeline tells of: {}",
+                     options_.name, plan.error().message);
+  }
+  if (!plan || *plan) return plan;
   if (!horizon_.empty() && as_of < horizon_) {
     return MakeError(ErrorCode::kNotFound, "table '{}' as of {}: history before {} was cleaned away",
                      options_.name, as_of, horizon_);
   }
-  std::map<std::string, PartitionView> views;
-  TARN_ASSIGN(auto plan, MakePlan(as_of, &views));
-  if (timeline_.NewestCommit(as_of).empty() && plan->files.empty() && plan->hot.empty()) {
-    return MakeError(ErrorCode::kNotFound, "table '{}' has no commit at or before {}", options_.name, as_of);
-  }
-  return plan;
+  return MakeError(ErrorCode::kNotFound, "table '{}' has no commit at or before {}", options_.name, as_of);
 }
 
 Result<std::vector<std::string>> TimelineTableReader::Instants() {

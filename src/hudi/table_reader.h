@@ -24,6 +24,8 @@ class TimelineTableReader : public TableReader {
 
  private:
   Status Refresh();
+  /// Null when the table has no state of that time. kNotFound: a file went between listing and reading.
+  Result<std::shared_ptr<const ScanPlan>> RefreshAndPlan(const std::string& as_of);
   Status Reload(Timeline timeline);
   Status ReadCommit(const std::string& instant, const std::string& action, bool list_files);
   Status ReadHorizon();
