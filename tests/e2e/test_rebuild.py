@@ -23,8 +23,6 @@ def models(worker):
     return str(folder)
 
 
-
-
 def test_rebuild_gives_the_same_rows(source, worker, seed):
     """A random history over restarts and an added column; rebuilt with the source away; then it goes on."""
     history = History(source, seed).create()
@@ -43,7 +41,9 @@ def test_rebuild_gives_the_same_rows(source, worker, seed):
     tarn.wait_gold()
     verified = tarn.verify()
     assert sum(table["quarantine"]["rows"] for table in verified.values()) > 0, "the history refused no row"
-    before = {table: tarn.table_rows(table) for table in (*LAYERS, "gold.item_totals")}
+    # Gold's _lsn is of the run that wrote the row, and a rebuild runs once for all.
+    totals = "(SELECT * EXCLUDE (_lsn) FROM gold.item_totals)"
+    before = {table: tarn.table_rows(table) for table in (*LAYERS, totals)}
     assert tarn.stop() == 0
     # The source is not asked: a port that nobody listens on.
     port = tarn.sections["source"]["port"]
