@@ -1,78 +1,18 @@
 #include "app/config.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "app/config_section.h"
 #include "schema/table_schema.h"
 
 namespace tarn::app {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Reads one table of the file; whatever is not read by name is an error at the end.
-class Section {
- public:
-  Section(const toml::table* table, std::string name, std::string file)
-      : table_(table), name_(std::move(name)), file_(std::move(file)) {}
-
-  template <typename T>
-  Status Read(const std::string& key, T& to) {
-    known_.push_back(key);
-    const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
-    if (node == nullptr) return {};
-    const auto value = node->value_exact<T>();
-    if (!value) return Wrong(*node, fmt::format("'{}' must be {}", key, TypeName(T{})));
-    to = *value;
-    return {};
-  }
-  Status Read(const std::string& key, std::vector<std::string>& to) {
-    known_.push_back(key);
-    const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
-    if (node == nullptr) return {};
-    const toml::array* array = node->as_array();
-    if (array == nullptr) return Wrong(*node, fmt::format("'{}' must be a list of texts", key));
-    to.clear();
-    for (const toml::node& entry : *array) {
-      const auto value = entry.value_exact<std::string>();
-      if (!value) return Wrong(entry, fmt::format("'{}' must be a list of texts", key));
-      to.push_back(*value);
-    }
-    return {};
-  }
-
-  /// kInvalidArgument for a key that nobody read.
-  Status CheckKnown() const {
-    if (table_ == nullptr) return {};
-    for (const auto& [key, node] : *table_) {
-      const std::string name(key.str());
-      if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-      const std::string nearest = Nearest(name, known_);
-      return Wrong(node, fmt::format("'{}' is not known in {}{}", name, name_,
-                                     nearest.empty() ? "" : "; did you mean '" + nearest + "'?"));
-    }
-    return {};
-  }
-
-  Error Wrong(const toml::node& node, const std::string& what) const {
-    return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", file_, node.source().begin.line, what);
-  }
-  bool present() const { return table_ != nullptr; }
-
- private:
-  static const char* TypeName(const std::string&) { return "a text in quotes"; }
-  static const char* TypeName(int64_t) { return "a whole number"; }
-  static const char* TypeName(bool) { return "true or false"; }
-
-  const toml::table* table_;
-  std::string name_, file_;
-  std::vector<std::string> known_;
-};
 
 /// A value of a libpq connection string, quoted.
 std::string Quoted(const std::string& value) {
@@ -82,16 +22,6 @@ std::string Quoted(const std::string& value) {
     out += c;
   }
   return out + "'";
-}
-
-Result<std::string> ReadPassword(const std::string& file) {
-  if (const char* password = std::getenv("TARN_SOURCE_PASSWORD")) return std::string(password);
-  if (file.empty()) return std::string();
-  std::ifstream in(file);
-  if (!in) return MakeError(ErrorCode::kNotFound, "[source] password_file '{}' cannot be read", file);
-  std::string password;
-  std::getline(in, password);
-  return password;
 }
 
 Status ReadSource(Section source, const std::string& folder, pipeline::PipelineOptions& options) {
@@ -110,7 +40,7 @@ Status ReadSource(Section source, const std::string& folder, pipeline::PipelineO
   TARN_RETURN_IF_ERROR(source.Read("wal_warn_mb", options.wal_warn_mb));
   TARN_RETURN_IF_ERROR(source.CheckKnown());
   if (!password_file.empty() && password_file[0] != '/') password_file = folder + "/" + password_file;
-  TARN_ASSIGN(password, ReadPassword(password_file));
+  TARN_ASSIGN(password, ReadSecret("TARN_SOURCE_PASSWORD", "[source] password_file", password_file));
   std::string& conninfo = options.conninfo;
   const auto add = [&conninfo](const char* key, const std::string& value) {
     if (!value.empty()) conninfo += (conninfo.empty() ? "" : " ") + std::string(key) + "=" + Quoted(value);
@@ -184,6 +114,16 @@ Status ReadPrincipals(const toml::table& root, const std::string& file, Config& 
 
 }  // namespace
 
+Result<std::string> ReadSecret(const char* variable, const char* key, const std::string& file) {
+  if (const char* secret = std::getenv(variable)) return std::string(secret);
+  if (file.empty()) return std::string();
+  std::ifstream in(file);
+  if (!in) return MakeError(ErrorCode::kNotFound, "{} '{}' cannot be read", key, file);
+  std::string secret;
+  std::getline(in, secret);
+  return secret;
+}
+
 std::string Nearest(const std::string& word, const std::vector<std::string>& candidates) {
   std::string best;
   size_t best_distance = word.size() / 2 + 1;
@@ -215,12 +155,12 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
     return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", path, error.source().begin.line,
                      error.description());
   }
-  const std::vector<std::string> sections = {"source", "tables", "lake",  "tenants", "bronze",
-                                             "silver", "gold",   "query", "log",     "principals"};
+  const std::vector<std::string> sections = {"source", "tables", "lake", "tenants",    "bronze", "silver",
+                                             "gold",   "query",  "log",  "principals", "mapping"};
   for (const auto& [key, node] : root) {
     const std::string name(key.str());
     if (std::find(sections.begin(), sections.end(), name) != sections.end()) {
-      if (node.is_table() || name == "principals") continue;
+      if (node.is_table() || name == "principals" || name == "mapping") continue;
       return MakeError(ErrorCode::kInvalidArgument,
                        "{}:{}: '{}' is a section: write [{}] and its keys below it", path,
                        node.source().begin.line, name, name);
@@ -246,6 +186,8 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   Section tables = section("tables");
   TARN_RETURN_IF_ERROR(tables.Read("include", options.patterns.include));
   TARN_RETURN_IF_ERROR(tables.Read("exclude", options.patterns.exclude));
+  std::string secret_file;
+  TARN_RETURN_IF_ERROR(tables.Read("hash_secret_file", secret_file));
   TARN_RETURN_IF_ERROR(tables.CheckKnown());
   options.lake = "lake";
   int64_t window_hours = 168;
@@ -298,6 +240,8 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   absolute(options.lake);
   absolute(options.models);
   absolute(config.log_file);
+  absolute(secret_file);
+  TARN_RETURN_IF_ERROR(ReadMappings(root, path, secret_file, options));
   TARN_RETURN_IF_ERROR(ReadPrincipals(root, path, config));
   return config;
 }

@@ -76,6 +76,10 @@ Result<std::string> ConfigTemplate(const std::string& source, const std::string&
   out += "[tables]\n";
   out += "include = [\"public.*\"]      # schema.table, with * and ?\n";
   out += "exclude = []\n\n";
+  out += "# What never reaches the lake, or only as a hash (made with a secret), or under another name.\n";
+  out += "# hash_secret_file = \"hash-secret\"   # a key of [tables]; or TARN_HASH_SECRET\n";
+  out += "# [[mapping]]\n# tables = \"public.customer\"\n# drop = [\"password*\"]\n# hash = [\"email\"]\n";
+  out += "# rename = { fullname = \"name\" }\n\n";
   out += "[tenants]\n";
   out += (tenant_column.empty() ? "# column = \"tenant_id\"" : "column = " + TomlText(tenant_column)) +
          "         # tables that have it are partitioned by it; a tenant's principal sees nothing else\n\n";

@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cdc/table_mapping.h"
+
 namespace tarn::cdc {
 namespace {
 
@@ -27,9 +29,10 @@ std::string JsonText(std::string_view text) {
   return nlohmann::json(std::string(text)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-ChangeBuilder::ChangeBuilder(std::shared_ptr<const schema::TableSchema> table)
+ChangeBuilder::ChangeBuilder(std::shared_ptr<const schema::TableSchema> table, std::string hash_secret)
     : table_(std::move(table)),
       arrow_schema_(schema::ChangeSchema(*table_)),
+      hash_secret_(std::move(hash_secret)),
       heads_(std::make_unique<Heads>()) {
   for (const schema::Column& column : table_->columns) columns_.emplace_back(column.type);
 }
@@ -49,6 +52,11 @@ void ChangeBuilder::AppendValue(size_t column, const WireValue& value) {
     case WireValue::State::kText:
     case WireValue::State::kBinary:
       break;
+  }
+  if (!table_->columns[column].hashed_under.empty()) {
+    // A copy sends it as text, too (kTextCast), whose binary form is the text.
+    columns_[column].AppendText(HashedText(hash_secret_, value.bytes));
+    return;
   }
   const bool is_text = value.state == WireValue::State::kText;
   const char* reason =

@@ -32,7 +32,8 @@ struct RowHead {
 /// Collects rows of one table into batches of schema::ChangeSchema. Threads: one.
 class ChangeBuilder {
  public:
-  explicit ChangeBuilder(std::shared_ptr<const schema::TableSchema> table);
+  /// `hash_secret`: for columns of which the lake has a hash only.
+  explicit ChangeBuilder(std::shared_ptr<const schema::TableSchema> table, std::string hash_secret = {});
   ~ChangeBuilder();
 
   /// `values` has one entry a column. `old_key` is the JSON of the key before an update that changed it.
@@ -51,6 +52,7 @@ class ChangeBuilder {
 
   std::shared_ptr<const schema::TableSchema> table_;
   std::shared_ptr<arrow::Schema> arrow_schema_;
+  const std::string hash_secret_;
   std::vector<ValueDecoder> columns_;
   std::unique_ptr<Heads> heads_;
   std::string unchanged_, bad_;

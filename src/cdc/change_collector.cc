@@ -12,19 +12,33 @@ namespace tarn::cdc {
 struct ChangeCollector::TableState {
   std::shared_ptr<const schema::TableSchema> table;
   std::unique_ptr<ChangeBuilder> builder;
-  std::vector<WireValue> row;  ///< Reused.
+  std::vector<size_t> places;           ///< Of the table's columns in the stream's rows.
+  std::vector<WireValue> row, old_row;  ///< Reused.
+
+  /// The values of the table's columns.
+  void Take(const std::vector<WireValue>& from, std::vector<WireValue>& to) const {
+    to.clear();
+    if (from.empty()) return;
+    for (const size_t place : places) to.push_back(place < from.size() ? from[place] : WireValue{});
+  }
 };
 
 namespace {
 
 /// {"column": "text", ...} of the key columns of `row`.
-std::string KeyJson(const schema::TableSchema& table, const std::vector<WireValue>& row) {
+std::string KeyJson(const schema::TableSchema& table, const std::vector<WireValue>& row,
+                    const std::string& hash_secret) {
   std::string json = "{";
   for (size_t i = 0; i < table.columns.size() && i < row.size(); i++) {
     if (!table.columns[i].is_key) continue;
     if (json.size() > 1) json += ",";
     json += JsonText(table.columns[i].lake_name) + ":";
-    json += row[i].state == WireValue::State::kText ? JsonText(row[i].bytes) : "null";
+    if (row[i].state != WireValue::State::kText) {
+      json += "null";
+    } else {
+      json += JsonText(table.columns[i].hashed_under.empty() ? row[i].bytes
+                                                             : HashedText(hash_secret, row[i].bytes));
+    }
   }
   return json + "}";
 }
@@ -88,6 +102,7 @@ std::optional<FollowedTable> ChangeCollector::KnownAs(uint32_t oid) {
 }
 
 Status ChangeCollector::OnRelation(StreamRelation relation) {
+  std::vector<size_t> places = options_.mappings.Apply(relation);
   const std::optional<FollowedTable> known = KnownAs(relation.oid);
   ShapeChange change;
   // Without the lock: the source may take its time. A message that tells nothing new comes behind DDL, too,
@@ -108,8 +123,9 @@ Status ChangeCollector::OnRelation(StreamRelation relation) {
   if (state->table == nullptr || state->table->columns != change.table.columns) {
     FinishBuilder(*state);
     state->table = std::make_shared<const schema::TableSchema>(std::move(change.table));
-    state->builder = std::make_unique<ChangeBuilder>(state->table);
+    state->builder = std::make_unique<ChangeBuilder>(state->table, options_.mappings.hash_secret);
   }
+  state->places = std::move(places);
   if (skipping_ || change.copy_again.empty() || IsInCopy(relation.oid)) return {};
   const int64_t lsn = OrderingValue(options_.epoch, transaction_.commit_lsn);
   segment_.events.push_back({state->table, nullptr, {lsn, ordinal_}, std::move(change.copy_again)});
@@ -135,15 +151,17 @@ Status ChangeCollector::OnRow(char op, uint32_t relation, const std::vector<Wire
   if (IsInCopy(relation)) return {};
   TableState& state = *found->second;
   const int64_t bytes_before = state.builder->bytes();
-  state.row = row;
+  state.Take(row, state.row);
+  state.Take(old_row, state.old_row);
   std::optional<std::string> old_key;
   if (op == 'U' && !old_row.empty()) {
+    if (KeyDiffers(*state.table, state.row, state.old_row))
+      old_key = KeyJson(*state.table, state.old_row, options_.mappings.hash_secret);
     // With the whole old row at hand an untouched TOAST value is known.
-    for (size_t i = 0; i < state.row.size() && i < old_row.size(); i++) {
+    for (size_t i = 0; i < state.row.size(); i++) {
       const bool unchanged = state.row[i].state == WireValue::State::kUnchanged;
-      if (unchanged && old_row[i].state == WireValue::State::kText) state.row[i] = old_row[i];
+      if (unchanged && state.old_row[i].state == WireValue::State::kText) state.row[i] = state.old_row[i];
     }
-    if (KeyDiffers(*state.table, row, old_row)) old_key = KeyJson(*state.table, old_row);
   }
   const RowHead head{op, commit_time_, OrderingValue(options_.epoch, transaction_.commit_lsn), ordinal_,
                      transaction_.xid};

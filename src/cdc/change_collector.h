@@ -44,6 +44,7 @@ struct CollectorOptions {
   int64_t epoch = 0;
   Lsn skip_up_to;                ///< Transactions with a commit LSN at or below it were already taken.
   int64_t max_bytes = 64 << 20;  ///< The stream waits, or a transaction is cut, beyond it.
+  TableMappings mappings = {};
   /// Asks the source's catalogue about a table whose shape changed. On the decoding thread.
   std::function<Result<std::optional<SourceTable>>(uint32_t oid)> describe = {};
 };

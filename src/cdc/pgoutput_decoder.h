@@ -28,6 +28,8 @@ struct StreamRelation {
     uint32_t type_oid = 0;
     int32_t typmod = -1;
     bool is_key = false;
+    std::string hashed_under = {};  ///< As schema::Column's; TableMappings sets it.
+    std::string renamed = {};       ///< Name in the lake that the configuration gives; empty: none.
   };
   uint32_t oid = 0;
   std::string schema_name, table_name;

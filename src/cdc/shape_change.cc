@@ -40,14 +40,20 @@ bool IsFilled(const SourceTable& now, const std::string& column) {
 }
 
 /// Why the rows of before do not tell what the source has in this column now; empty when they do.
-std::string WhyStale(const schema::Column& column, const schema::Column* before, const SourceTable& now,
-                     bool rewritten) {
+std::string WhyStale(const schema::Column& column, const schema::Column* before,
+                     const std::string& storage_before, const SourceTable& now, bool rewritten) {
   if (before == nullptr) {
     if (IsFilled(now, column.name))
       return "column '" + column.name + "' was added with a default, which its earlier rows have, too";
     if (rewritten) return "column '" + column.name + "' was added, and the table was rewritten";
+    if (HasColumn(storage_before, column.attnum))
+      return "column '" + column.name + "' was kept out of the lake until now";
     return "";
   }
+  if (before->hashed_under != column.hashed_under)
+    return "column '" + column.name + "' is hashed otherwise now, or no longer";
+  if (before->lake_name != column.lake_name)
+    return "column '" + column.name + "' has another name in the lake now";
   if (before->type_oid == column.type_oid && before->typmod == column.typmod) return "";
   // Without a new storage PostgreSQL changed no value: varchar(10) to varchar(20), for one.
   if (!rewritten && before->type == column.type) return "";
@@ -77,9 +83,14 @@ schema::TableSchema FromRelation(const StreamRelation& relation) {
     column.typmod = from.typmod;
     column.is_key = from.is_key && relation.replica_identity != 'f';
     column.type = schema::MakePgType(from.type_oid, from.typmod);
+    if (!from.hashed_under.empty()) column.HashUnder(from.hashed_under);
     table.columns.push_back(std::move(column));
   }
   schema::AssignLakeNames(table);
+  for (size_t i = 0; i < relation.columns.size(); i++) {
+    table.columns[i].renamed = !relation.columns[i].renamed.empty();
+    if (table.columns[i].renamed) table.columns[i].lake_name = relation.columns[i].renamed;
+  }
   return table;
 }
 
@@ -93,7 +104,7 @@ void Complete(schema::TableSchema& table, const schema::TableSchema& catalogue, 
     if (column.type_oid < kFirstNormalOid) continue;
     column.type_oid = known->type_oid;
     column.typmod = known->typmod;
-    column.type = known->type;
+    if (column.hashed_under.empty()) column.type = known->type;
   }
 }
 
@@ -103,7 +114,9 @@ void KeepNames(schema::TableSchema& table, const schema::TableSchema& known) {
   for (const schema::Column& column : known.columns) taken.insert(schema::LowerName(column.lake_name));
   for (schema::Column& column : table.columns) {
     const schema::Column* before = Before(known, column);
-    if (before != nullptr) {
+    if (column.renamed) {
+      // The configuration's word.
+    } else if (before != nullptr) {
       column.lake_name = before->lake_name;
     } else {
       // A column of an old name takes its place, unless the old one is there still.
@@ -133,8 +146,12 @@ std::string WhyCopyAgain(const schema::TableSchema& table, const FollowedTable& 
     const schema::Column* before = Before(known.schema, column);
     if (before == nullptr && FindColumn(known.schema, column.name) != nullptr)
       return "column '" + column.name + "' was dropped and made again";
-    std::string why = WhyStale(column, before, *now, rewritten);
+    std::string why = WhyStale(column, before, known.storage, *now, rewritten);
     if (!why.empty()) return why;
+  }
+  for (const schema::Column& column : known.schema.columns) {
+    if (column.attnum != 0 && std::count(now->hidden.begin(), now->hidden.end(), column.attnum) > 0)
+      return "column '" + column.name + "' is kept out of the lake from now on";
   }
   return WhyRewritten(known, *now);
 }
@@ -148,14 +165,17 @@ std::string WhyRewritten(const FollowedTable& known, const SourceTable& now) {
 }
 
 bool SameShape(const StreamRelation& relation, const schema::TableSchema& known) {
-  return std::equal(relation.columns.begin(), relation.columns.end(), known.columns.begin(),
-                    known.columns.end(),
-                    [&](const StreamRelation::Column& now, const schema::Column& before) {
-                      const bool same_type = now.type_oid >= kFirstNormalOid ||
-                                             (now.type_oid == before.type_oid && now.typmod == before.typmod);
-                      const bool same_key = relation.replica_identity == 'f' || now.is_key == before.is_key;
-                      return now.name == before.name && same_type && same_key;
-                    });
+  return std::equal(
+      relation.columns.begin(), relation.columns.end(), known.columns.begin(), known.columns.end(),
+      [&](const StreamRelation::Column& now, const schema::Column& before) {
+        const bool same_type = now.type_oid >= kFirstNormalOid ||
+                               (now.type_oid == before.type_oid && now.typmod == before.typmod);
+        const bool same_key = relation.replica_identity == 'f' || now.is_key == before.is_key;
+        const bool same_name = now.name == before.name && !now.renamed.empty() == before.renamed &&
+                               (!before.renamed || now.renamed == before.lake_name);
+        const bool same_hash = now.hashed_under == before.hashed_under;
+        return same_name && same_type && same_key && same_hash;
+      });
 }
 
 ShapeChange FollowShape(const StreamRelation& relation, const FollowedTable* known,

@@ -56,7 +56,7 @@ class RangeCopier {
         progress_(progress),
         sink_(sink),
         worker_(worker),
-        builder_(std::make_shared<const schema::TableSchema>(table.schema)),
+        builder_(std::make_shared<const schema::TableSchema>(table.schema), options.mappings.hash_secret),
         copy_time_(FormatTimestamp(Clock::System().NowMicros())) {}
 
   Status Connect() {
@@ -151,7 +151,7 @@ class RangeCopier {
 Result<bool> DescribedOtherwise(const SourceTable& table, const CopyOptions& options) {
   TARN_ASSIGN(auto connection, PgConnection::Connect(options.conninfo, PgConnection::Kind::kOrdinary,
                                                      "copy " + table.schema.QualifiedName()));
-  TARN_ASSIGN(const auto now, DescribeTable(*connection, table.schema.oid));
+  TARN_ASSIGN(const auto now, DescribeTable(*connection, table.schema.oid, options.mappings));
   if (!now || now->from != table.from || StorageReplaced(table.storage, now->storage)) return true;
   return !std::equal(now->schema.columns.begin(), now->schema.columns.end(), table.schema.columns.begin(),
                      table.schema.columns.end(), [](const schema::Column& a, const schema::Column& b) {

@@ -33,6 +33,7 @@ struct CopyOptions {
   int64_t batch_bytes = 8 << 20;
   int64_t bytes_per_second = 0;      ///< Of all workers together, as they come over the wire; 0: no limit.
   int64_t pages_per_range = 16'384;  ///< 128 MB of a table at a time.
+  TableMappings mappings;            ///< Those that the table was described with.
 };
 
 /// Takes the rows of a copy as batches of schema::ChangeSchema (Op I, _commit_ts the copy's time). `worker`

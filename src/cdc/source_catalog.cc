@@ -99,10 +99,11 @@ void AddColumn(std::vector<SourceTable>& tables, const Row& row) {
   tables.back().schema.columns.push_back(std::move(column));
 }
 
-void FinishTable(SourceTable& table) {
+Status FinishTable(SourceTable& table, const TableMappings& mappings) {
   schema::AssignLakeNames(table.schema);
   table.schema.append_only = table.schema.KeyNames().empty();
   table.from = QuoteName(table.schema.schema_name) + "." + QuoteName(table.schema.table_name);
+  return mappings.Apply(table);
 }
 
 Status CheckPatterns(const TablePatterns& patterns, const std::vector<SourceTable>& tables) {
@@ -143,6 +144,10 @@ bool StorageReplaced(const std::string& before, const std::string& now) {
   return false;
 }
 
+bool HasColumn(const std::string& storage, int16_t attnum) {
+  return PairsOf(storage, 1).contains(std::to_string(attnum));
+}
+
 bool ColumnsTouched(const std::string& before, const std::string& now) {
   const auto xmins = PairsOf(now, 1);
   for (const auto& [attnum, xmin] : PairsOf(before, 1)) {
@@ -162,7 +167,7 @@ Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const Tabl
   }
   std::map<std::string, std::string> taken;
   for (SourceTable& table : tables) {
-    FinishTable(table);
+    TARN_RETURN_IF_ERROR(FinishTable(table, patterns.mappings));
     const auto [other, is_new] = taken.emplace(table.schema.lake_name, table.schema.QualifiedName());
     // Two names that differ in odd characters only: the object id keeps them apart.
     if (!is_new) table.schema.lake_name += "_" + std::to_string(table.schema.oid);
@@ -171,13 +176,14 @@ Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const Tabl
   return tables;
 }
 
-Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint32_t oid) {
+Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint32_t oid,
+                                                 const TableMappings& mappings) {
   TARN_ASSIGN(const Rows rows, connection.Query(fmt::format("{} AND c.oid = {}{}", ColumnsSql(kNotedSizes),
                                                             oid, kColumnsOrder)));
   std::vector<SourceTable> tables;
   for (const Row& row : rows) AddColumn(tables, row);
   if (tables.empty()) return std::optional<SourceTable>();
-  FinishTable(tables[0]);
+  TARN_RETURN_IF_ERROR(FinishTable(tables[0], mappings));
   return std::optional(std::move(tables[0]));
 }
 

@@ -6,19 +6,21 @@
 
 #include "base/lsn.h"
 #include "cdc/pg_connection.h"
+#include "cdc/table_mapping.h"
 #include "schema/table_schema.h"
 
 namespace tarn::cdc {
 
-/// Which tables to follow: "schema.table" patterns with * and ?; exclude wins.
+/// Which tables to follow, and what of them: "schema.table" patterns with * and ?; exclude wins.
 struct TablePatterns {
   std::vector<std::string> include{"public.*"};
   std::vector<std::string> exclude;
+  TableMappings mappings;
 };
 
 /// A source table with what the catalogue estimates.
 struct SourceTable {
-  schema::TableSchema schema;
+  schema::TableSchema schema;  ///< With the mappings applied.
   std::string from;            ///< "schema"."table" as the source's SQL names it, whatever the lake calls it.
   int64_t estimated_rows = 0;  ///< -1: never analysed.
   int64_t pages = 0;
@@ -30,6 +32,7 @@ struct SourceTable {
   /// storage (TRUNCATE, VACUUM FULL, a rewriting ALTER TABLE); with another xmin, one whose rows may have
   /// come without messages.
   std::string storage;
+  std::vector<int16_t> hidden;  ///< attnum of columns that a mapping keeps out of the lake.
   /// Columns (source names) that rows from before the column have a value in, though no message told so: ADD
   /// COLUMN with a constant default. Source: pg_attribute.atthasmissing.
   std::vector<std::string> filled;
@@ -38,11 +41,14 @@ struct SourceTable {
 /// True when a relation of `before` has another storage in `now`, or is gone from it. Both as
 /// SourceTable::storage; nothing is known of an empty one.
 bool StorageReplaced(const std::string& before, const std::string& now);
+/// True when the column was there then, as far as is known.
+bool HasColumn(const std::string& storage, int16_t attnum);
 /// True when DDL touched a column that both know.
 bool ColumnsTouched(const std::string& before, const std::string& now);
 
 /// Ordinary and partitioned tables that the patterns select, by name; partitions come through their root.
-/// Errors: kInvalidArgument names an include pattern without wildcards that selects nothing.
+/// Errors: kInvalidArgument names an include pattern without wildcards that selects nothing, and a mapping
+/// that cannot be.
 /// Only kMeasured sizes wait for locks on the tables; kNoted are as old as the last VACUUM.
 enum class Sizes { kMeasured, kNoted };
 Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const TablePatterns& patterns,
@@ -50,7 +56,8 @@ Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const Tabl
 
 /// One table, by its object id, with noted sizes: waits for no lock. nullopt when there is none any more (or
 /// it became a partition).
-Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint32_t oid);
+Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint32_t oid,
+                                                 const TableMappings& mappings);
 
 /// Identity of the server's write-ahead log: it changes when the server is restored or failed over.
 struct SourceIdentity {

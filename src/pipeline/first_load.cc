@@ -90,6 +90,7 @@ cdc::CopyOptions CopyOptionsAt(const PipelineOptions& options, const cdc::Export
   copy.snapshot_lsn = snapshot.lsn;
   copy.epoch = epoch;
   copy.workers = options.copy_workers;
+  copy.mappings = options.patterns.mappings;
   copy.bytes_per_second = options.copy_mb_per_s << 20;
   return copy;
 }

@@ -88,7 +88,7 @@ Status Runner::DescribeAgain(std::vector<cdc::SourceTable>& tables) {
               cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary, "set-up"));
   std::vector<cdc::SourceTable> described;
   for (const cdc::SourceTable& table : tables) {
-    TARN_ASSIGN(auto now, cdc::DescribeTable(*connection, table.schema.oid));
+    TARN_ASSIGN(auto now, cdc::DescribeTable(*connection, table.schema.oid, options_.patterns.mappings));
     if (!now) {  // One that was made in its place is new to the watch.
       silver_->RemoveTable(table.schema.lake_name);
       TARN_RETURN_IF_ERROR(RemoveFiles(table.schema.lake_name));

@@ -190,6 +190,7 @@ class Runner {
   int64_t unflushed_bytes_ = 0;
   int64_t flush_due_ = INT64_MAX, commit_due_ = INT64_MAX, last_service_ = 0;
   std::string undecodable_;  ///< Why the slot's stream cannot be had, as the source says; empty when it can.
+  bool mappings_checked_ = false;
   bool in_open_transaction_ = false;        ///< Its rest follows.
   std::atomic<bool> uncommitted_{false};    ///< Something is in the tail that no lake version has.
   std::atomic<bool> commit_wanted_{false};  ///< Commit at every step: somebody waits for a lake version.

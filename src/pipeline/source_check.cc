@@ -108,6 +108,8 @@ class Checker {
   }
 
   Status CheckTables() {
+    const Status mapped = cdc::CheckMappings(connection_, options_.patterns);
+    if (!mapped) Error(mapped.error().message, "correct [[mapping]] in tarn.toml");
     TARN_ASSIGN(const auto tables, cdc::LoadTables(connection_, options_.patterns));
     CheckTenantColumn(tables);
     if (tables.empty())

@@ -111,6 +111,7 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
   cdc::CollectorOptions collector_options;
   collector_options.epoch = identity_.epoch;
   collector_options.max_bytes = options_.segment_bytes;
+  collector_options.mappings = options_.patterns.mappings;
   // Positions of an earlier epoch say nothing in this one.
   const auto& last = bronze_->last();
   const bool same_epoch = last && last->epoch == identity_.epoch;
@@ -131,7 +132,7 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
       TARN_ASSIGN(catalogue, cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary,
                                                         "catalogue"));
     }
-    return cdc::DescribeTable(*catalogue, oid);
+    return cdc::DescribeTable(*catalogue, oid, options_.patterns.mappings);
   };
   cdc::ChangeCollector collector(collector_options);
   {

@@ -201,6 +201,7 @@ class Comparison {
     copy.snapshot_name = aligned_.snapshot.name;
     copy.snapshot_lsn = aligned_.snapshot.lsn;
     copy.workers = 1;
+    copy.mappings = runner_->options().patterns.mappings;
     cdc::CopyProgress progress;
     return cdc::CopyTable(table, copy, *cancel_, &progress, [&](int, auto rows) -> Status {
       TARN_ASSIGN(const RuledRows ruled, rules->Apply(rows));

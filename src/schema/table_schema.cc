@@ -32,6 +32,24 @@ std::string LowerName(std::string name) {
   return name;
 }
 
+namespace {
+
+/// What tarn and Hudi use, in lower case.
+std::set<std::string> TakenNames() {
+  std::set<std::string> taken;
+  for (const std::string_view name : {kOp, kCommitTime, kLsn, kOrdinal, kXid, kUnchanged, kOldKey, kBad}) {
+    taken.insert(LowerName(std::string(name)));
+  }
+  for (const char* name :
+       {"_month", "_hoodie_commit_time", "_hoodie_commit_seqno", "_hoodie_record_key",
+        "_hoodie_partition_path", "_hoodie_file_name", "_hoodie_is_deleted", "_hoodie_operation"}) {
+    taken.insert(name);
+  }
+  return taken;
+}
+
+}  // namespace
+
 std::vector<std::string> TableSchema::KeyNames() const {
   std::vector<std::string> names;
   for (const Column& column : columns) {
@@ -57,16 +75,17 @@ std::shared_ptr<arrow::Schema> ChangeSchema(const TableSchema& table) {
 
 std::string LakeColumnName(const std::string& name) { return AvroName(name); }
 
+void Column::HashUnder(std::string secret_id) {
+  hashed_under = std::move(secret_id);
+  type = {PgKind::kTextCast};
+}
+
+bool IsFreeLakeName(const std::string& name) {
+  return AvroName(name) == name && !TakenNames().contains(LowerName(name));
+}
+
 void AssignLakeNames(TableSchema& table) {
-  std::set<std::string> taken;
-  for (const std::string_view name : {kOp, kCommitTime, kLsn, kOrdinal, kXid, kUnchanged, kOldKey, kBad}) {
-    taken.insert(LowerName(std::string(name)));
-  }
-  for (const char* name :
-       {"_month", "_hoodie_commit_time", "_hoodie_commit_seqno", "_hoodie_record_key",
-        "_hoodie_partition_path", "_hoodie_file_name", "_hoodie_is_deleted", "_hoodie_operation"}) {
-    taken.insert(name);
-  }
+  std::set<std::string> taken = TakenNames();
   for (Column& column : table.columns) column.lake_name = UniqueName(AvroName(column.name), taken);
   table.lake_name = LakeTableName(table.schema_name, table.table_name);
 }
@@ -85,6 +104,8 @@ std::string ToJson(const TableSchema& table) {
                        {"typmod", column.typmod},
                        {"is_key", column.is_key},
                        {"attnum", column.attnum}});
+    if (!column.hashed_under.empty()) columns.back()["hashed_under"] = column.hashed_under;
+    if (column.renamed) columns.back()["renamed"] = true;
   }
   return nlohmann::json{{"oid", table.oid},
                         {"schema", table.schema_name},
@@ -109,6 +130,9 @@ Result<TableSchema> TableSchemaFromJson(const std::string& json) {
                     from.at("is_key")};
       column.type = MakePgType(column.type_oid, column.typmod);
       column.attnum = from.value("attnum", int16_t{0});
+      column.renamed = from.value("renamed", false);
+      const std::string hashed_under = from.value("hashed_under", "");
+      if (!hashed_under.empty()) column.HashUnder(hashed_under);
       table.columns.push_back(std::move(column));
     }
     return table;

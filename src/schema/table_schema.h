@@ -24,6 +24,12 @@ struct Column {
   PgType type;
   bool is_key = false;  ///< Part of the replica identity.
   int16_t attnum = 0;   ///< pg_attribute.attnum, which a rename keeps; 0 where nobody knows.
+  /// Which secret its values are hashed with before they reach the lake; empty: the lake has them plain.
+  std::string hashed_under = {};
+  bool renamed = false;  ///< `lake_name` is what the configuration says.
+
+  /// From here on text: the hash of the value's text form.
+  void HashUnder(std::string secret_id);
   bool operator==(const Column&) const = default;
 };
 
@@ -75,6 +81,8 @@ inline constexpr int kTrailingColumns = 6;
 /// case, not taken by tarn or Hudi: others have their odd characters replaced by "_", and a number added
 /// where two would meet.
 void AssignLakeNames(TableSchema& table);
+/// Whether a column may have this name in the lake: Avro can hold it, and neither tarn nor Hudi uses it.
+bool IsFreeLakeName(const std::string& name);
 /// ASCII letters in lower case: names of the lake are unique so.
 std::string LowerName(std::string name);
 /// A column's name in the lake, but for the number that tells two apart.

@@ -75,6 +75,7 @@ class Tarn:
         for name, values in sections.items():
             self.sections.setdefault(name, {}).update(values)
         self.principals = principals or []
+        self.extra = ""  # More of tarn.toml, as it stands.
         folder.mkdir(parents=True, exist_ok=True)
         self.write_config()
 
@@ -84,7 +85,7 @@ class Tarn:
             text += f"[{name}]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in values.items()) + "\n"
         for principal in self.principals:
             text += "[[principals]]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in principal.items())
-        (self.folder / "tarn.toml").write_text(text)
+        (self.folder / "tarn.toml").write_text(text + self.extra)
 
     def _command(self, arguments) -> list[str]:
         return [tarn_binary(), "--config", str(self.folder / "tarn.toml"), *map(str, arguments)]

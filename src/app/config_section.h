@@ -1,0 +1,96 @@
+#pragma once
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "app/config.h"
+
+namespace tarn::app {
+
+/// Reads one table of the file; whatever is not read by name is an error at the end.
+class Section {
+ public:
+  Section(const toml::table* table, std::string name, std::string file)
+      : table_(table), name_(std::move(name)), file_(std::move(file)) {}
+
+  template <typename T>
+  Status Read(const std::string& key, T& to) {
+    known_.push_back(key);
+    const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
+    if (node == nullptr) return {};
+    const auto value = node->value_exact<T>();
+    if (!value) return Wrong(*node, fmt::format("'{}' must be {}", key, TypeName(T{})));
+    to = *value;
+    return {};
+  }
+  Status Read(const std::string& key, std::vector<std::string>& to) {
+    known_.push_back(key);
+    const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
+    if (node == nullptr) return {};
+    const toml::array* array = node->as_array();
+    if (array == nullptr) return Wrong(*node, fmt::format("'{}' must be a list of texts", key));
+    to.clear();
+    for (const toml::node& entry : *array) {
+      const auto value = entry.value_exact<std::string>();
+      if (!value) return Wrong(entry, fmt::format("'{}' must be a list of texts", key));
+      to.push_back(*value);
+    }
+    return {};
+  }
+
+  Status Read(const std::string& key, std::map<std::string, std::string>& to) {
+    known_.push_back(key);
+    const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
+    if (node == nullptr) return {};
+    const toml::table* table = node->as_table();
+    if (table == nullptr)
+      return Wrong(*node, fmt::format("'{}' must be written as {{ from = \"to\" }}", key));
+    for (const auto& [from, entry] : *table) {
+      const auto value = entry.value_exact<std::string>();
+      if (!value) return Wrong(entry, fmt::format("'{}' of '{}' must be a text in quotes", from.str(), key));
+      to[std::string(from.str())] = *value;
+    }
+    return {};
+  }
+
+  /// kInvalidArgument for a key that nobody read.
+  Status CheckKnown() const {
+    if (table_ == nullptr) return {};
+    for (const auto& [key, node] : *table_) {
+      const std::string name(key.str());
+      if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+      const std::string nearest = Nearest(name, known_);
+      return Wrong(node, fmt::format("'{}' is not known in {}{}", name, name_,
+                                     nearest.empty() ? "" : "; did you mean '" + nearest + "'?"));
+    }
+    return {};
+  }
+
+  Error Wrong(const toml::node& node, const std::string& what) const {
+    return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", file_, node.source().begin.line, what);
+  }
+  bool present() const { return table_ != nullptr; }
+
+ private:
+  static const char* TypeName(const std::string&) { return "a text in quotes"; }
+  static const char* TypeName(int64_t) { return "a whole number"; }
+  static const char* TypeName(bool) { return "true or false"; }
+
+  const toml::table* table_;
+  std::string name_, file_;
+  std::vector<std::string> known_;
+};
+
+/// What the environment variable holds, else the first line of the file that `key` names; empty when neither
+/// is there. Errors: kNotFound for a file that cannot be read.
+Result<std::string> ReadSecret(const char* variable, const char* key, const std::string& file);
+
+/// [[mapping]] of the file. The secret comes from TARN_HASH_SECRET or the file's first line.
+Status ReadMappings(const toml::table& root, const std::string& file, const std::string& secret_file,
+                    pipeline::PipelineOptions& options);
+
+}  // namespace tarn::app

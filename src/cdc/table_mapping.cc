@@ -1,0 +1,154 @@
+#include "cdc/table_mapping.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "cdc/pgoutput_decoder.h"
+#include "cdc/source_catalog.h"
+
+namespace tarn::cdc {
+namespace {
+
+/// Of SecretId: enough to tell secrets apart.
+constexpr size_t kIdDigits = 12;
+
+bool AnyMatches(const std::vector<std::string>& patterns, const std::string& name) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return MatchesPattern(pattern, name); });
+}
+
+bool HasWildcard(const std::string& pattern) { return pattern.find_first_of("*?") != std::string::npos; }
+
+Status CheckColumn(const TableMapping& mapping, const char* key, const std::string& name,
+                   const std::vector<const schema::TableSchema*>& tables) {
+  if (HasWildcard(name)) return {};
+  std::set<std::string> columns;
+  for (const schema::TableSchema* table : tables) {
+    for (const schema::Column& column : table->columns) columns.insert(column.name);
+  }
+  if (columns.contains(name)) return {};
+  return MakeError(ErrorCode::kInvalidArgument,
+                   "[[mapping]] of '{}' has {} '{}', but no such column is there; the columns are {}",
+                   mapping.tables, key, name, fmt::join(columns, ", "));
+}
+
+}  // namespace
+
+bool TableMappings::Drops(const std::string& table, const std::string& column) const {
+  return std::any_of(list.begin(), list.end(), [&](const TableMapping& mapping) {
+    return MatchesPattern(mapping.tables, table) && AnyMatches(mapping.drop, column);
+  });
+}
+
+bool TableMappings::Hashes(const std::string& table, const std::string& column) const {
+  return std::any_of(list.begin(), list.end(), [&](const TableMapping& mapping) {
+    return MatchesPattern(mapping.tables, table) && AnyMatches(mapping.hash, column);
+  });
+}
+
+std::string TableMappings::Renamed(const std::string& table, const std::string& column) const {
+  for (const TableMapping& mapping : list) {
+    const auto found = mapping.rename.find(column);
+    if (found != mapping.rename.end() && MatchesPattern(mapping.tables, table)) return found->second;
+  }
+  return {};
+}
+
+std::string TableMappings::SecretId() const { return HashedText(hash_secret, "tarn").substr(0, kIdDigits); }
+
+Status TableMappings::Apply(SourceTable& source) const {
+  if (list.empty()) return {};
+  schema::TableSchema& table = source.schema;
+  const std::string name = table.QualifiedName();
+  std::set<std::string> taken;
+  std::vector<schema::Column> kept;
+  for (schema::Column& column : table.columns) {
+    if (!Drops(name, column.name)) {
+      kept.push_back(std::move(column));
+      continue;
+    }
+    if (column.is_key) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "[[mapping]] drops '{}' of {}, which is part of its key: hash it instead", column.name,
+                       name);
+    }
+    source.hidden.push_back(column.attnum);
+  }
+  table.columns = std::move(kept);
+  schema::AssignLakeNames(table);
+  for (schema::Column& column : table.columns) {
+    if (Hashes(name, column.name)) column.HashUnder(SecretId());
+    const std::string renamed = Renamed(name, column.name);
+    if (!renamed.empty()) column.lake_name = renamed;
+    column.renamed = !renamed.empty();
+    const bool usable = renamed.empty() || schema::IsFreeLakeName(renamed);
+    if (!usable || !taken.insert(schema::LowerName(column.lake_name)).second) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "[[mapping]] of {} cannot rename to '{}': the name is taken, by another column or by "
+                       "tarn, or is none that Avro can hold (letters, digits and _)",
+                       name, column.lake_name);
+    }
+  }
+  return {};
+}
+
+std::vector<size_t> TableMappings::Apply(StreamRelation& relation) const {
+  const std::string name = relation.schema_name + "." + relation.table_name;
+  std::vector<size_t> places;
+  std::vector<StreamRelation::Column> kept;
+  for (size_t i = 0; i < relation.columns.size(); i++) {
+    StreamRelation::Column& column = relation.columns[i];
+    if (Drops(name, column.name)) continue;
+    if (Hashes(name, column.name)) column.hashed_under = SecretId();
+    column.renamed = Renamed(name, column.name);
+    places.push_back(i);
+    kept.push_back(std::move(column));
+  }
+  relation.columns = std::move(kept);
+  return places;
+}
+
+Status CheckMappings(PgConnection& connection, const TablePatterns& patterns) {
+  if (patterns.mappings.list.empty()) return {};
+  TablePatterns plain = patterns;
+  plain.mappings = {};
+  TARN_ASSIGN(const auto tables, LoadTables(connection, plain, Sizes::kNoted));
+  for (const TableMapping& mapping : patterns.mappings.list) {
+    std::vector<const schema::TableSchema*> fitting;
+    for (const SourceTable& table : tables) {
+      if (MatchesPattern(mapping.tables, table.schema.QualifiedName())) fitting.push_back(&table.schema);
+    }
+    if (fitting.empty()) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "[[mapping]] is for the tables '{}', but none that is followed has such a name",
+                       mapping.tables);
+    }
+    for (const std::string& name : mapping.drop)
+      TARN_RETURN_IF_ERROR(CheckColumn(mapping, "drop", name, fitting));
+    for (const std::string& name : mapping.hash)
+      TARN_RETURN_IF_ERROR(CheckColumn(mapping, "hash", name, fitting));
+    for (const auto& [name, lake_name] : mapping.rename)
+      TARN_RETURN_IF_ERROR(CheckColumn(mapping, "rename", name, fitting));
+  }
+  return {};
+}
+
+std::string HashedText(const std::string& secret, std::string_view text) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int length = 0;
+  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
+       reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(), &length);
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  for (unsigned int i = 0; i < length; i++) {
+    out += kHex[digest[i] >> 4];
+    out += kHex[digest[i] & 15];
+  }
+  return out;
+}
+
+}  // namespace tarn::cdc
