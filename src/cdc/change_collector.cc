@@ -3,6 +3,7 @@
 #include <arrow/record_batch.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -24,6 +25,11 @@ struct ChangeCollector::TableState {
 };
 
 namespace {
+
+/// What the stream tells and the catalogue does not show yet it shows a moment later; what the catalogue is
+/// ahead of it never shows again.
+constexpr int kLooks = 20;
+constexpr auto kLookInterval = std::chrono::milliseconds(20);
 
 /// {"column": "text", ...} of the key columns of `row`.
 std::string KeyJson(const schema::TableSchema& table, const std::vector<WireValue>& row,
@@ -101,16 +107,25 @@ std::optional<FollowedTable> ChangeCollector::KnownAs(uint32_t oid) {
   return known;
 }
 
+Result<std::optional<SourceTable>> ChangeCollector::Describe(const StreamRelation& relation,
+                                                             const std::optional<FollowedTable>& known) {
+  std::optional<SourceTable> now;
+  if (!options_.describe) return now;
+  for (int look = 0; look < kLooks; look++) {
+    if (look > 0) std::this_thread::sleep_for(kLookInterval);
+    TARN_ASSIGN(now, options_.describe(relation.oid));
+    if (!IsBehind(now, relation, known ? &*known : nullptr)) break;
+  }
+  return now;
+}
+
 Status ChangeCollector::OnRelation(StreamRelation relation) {
   std::vector<size_t> places = options_.mappings.Apply(relation);
   const std::optional<FollowedTable> known = KnownAs(relation.oid);
   ShapeChange change;
   // Without the lock: the source may take its time. A message that tells nothing new comes behind DDL, too,
   // which may have rewritten the rows.
-  std::optional<SourceTable> now;
-  if (options_.describe) {
-    TARN_ASSIGN(now, options_.describe(relation.oid));
-  }
+  TARN_ASSIGN(const std::optional<SourceTable> now, Describe(relation, known));
   if (known && SameShape(relation, known->schema)) {
     change.table = known->schema;
     if (now) change.copy_again = WhyRewritten(*known, *now);

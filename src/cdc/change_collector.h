@@ -92,6 +92,8 @@ class ChangeCollector : public PgoutputHandler {
  private:
   struct TableState;
   std::optional<FollowedTable> KnownAs(uint32_t oid);
+  Result<std::optional<SourceTable>> Describe(const StreamRelation& relation,
+                                              const std::optional<FollowedTable>& known);
   void FinishBuilder(TableState& state);
   bool IsInCopy(uint32_t oid) const;  ///< Whether the transaction is in the table's copy. Under mutex_.
   Segment CutLocked(bool open);

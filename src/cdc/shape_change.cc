@@ -164,6 +164,26 @@ std::string WhyRewritten(const FollowedTable& known, const SourceTable& now) {
   return rewritten ? "ALTER TABLE rewrote it" : "";
 }
 
+bool IsBehind(const std::optional<SourceTable>& now, const StreamRelation& relation,
+              const FollowedTable* known) {
+  if (!now) return true;
+  const auto in_relation = [&](const std::string& name) {
+    return std::any_of(relation.columns.begin(), relation.columns.end(),
+                       [&](const StreamRelation::Column& column) { return column.name == name; });
+  };
+  const bool lacks_one = std::any_of(
+      relation.columns.begin(), relation.columns.end(), [&](const StreamRelation::Column& column) {
+        const schema::Column* same = FindColumn(now->schema, column.name);
+        if (same == nullptr) return true;
+        const bool built_in = column.type_oid < kFirstNormalOid;
+        return built_in && (same->type_oid != column.type_oid || same->typmod != column.typmod);
+      });
+  const auto was_dropped = [&](const schema::Column& column) {
+    return !in_relation(column.name) && known != nullptr && Before(known->schema, column) != nullptr;
+  };
+  return lacks_one || std::any_of(now->schema.columns.begin(), now->schema.columns.end(), was_dropped);
+}
+
 bool SameShape(const StreamRelation& relation, const schema::TableSchema& known) {
   return std::equal(
       relation.columns.begin(), relation.columns.end(), known.columns.begin(), known.columns.end(),

@@ -38,6 +38,11 @@ std::string WhyRewritten(const FollowedTable& known, const SourceTable& now);
 /// The same as FollowShape for a table as the catalogue describes it, without a message of the stream.
 ShapeChange FollowShape(const SourceTable& now, const FollowedTable& known);
 
+/// True when the catalogue may be behind the stream: the server sends a transaction before it shows it to
+/// others. Source: PostgreSQL, RecordTransactionCommit and ProcArrayEndTransaction.
+bool IsBehind(const std::optional<SourceTable>& now, const StreamRelation& relation,
+              const FollowedTable* known);
+
 /// True when the relation has the columns that `known` has, so that nothing changed.
 bool SameShape(const StreamRelation& relation, const schema::TableSchema& known);
 

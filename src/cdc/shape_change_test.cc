@@ -55,6 +55,24 @@ TEST_F(ShapeTest, ANullableColumnIsFollowed) {
   EXPECT_EQ(change.table.columns[2].attnum, 3);
 }
 
+TEST_F(ShapeTest, TheCatalogueMayBeBehindTheStream) {
+  const StreamRelation before = Message();
+  EXPECT_FALSE(IsBehind(now_, before, &known_));
+  EXPECT_TRUE(IsBehind(std::nullopt, before, &known_));
+  now_.schema.columns.push_back(Column("extra", kText, 3));
+  // A column that the stream comes to later is no sign of it; one that the stream has already is.
+  EXPECT_FALSE(IsBehind(now_, before, &known_));
+  const StreamRelation added = Message();
+  now_.schema.columns.pop_back();
+  EXPECT_TRUE(IsBehind(now_, added, &known_));
+  StreamRelation dropped = before;
+  dropped.columns.pop_back();
+  EXPECT_TRUE(IsBehind(now_, dropped, &known_));
+  StreamRelation retyped = before;
+  retyped.columns[0].type_oid = kInt8;
+  EXPECT_TRUE(IsBehind(now_, retyped, &known_));
+}
+
 TEST_F(ShapeTest, AColumnWithADefaultFillsRowsThatNoMessageTells) {
   now_.schema.columns.push_back(Column("extra", kInt4, 3));
   now_.filled = {"extra"};
