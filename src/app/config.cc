@@ -76,15 +76,8 @@ Status CheckLevel(const Section& section, const toml::table& root, const std::st
 }
 
 Status ReadPrincipals(const toml::table& root, const std::string& file, Config& config) {
-  const toml::node* principals = root.get("principals");
-  if (principals == nullptr) return {};
-  const toml::array* list = principals->as_array();
-  // Passed over, it would leave out whom the operator meant to let in, or to keep out.
-  if (list == nullptr || (!list->empty() && !list->is_homogeneous<toml::table>())) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "{}:{}: principals must be written as [[principals]], one a time", file,
-                     principals->source().begin.line);
-  }
+  TARN_ASSIGN(const toml::array* list, EntriesOf(root, "principals", file));
+  if (list == nullptr) return {};
   for (const toml::node& node : *list) {
     Section section(node.as_table(), "[[principals]]", file);
     govern::Principal principal;
@@ -113,6 +106,18 @@ Status ReadPrincipals(const toml::table& root, const std::string& file, Config& 
 }
 
 }  // namespace
+
+Result<const toml::array*> EntriesOf(const toml::table& root, const std::string& name,
+                                     const std::string& file) {
+  const toml::node* node = root.get(name);
+  if (node == nullptr) return nullptr;
+  const toml::array* entries = node->as_array();
+  if (entries == nullptr || (!entries->empty() && !entries->is_homogeneous<toml::table>())) {
+    return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {} must be written as [[{}]], one a time", file,
+                     node->source().begin.line, name, name);
+  }
+  return entries;
+}
 
 Result<std::string> ReadSecret(const char* variable, const char* key, const std::string& file) {
   if (const char* secret = std::getenv(variable)) return std::string(secret);

@@ -34,16 +34,9 @@ Status ReadMappings(const toml::table& root, const std::string& file, const std:
                     pipeline::PipelineOptions& options) {
   cdc::TableMappings& mappings = options.patterns.mappings;
   TARN_ASSIGN(mappings.hash_secret, ReadSecret("TARN_HASH_SECRET", "[tables] hash_secret_file", secret_file));
-  const toml::node* list = root.get("mapping");
-  if (list == nullptr) return {};
-  const toml::array* array = list->as_array();
-  // Passed over, it would let through what the operator meant to keep out.
-  if (array == nullptr || (!array->empty() && !array->is_homogeneous<toml::table>())) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "{}:{}: mappings must be written as [[mapping]], one a time", file,
-                     list->source().begin.line);
-  }
-  for (const toml::node& node : *array) {
+  TARN_ASSIGN(const toml::array* entries, EntriesOf(root, "mapping", file));
+  if (entries == nullptr) return {};
+  for (const toml::node& node : *entries) {
     cdc::TableMapping mapping;
     TARN_RETURN_IF_ERROR(ReadMapping(node, file, options.tenant_column, mapping));
     if (!mapping.hash.empty() && mappings.hash_secret.empty()) {

@@ -85,6 +85,11 @@ class Section {
   std::vector<std::string> known_;
 };
 
+/// The entries of `[[name]]`; null when there are none. Errors: kInvalidArgument when it is written
+/// otherwise: passed over, it would leave out what the operator meant.
+Result<const toml::array*> EntriesOf(const toml::table& root, const std::string& name,
+                                     const std::string& file);
+
 /// What the environment variable holds, else the first line of the file that `key` names; empty when neither
 /// is there. Errors: kNotFound for a file that cannot be read.
 Result<std::string> ReadSecret(const char* variable, const char* key, const std::string& file);

@@ -18,6 +18,10 @@ struct ChangeCollector::TableState {
 
   /// The values of the table's columns.
   void Take(const std::vector<WireValue>& from, std::vector<WireValue>& to) const {
+    if (places.size() == from.size()) {  // Nothing is kept out, which is the rule.
+      to = from;
+      return;
+    }
     to.clear();
     if (from.empty()) return;
     for (const size_t place : places) to.push_back(place < from.size() ? from[place] : WireValue{});

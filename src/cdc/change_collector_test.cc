@@ -2,33 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include "cdc/test_table.h"
+
 namespace tarn::cdc {
 namespace {
 
-SourceTable Notes(int columns) {
-  SourceTable table;
-  table.schema.oid = 5;
-  table.schema.schema_name = "public";
-  table.schema.table_name = "notes";
-  table.storage = "5:100/1:7,2:7";
-  for (int16_t attnum = 1; attnum <= columns; attnum++) {
-    schema::Column column;
-    column.name = "c" + std::to_string(attnum);
-    column.type_oid = schema::kTextOid;
-    column.type = schema::MakePgType(column.type_oid, -1);
-    column.is_key = attnum == 1;
-    column.attnum = attnum;
-    table.schema.columns.push_back(column);
-  }
-  schema::AssignLakeNames(table.schema);
-  return table;
-}
-
-StreamRelation RelationOf(const SourceTable& table) {
-  StreamRelation relation{table.schema.oid, "public", "notes", 'd', {}};
-  for (const schema::Column& column : table.schema.columns)
-    relation.columns.push_back({column.name, column.type_oid, -1, column.is_key});
-  return relation;
+SourceTable Notes(size_t columns) {
+  std::vector<std::string> names{"id", "body", "extra"};
+  names.resize(columns);
+  return TextTable("notes", names);
 }
 
 /// Events of the table after a column was added, when the catalogue shows it from the given look on.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "cdc/test_table.h"
+
 namespace tarn::cdc {
 namespace {
 
@@ -32,15 +34,7 @@ class ShapeTest : public testing::Test {
     now_.schema = known_.schema;
     now_.storage = known_.storage;
   }
-  StreamRelation Message() const {
-    StreamRelation relation;
-    relation.oid = now_.schema.oid;
-    relation.schema_name = now_.schema.schema_name;
-    relation.table_name = now_.schema.table_name;
-    for (const schema::Column& column : now_.schema.columns)
-      relation.columns.push_back({column.name, column.type_oid, column.typmod, column.is_key});
-    return relation;
-  }
+  StreamRelation Message() const { return RelationOf(now_); }
   ShapeChange Follow() const { return FollowShape(Message(), &known_, now_); }
 
   FollowedTable known_;

@@ -2,39 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "cdc/pgoutput_decoder.h"
 #include "cdc/shape_change.h"
-#include "cdc/source_catalog.h"
+#include "cdc/test_table.h"
 
 namespace tarn::cdc {
 namespace {
 
-SourceTable Customer() {
-  SourceTable table;
-  table.schema.oid = 7;
-  table.schema.schema_name = "public";
-  table.schema.table_name = "customer";
-  int16_t attnum = 0;
-  for (const char* name : {"id", "secret", "email", "note"}) {
-    schema::Column column;
-    column.name = name;
-    column.type_oid = schema::kTextOid;
-    column.type = schema::MakePgType(schema::kTextOid, -1);
-    column.is_key = attnum == 0;
-    column.attnum = ++attnum;
-    table.storage += (attnum == 1 ? "7:1/" : ",") + std::to_string(attnum) + ":100";
-    table.schema.columns.push_back(column);
-  }
-  schema::AssignLakeNames(table.schema);
-  return table;
-}
-
-StreamRelation RelationOf(const SourceTable& table) {
-  StreamRelation relation{table.schema.oid, "public", "customer", 'd', {}};
-  for (const schema::Column& column : table.schema.columns)
-    relation.columns.push_back({column.name, column.type_oid, -1, column.is_key});
-  return relation;
-}
+SourceTable Customer() { return TextTable("customer", {"id", "secret", "email", "note"}); }
 
 TableMappings Mappings() { return {{{"public.c*", {"sec*"}, {"email"}, {{"note", "remark"}}}}, "pepper"}; }
 
