@@ -1,12 +1,12 @@
 #include "app/config.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "app/config_section.h"
+#include "app/source_conninfo.h"
 #include "schema/table_schema.h"
 
 namespace tarn::app {
@@ -14,43 +14,44 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A value of a libpq connection string, quoted.
-std::string Quoted(const std::string& value) {
-  std::string out = "'";
-  for (const char c : value) {
-    if (c == '\'' || c == '\\') out += '\\';
-    out += c;
+/// One port, or the hosts' ports as a text: "5432,5433".
+Status ReadPort(Section& source, std::string& port) {
+  int64_t number = 0;
+  if (source.Read("port", number)) {
+    if (number != 0) port = std::to_string(number);
+    return {};
   }
-  return out + "'";
+  Status text = source.Read("port", port);
+  if (text && port.find_first_not_of("0123456789,") == std::string::npos) return {};
+  const toml::node& node = source.at("port");
+  return source.Wrong(node, "'port' must be a whole number, or one for each host as a text: \"5432,5433\"");
 }
 
 Status ReadSource(Section source, const std::string& folder, pipeline::PipelineOptions& options) {
-  std::string host, database, user, password_file, password, extra;
-  int64_t port = 5432;
-  TARN_RETURN_IF_ERROR(source.Read("host", host));
-  TARN_RETURN_IF_ERROR(source.Read("port", port));
-  TARN_RETURN_IF_ERROR(source.Read("database", database));
-  TARN_RETURN_IF_ERROR(source.Read("user", user));
+  SourceSettings settings;
+  std::string password_file, key_password_file;
+  TARN_RETURN_IF_ERROR(source.Read("host", settings.host));
+  TARN_RETURN_IF_ERROR(ReadPort(source, settings.port));
+  TARN_RETURN_IF_ERROR(source.Read("database", settings.database));
+  TARN_RETURN_IF_ERROR(source.Read("user", settings.user));
   TARN_RETURN_IF_ERROR(source.Read("password_file", password_file));
-  TARN_RETURN_IF_ERROR(source.Read("connection", extra));
+  TARN_RETURN_IF_ERROR(source.Read("key_password_file", key_password_file));
+  TARN_RETURN_IF_ERROR(source.Read("connection", settings.connection));
   TARN_RETURN_IF_ERROR(source.Read("slot", options.names.slot));
   TARN_RETURN_IF_ERROR(source.Read("publication", options.names.publication));
   TARN_RETURN_IF_ERROR(source.Read("watch_interval_ms", options.watch_interval_ms));
   TARN_RETURN_IF_ERROR(source.Read("copy_mb_per_s", options.copy_mb_per_s));
   TARN_RETURN_IF_ERROR(source.Read("wal_warn_mb", options.wal_warn_mb));
   TARN_RETURN_IF_ERROR(source.CheckKnown());
-  if (!password_file.empty() && password_file[0] != '/') password_file = folder + "/" + password_file;
-  TARN_ASSIGN(password, ReadSecret("TARN_SOURCE_PASSWORD", "[source] password_file", password_file));
-  std::string& conninfo = options.conninfo;
-  const auto add = [&conninfo](const char* key, const std::string& value) {
-    if (!value.empty()) conninfo += (conninfo.empty() ? "" : " ") + std::string(key) + "=" + Quoted(value);
-  };
-  add("host", host);
-  add("port", std::to_string(port));
-  add("dbname", database);
-  add("user", user);
-  add("password", password);
-  if (!extra.empty()) conninfo += " " + extra;
+  for (std::string* file : {&password_file, &key_password_file}) {
+    if (!file->empty() && file->front() != '/') *file = folder + "/" + *file;
+  }
+  TARN_ASSIGN(settings.password, ReadSecret("TARN_SOURCE_PASSWORD", "[source] password_file", password_file));
+  TARN_ASSIGN(settings.key_password,
+              ReadSecret("TARN_SOURCE_KEY_PASSWORD", "[source] key_password_file", key_password_file));
+  auto conninfo = MakeConninfo(settings, folder);
+  if (!conninfo) return source.Wrong(conninfo.error().message);
+  options.conninfo = *std::move(conninfo);
   return {};
 }
 
@@ -117,16 +118,6 @@ Result<const toml::array*> EntriesOf(const toml::table& root, const std::string&
                      node->source().begin.line, name, name);
   }
   return entries;
-}
-
-Result<std::string> ReadSecret(const char* variable, const char* key, const std::string& file) {
-  if (const char* secret = std::getenv(variable)) return std::string(secret);
-  if (file.empty()) return std::string();
-  std::ifstream in(file);
-  if (!in) return MakeError(ErrorCode::kNotFound, "{} '{}' cannot be read", key, file);
-  std::string secret;
-  std::getline(in, secret);
-  return secret;
 }
 
 std::string Nearest(const std::string& word, const std::vector<std::string>& candidates) {

@@ -20,7 +20,8 @@ struct Config {
 };
 
 /// Errors: kNotFound when the file is missing, kInvalidArgument with file, line and the nearest key for what
-/// is not known. Secrets come from the environment (TARN_SOURCE_PASSWORD) or a file, never from tarn.toml.
+/// is not known. Secrets come from the environment (TARN_SOURCE_PASSWORD, TARN_SOURCE_KEY_PASSWORD) or a
+/// file, never from tarn.toml.
 Result<Config> LoadConfig(const std::string& path);
 Result<Config> ParseConfig(const std::string& text, const std::string& path);
 

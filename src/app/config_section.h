@@ -73,7 +73,11 @@ class Section {
   Error Wrong(const toml::node& node, const std::string& what) const {
     return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", file_, node.source().begin.line, what);
   }
+  /// The same of the section as a whole.
+  Error Wrong(const std::string& what) const { return Wrong(*table_, name_ + " " + what); }
   bool present() const { return table_ != nullptr; }
+  /// A key that is there.
+  const toml::node& at(const std::string& key) const { return *table_->get(key); }
 
  private:
   static const char* TypeName(const std::string&) { return "a text in quotes"; }
@@ -89,10 +93,6 @@ class Section {
 /// otherwise: passed over, it would leave out what the operator meant.
 Result<const toml::array*> EntriesOf(const toml::table& root, const std::string& name,
                                      const std::string& file);
-
-/// What the environment variable holds, else the first line of the file that `key` names; empty when neither
-/// is there. Errors: kNotFound for a file that cannot be read.
-Result<std::string> ReadSecret(const char* variable, const char* key, const std::string& file);
 
 /// [[mapping]] of the file. The secret comes from TARN_HASH_SECRET or the file's first line.
 Status ReadMappings(const toml::table& root, const std::string& file, const std::string& secret_file,

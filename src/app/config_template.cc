@@ -1,6 +1,8 @@
 #include <map>
+#include <sstream>
 
 #include "app/config.h"
+#include "app/source_conninfo.h"
 #include "cdc/pg_connection.h"
 
 namespace tarn::app {
@@ -16,11 +18,11 @@ Result<std::map<std::string, std::string>> ParseSource(const std::string& source
         "--source is not understood: write postgresql://user@host:5432/database or \"host=... dbname=... "
         "user=...\", with special characters as %40"};
   }
-  if (parts->contains("password")) {
+  if (parts->contains("password") || parts->contains("sslpassword")) {
     return Error{
         ErrorCode::kInvalidArgument,
-        "no password in --source, please: it would end in tarn.toml; put it into a file (password_file) or "
-        "TARN_SOURCE_PASSWORD"};
+        "no password in --source, please: it would end in tarn.toml; put it into a file (password_file, "
+        "key_password_file) or TARN_SOURCE_PASSWORD, TARN_SOURCE_KEY_PASSWORD"};
   }
   return parts;
 }
@@ -30,14 +32,19 @@ std::string OtherSettings(const std::map<std::string, std::string>& parts) {
   std::string out;
   for (const auto& [name, value] : parts) {
     if (name == "host" || name == "port" || name == "dbname" || name == "user") continue;
-    std::string quoted;
-    for (const char c : value) {
-      if (c == '\'' || c == '\\') quoted += '\\';
-      quoted += c;
-    }
-    out += (out.empty() ? "" : " ") + name + "='" + quoted + "'";
+    out += (out.empty() ? "" : " ") + ConninfoSetting(name, value);
   }
   return out;
+}
+
+/// One number as such, several as a text; libpq takes an empty one of several for its own.
+std::string Ports(const std::string& ports) {
+  std::stringstream list(ports);
+  std::string out;
+  for (std::string port; std::getline(list, port, ',');)
+    out += (out.empty() ? "" : ",") + (port.empty() ? "5432" : port);
+  if (ports.empty() || ports.back() == ',') out += out.empty() ? "5432" : ",5432";
+  return out.find(',') == std::string::npos ? out : '"' + out + '"';
 }
 
 std::string TomlText(const std::string& text) {
@@ -54,12 +61,12 @@ std::string TomlText(const std::string& text) {
 Result<std::string> ConfigTemplate(const std::string& source, const std::string& lake,
                                    const std::string& models, const std::string& tenant_column) {
   TARN_ASSIGN(auto parts, ParseSource(source));
-  const std::string port = parts["port"].empty() ? "5432" : parts["port"];
+  const std::string port = Ports(parts["port"]);
   std::string out;
   out += "# What tarn follows and where it keeps it. `tarn check` says what is missing on either side.\n\n";
   out += "[source]\n";
-  out +=
-      "host = " + TomlText(parts["host"]) + "               # name, address or the folder of a Unix socket\n";
+  out += "host = " + TomlText(parts["host"]) +
+         "               # name, address or the folder of a Unix socket; \"a,b\": the one that is primary\n";
   out += "port = " + port + "\n";
   out += "database = " + TomlText(parts["dbname"]) + "\n";
   out += "user = " + TomlText(parts["user"]) +

@@ -26,8 +26,9 @@ TEST(ConfigTest, ATypoIsNamedWithItsLineAndTheNearestKey) {
             "tarn.toml:4: 'comit_interval_ms' is not known in [silver]; did you mean 'commit_interval_ms'?");
   const auto section = ParseConfig("[sorce]\nhost = \"h\"\n", "tarn.toml");
   EXPECT_NE(section.error().message.find("did you mean 'source'"), std::string::npos);
-  const auto type = ParseConfig("[source]\nport = \"5432\"\n", "tarn.toml");
-  EXPECT_EQ(type.error().message, "tarn.toml:2: 'port' must be a whole number");
+  const auto type = ParseConfig("[source]\nhost = 5\n", "tarn.toml");
+  ASSERT_FALSE(type);
+  EXPECT_EQ(type.error().message, "tarn.toml:2: 'host' must be a text in quotes");
   const auto syntax = ParseConfig("[source\n", "tarn.toml");
   EXPECT_NE(syntax.error().message.find("tarn.toml:1"), std::string::npos);
   EXPECT_FALSE(ParseConfig("[source]\n[query]\nmemory_mb = 1\n", "tarn.toml"));
@@ -62,10 +63,53 @@ TEST(ConfigTest, EverySpellingOfASourceIsUnderstood) {
   }
 }
 
+TEST(ConfigTest, SeveralHostsAndTheirPorts) {
+  const std::vector<std::pair<std::string, std::string>> spellings = {
+      {"postgresql://tarn@a:5433,b:5434/shop?target_session_attrs=read-write",
+       "host='a,b' port='5433,5434' dbname='shop' user='tarn' target_session_attrs='read-write'"},
+      {"postgresql://a,b:5434,c/shop", "host='a,b,c' port='5432,5434,5432' dbname='shop'"},
+      {"host=a,b port=5433 dbname=shop", "host='a,b' port='5433' dbname='shop'"}};
+  for (const auto& [source, wanted] : spellings) {
+    const auto text = ConfigTemplate(source, "lake", "", "");
+    ASSERT_TRUE(text) << text.error().message;
+    const auto config = ParseConfig(*text, "/etc/tarn.toml");
+    ASSERT_TRUE(config) << config.error().message << *text;
+    EXPECT_EQ(config->pipeline.conninfo, wanted);
+  }
+}
+
+TEST(ConfigTest, FilesOfTlsAreRelativeToTheConfiguration) {
+  const auto config = ParseConfig(
+      "[source]\nhost = \"h\"\nconnection = \"sslmode=verify-full sslrootcert=ca.crt sslkey='/k y'\"\n",
+      "/etc/shop/tarn.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->pipeline.conninfo,
+            "host='h' port='5432' sslkey='/k y' sslmode='verify-full' sslrootcert='/etc/shop/ca.crt'");
+  const auto system = ParseConfig("[source]\nconnection = \"sslrootcert=system\"\n", "/etc/shop/tarn.toml");
+  ASSERT_TRUE(system) << system.error().message;
+  EXPECT_EQ(system->pipeline.conninfo, "port='5432' sslrootcert='system'");
+}
+
+TEST(ConfigTest, NoPasswordIsTakenFromTheFile) {
+  for (const char* connection : {"password=hush", "sslpassword=hush", "postgresql://u:hush@h/d",
+                                 "password='hush", "sslmode=disable pasword=hush password=hush"}) {
+    const auto config =
+        ParseConfig("[source]\nconnection = \"" + std::string(connection) + "\"\n", "tarn.toml");
+    ASSERT_FALSE(config) << connection;
+    EXPECT_EQ(config.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_EQ(config.error().message.find("hush"), std::string::npos) << config.error().message;
+  }
+}
+
 TEST(ConfigTest, AWrongValueIsNamedWithItsLine) {
   const std::vector<std::pair<std::string, std::string>> wrong = {
       {"source = \"postgresql://h/d\"\n", "tarn.toml:1: 'source' is a section: write [source]"},
       {"[source]\n[[silver]]\n", "tarn.toml:2: 'silver' is a section"},
+      {"[source]\nport = \"54x\"\n", "tarn.toml:2: 'port' must be a whole number, or one for each host"},
+      {"[source]\nhost = \"a,b,c\"\nport = \"1,2\"\n",
+       "tarn.toml:1: [source] 'port' names 2 ports for 3 hosts"},
+      {"[source]\nconnection = \"sslmod=require\"\n",
+       "tarn.toml:1: [source] 'connection' is not understood: invalid connection option \"sslmod\""},
       {"[source]\n[log]\nlevel = \"inof\"\n",
        "tarn.toml:3: [log] level 'inof' is none of trace, debug, info, warn, error, "
        "critical, off; did you mean 'info'?"},

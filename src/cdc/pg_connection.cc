@@ -4,18 +4,20 @@
 #include <poll.h>
 
 #include <array>
+#include <tuple>
 #include <utility>
+
+#include "cdc/connect_error.h"
 
 namespace tarn::cdc {
 namespace {
 
-/// libpq ends its messages with a newline and may have several lines.
+/// libpq ends its messages with a newline and may have several lines, further ones behind a tab.
 std::string OneLine(const char* message) {
   std::string text = message == nullptr ? "" : message;
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  for (char& c : text) {
-    if (c == '\n') c = ' ';
-  }
+  for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at++)
+    text.replace(at, text[at + 1] == '\t' ? 2 : 1, " ");
   return text;
 }
 
@@ -39,23 +41,9 @@ Error ServerError(const PGresult* result, const PGconn* connection) {
   return MakeError(kind, "PostgreSQL says: {}{}", message, code.empty() ? "" : " (SQLSTATE " + code + ")");
 }
 
-Error ConnectError(const PGconn* connection) {
-  const std::string message = OneLine(PQerrorMessage(connection));
-  const bool refused_login = message.find("authentication failed") != std::string::npos ||
-                             message.find("no pg_hba.conf entry") != std::string::npos ||
-                             message.find("no password supplied") != std::string::npos;
-  if (refused_login) {
-    return MakeError(
-        ErrorCode::kPermission,
-        "the source refuses the login: {}; check user and password of [source] (password_file or "
-        "TARN_SOURCE_PASSWORD) and the server's pg_hba.conf",
-        message);
-  }
-  const bool missing = message.find("does not exist") != std::string::npos;
-  return MakeError(
-      missing ? ErrorCode::kNotFound : ErrorCode::kUnavailable,
-      "cannot connect to the source: {}; check [source] in tarn.toml and that PostgreSQL runs there",
-      message);
+/// libpq would ask for a key's password on the terminal, at every connection.
+int KeyPassword(char* buffer, int size, PGconn* connection) {
+  return PQdefaultSSLKeyPassHook_OpenSSL(buffer, size, connection);
 }
 
 }  // namespace
@@ -69,21 +57,26 @@ Result<std::unique_ptr<PgConnection>> PgConnection::Connect(const std::string& c
       "bytea_output=hex "
       "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c client_min_messages=warning "
       "-c search_path=pg_catalog";
-  const std::array<const char*, 8> keys = {
-      "dbname",      "application_name", "options",         "client_encoding",
-      "replication", "connect_timeout",  "keepalives_idle", nullptr};
-  const std::array<const char*, 8> values = {conninfo.c_str(),
-                                             application.c_str(),
-                                             options.c_str(),
-                                             "UTF8",
-                                             kind == Kind::kReplication ? "database" : "false",
-                                             "10",
-                                             "30",
-                                             nullptr};
+  // What is before "dbname" stands where the connection string says nothing; what is behind it always does.
+  const std::array<std::pair<const char*, const char*>, 9> settings = {{
+      {"connect_timeout", "10"},
+      {"keepalives_idle", "30"},
+      {"target_session_attrs", "primary"},
+      {"dbname", conninfo.c_str()},
+      {"application_name", application.c_str()},
+      {"options", options.c_str()},
+      {"client_encoding", "UTF8"},
+      {"replication", kind == Kind::kReplication ? "database" : "false"},
+      {nullptr, nullptr},
+  }};
+  std::array<const char*, settings.size()> keys{};
+  std::array<const char*, settings.size()> values{};
+  for (size_t i = 0; i < settings.size(); i++) std::tie(keys[i], values[i]) = settings[i];
+  PQsetSSLKeyPassHook_OpenSSL(KeyPassword);
   PGconn* connection = PQconnectdbParams(keys.data(), values.data(), 1);
   if (connection == nullptr) return Error{ErrorCode::kInternal, "libpq has no memory for a connection"};
   std::unique_ptr<PgConnection> owner(new PgConnection(connection, cancel));
-  if (PQstatus(connection) != CONNECTION_OK) return ConnectError(connection);
+  if (PQstatus(connection) != CONNECTION_OK) return ConnectError(OneLine(PQerrorMessage(connection)));
   return owner;
 }
 

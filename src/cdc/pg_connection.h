@@ -26,8 +26,8 @@ class PgConnection {
   enum class Kind { kOrdinary, kReplication };
 
   /// `conninfo` is libpq's connection string or URI. `purpose` is seen in pg_stat_activity behind "tarn ".
-  /// Errors: kUnavailable when the server cannot be reached, kPermission for a refused login; the message
-  /// says what to check and never holds the password.
+  /// Of several hosts the first that is a primary, unless `conninfo` has a target_session_attrs of its own.
+  /// Errors: as ConnectError gives them; the message says what to check and never holds a password.
   /// `cancel`, where given, outlives the connection and ends a statement that waits on the server:
   /// kCancelled.
   static Result<std::unique_ptr<PgConnection>> Connect(const std::string& conninfo, Kind kind,

@@ -75,6 +75,7 @@ Status Runner::Stream(const CancelToken& cancel, std::optional<Lsn> until) {
   while (true) {
     state_.phase = RunPhase::kStreaming;
     const int64_t started = MonotonicMicros();
+    const uint64_t received = stream_->positions().received;
     Status outcome = failures == 0 ? Status{} : FollowOn(cancel);
     if (outcome) outcome = StreamOnce(cancel, until);
     // A slot or publication that is not there any more is a break in the stream, which FollowOn sees to.
@@ -86,7 +87,9 @@ Status Runner::Stream(const CancelToken& cancel, std::optional<Lsn> until) {
     const bool is_stuck = stuck.Note(*stream_, outcome.error().message);
     undecodable_ = is_stuck || (missing && was_missing) ? outcome.error().message : "";
     was_missing = missing;
-    if (MonotonicMicros() - started > 60'000'000) failures = 0;
+    // The waits grow while nothing comes of it; a connection that brought something new was a good one.
+    const bool brought = stream_->positions().received > received;
+    if (brought || MonotonicMicros() - started > 60'000'000) failures = 0;
     const int wait_ms = std::min(200 << std::min(failures++, 7), 15'000);
     {
       const std::lock_guard lock(state_.mutex);

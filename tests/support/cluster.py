@@ -60,13 +60,13 @@ def as_server_user(command: list[str]) -> list[str]:
 
 class Cluster:
     """One server, reachable through its Unix socket and over TCP. Everyone is trusted over the socket; over TCP with
-    `auth`."""
+    `auth`, or as the lines `hba` of pg_hba.conf say."""
 
-    def __init__(self, folder: Path, auth: str = "trust", **settings: str):
+    def __init__(self, folder: Path, auth: str = "trust", hba: str | None = None, **settings: str):
         self.folder = folder
         self.data = folder / "data"
         self.port = free_port()
-        self.auth = auth
+        self.hba = hba or f"host all all 127.0.0.1/32 {auth}\nhost replication all 127.0.0.1/32 {auth}\n"
         self.settings = {**SETTINGS, **settings}
         self.bin = Path(subprocess.check_output(["pg_config", "--bindir"], text=True).strip())
 
@@ -80,8 +80,7 @@ class Cluster:
         with open(self.data / "postgresql.auto.conf", "a") as f:
             f.write("\n".join(lines) + "\n")
         (self.data / "pg_hba.conf").write_text(
-            "local all all trust\nlocal replication all trust\n"
-            f"host all all 127.0.0.1/32 {self.auth}\nhost replication all 127.0.0.1/32 {self.auth}\n")
+            "local all all trust\nlocal replication all trust\n" + self.hba)
         self.start()
         return self
 
@@ -105,7 +104,7 @@ class Cluster:
 
     def standby(self, folder: Path) -> "Cluster":
         """A running copy that follows this server, asynchronously; without its replication slots, as PostgreSQL 15 has it."""
-        copy = Cluster(folder, self.auth, **self.settings)
+        copy = Cluster(folder, hba=self.hba, **self.settings)
         folder.mkdir(mode=0o755, parents=True)
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
@@ -121,6 +120,10 @@ class Cluster:
         with open(self.data / "postgresql.auto.conf", "a") as f:
             f.write(f"port = {primary.port}\nunix_socket_directories = '{primary.folder}'\n")
         self.start()
+        self.promote()
+
+    def promote(self):
+        """A standby becomes a primary, where it is."""
         self._run("pg_ctl", "-D", self.data, "-w", "promote")
 
     def restart(self):
@@ -139,6 +142,9 @@ class Cluster:
         # Where nobody reaps it, the dead postmaster's number would count as a running one's.
         for lock in (self.data / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
             lock.unlink()
+
+    def log_text(self) -> str:
+        return (self.folder / "log").read_text()
 
     def connect(self, database: str = "postgres", **options) -> psycopg.Connection:
         """Autocommit unless told otherwise."""
