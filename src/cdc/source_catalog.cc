@@ -187,6 +187,13 @@ Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint3
   return std::optional(std::move(tables[0]));
 }
 
+Status CheckVersion(const PgConnection& connection) {
+  const int version = connection.server_version();
+  if (version >= 140'000) return {};
+  return MakeError(ErrorCode::kUnsupported, "the source is PostgreSQL {}: tarn needs PostgreSQL 14 or later",
+                   version / 10'000);
+}
+
 Result<SourceIdentity> IdentifySource(PgConnection& connection) {
   TARN_ASSIGN(const Rows rows, connection.Query("IDENTIFY_SYSTEM"));
   if (rows.size() != 1 || !rows[0][0])

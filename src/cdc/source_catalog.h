@@ -59,6 +59,9 @@ Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const Tabl
 Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint32_t oid,
                                                  const TableMappings& mappings);
 
+/// kUnsupported for a server below PostgreSQL 14, whose pgoutput has no protocol 2.
+Status CheckVersion(const PgConnection& connection);
+
 /// Identity of the server's write-ahead log: it changes when the server is restored or failed over.
 struct SourceIdentity {
   std::string system_identifier;

@@ -49,10 +49,6 @@ class Checker {
   }
 
   Status CheckServer() {
-    if (connection_.server_version() < 140'000) {
-      Error(fmt::format("the source is PostgreSQL {}", connection_.server_version() / 10'000),
-            "tarn needs PostgreSQL 14 or later");
-    }
     TARN_ASSIGN(const std::string level, Setting("wal_level"));
     if (level != "logical") {
       Error("wal_level is '" + level + "'", "ALTER SYSTEM SET wal_level = logical; then restart the server");
@@ -237,6 +233,11 @@ class Checker {
 Result<std::vector<Finding>> CheckSource(const PipelineOptions& options) {
   TARN_ASSIGN(auto connection,
               cdc::PgConnection::Connect(options.conninfo, cdc::PgConnection::Kind::kOrdinary, "check"));
+  // What else to look for such a server may not have.
+  if (const Status version = cdc::CheckVersion(*connection); !version) {
+    return std::vector<Finding>{
+        {Severity::kError, version.error().message, "upgrade the source to PostgreSQL 14 or later"}};
+  }
   Checker checker(options, *connection);
   TARN_RETURN_IF_ERROR(checker.Run());
   return std::move(checker.findings);

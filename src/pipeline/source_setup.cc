@@ -136,6 +136,7 @@ Status Runner::GoOnBehind(const Break& broken, const cdc::SourceIdentity& source
 Result<cdc::SourceIdentity> Runner::CheckIdentity() {
   TARN_ASSIGN(auto replication,
               cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kReplication, "check"));
+  TARN_RETURN_IF_ERROR(cdc::CheckVersion(*replication));
   TARN_ASSIGN(cdc::SourceIdentity source, cdc::IdentifySource(*replication));
   if (identity_.system_identifier.empty()) {
     identity_.system_identifier = source.system_identifier;

@@ -58,17 +58,30 @@ def as_server_user(command: list[str]) -> list[str]:
     return ["runuser", "-u", "postgres", "--", *command] if os.geteuid() == 0 else command
 
 
+def other_version(cache_folder: Path, folder: Path, major: int) -> Path:
+    """The programs of a version that scripts/setup keeps, in `folder`: a home's cache is closed to the server's user."""
+    def link(source, target):
+        try:
+            os.link(source, target)
+        except OSError:  # Another file system.
+            shutil.copy2(source, target)
+    shutil.copytree(cache_folder / f"postgres-{major}", folder, symlinks=True, copy_function=link)
+    for path in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+        path.chmod(0o755)
+    return folder / "bin"
+
+
 class Cluster:
     """One server, reachable through its Unix socket and over TCP. Everyone is trusted over the socket; over TCP with
-    `auth`, or as the lines `hba` of pg_hba.conf say."""
+    `auth`, or as the lines `hba` of pg_hba.conf say. `bin`: another version's programs, initdb, pg_ctl and postgres."""
 
-    def __init__(self, folder: Path, auth: str = "trust", hba: str | None = None, **settings: str):
+    def __init__(self, folder: Path, auth: str = "trust", hba: str | None = None, bin: Path | None = None, **settings: str):
         self.folder = folder
         self.data = folder / "data"
         self.port = free_port()
         self.hba = hba or f"host all all 127.0.0.1/32 {auth}\nhost replication all 127.0.0.1/32 {auth}\n"
         self.settings = {**SETTINGS, **settings}
-        self.bin = Path(subprocess.check_output(["pg_config", "--bindir"], text=True).strip())
+        self.bin = bin or Path(subprocess.check_output(["pg_config", "--bindir"], text=True).strip())
 
     def create(self) -> "Cluster":
         self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -104,7 +117,7 @@ class Cluster:
 
     def standby(self, folder: Path) -> "Cluster":
         """A running copy that follows this server, asynchronously; without its replication slots, as PostgreSQL 15 has it."""
-        copy = Cluster(folder, hba=self.hba, **self.settings)
+        copy = Cluster(folder, hba=self.hba, bin=self.bin, **self.settings)
         folder.mkdir(mode=0o755, parents=True)
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
