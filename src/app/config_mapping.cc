@@ -1,4 +1,5 @@
 #include "app/config_section.h"
+#include "app/source_conninfo.h"
 
 namespace tarn::app {
 namespace {

@@ -203,6 +203,20 @@ class Checker {
                "is freed, only when it ends",
            "end it, or SELECT pg_terminate_backend(" + *row[0] + ")");
     }
+    return CheckPreparedTransactions();
+  }
+
+  /// Not among the activity: no process has them, and they outlive restarts.
+  Status CheckPreparedTransactions() {
+    TARN_ASSIGN(
+        const cdc::Rows rows,
+        connection_.Query("SELECT gid, extract(epoch FROM now() - prepared)::int, owner, database FROM "
+                          "pg_prepared_xacts ORDER BY prepared LIMIT 3"));
+    for (const cdc::Row& row : rows) {
+      Warn("transaction '" + *row[0] + "' is prepared for " + *row[1] + " s (by " + *row[2] + " in " +
+               *row[3] + "): a first copy, `tarn resync` and `tarn verify` wait for its end",
+           "COMMIT PREPARED or ROLLBACK PREPARED " + cdc::QuoteText(*row[0]) + " in its database");
+    }
     return {};
   }
 

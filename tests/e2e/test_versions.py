@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support.cluster import Cluster, Database, other_version, wait_for
+from support.cluster import Cluster, other_version, wait_for
+from support.tarn import lsn_value
 
 FAILED, FOUND = 1, 3
 MAJORS = [14, 16, 17, 18]
@@ -133,3 +134,49 @@ def test_version_13_is_refused(worker, servers):
     assert run.code == FAILED and "PostgreSQL 13" in run.err.splitlines()[-1] and "14 or later" in run.err, run.text
     assert source.execute("SELECT slot_name FROM pg_replication_slots") == []
     assert source.execute("SELECT pubname FROM pg_publication") == []
+
+
+@pytest.mark.parametrize("followed", [MAJORS[0], MAJORS[-1]], indirect=True)
+def test_prepared_transactions(followed):
+    """Two-phase commits are there when they are committed, at that place in the order, and never when they are rolled back."""
+    source, tarn = followed
+
+    def seen() -> list:
+        return tarn.query("SELECT id, owner FROM account WHERE id > 50000 ORDER BY id")
+    with source.connect() as other:
+        names = {name: f"{source.name}_{name}" for name in ("small", "large", "never", "large_never")}
+        for name, statements in {
+                "small": ["INSERT INTO account VALUES (50001, 'prepared', 1)", "UPDATE doc SET n = 77 WHERE id = 3"],
+                "large": [MANY % (20_000, 24_000), "DELETE FROM big WHERE id = 20007"],
+                "never": ["INSERT INTO account VALUES (50002, 'never', 1)"],
+                "large_never": [MANY % (30_000, 34_000)]}.items():
+            other.execute("BEGIN")
+            for statement in statements:
+                other.execute(statement)
+            other.execute(f"PREPARE TRANSACTION '{names[name]}'")
+        # An ordinary one that commits meanwhile passes them all.
+        other.execute("INSERT INTO account VALUES (50003, 'ordinary', 1)")
+        tarn.wait_caught_up()
+        assert seen() == [{"id": 50003, "owner": "ordinary"}]
+        assert tarn.value("SELECT count(*) FROM big") == 100
+        # Whoever makes a slot, as verify does, waits for them: check names them.
+        assert f"'{names['small']}' is prepared" in tarn.must("check")
+        tarn.kill()  # They are open across a restart of tarn.
+        tarn.start().wait_caught_up()
+        assert seen() == [{"id": 50003, "owner": "ordinary"}]
+        for name in ("never", "large_never"):
+            other.execute(f"ROLLBACK PREPARED '{names[name]}'")
+        other.execute("UPDATE account SET owner = 'before the commit' WHERE id = 50003")
+        before = tarn.wait_caught_up()["silver"]["lsn"]
+        for name in ("small", "large"):
+            other.execute(f"COMMIT PREPARED '{names[name]}'")
+        tarn.wait_caught_up()
+    assert seen() == [{"id": 50001, "owner": "prepared"}, {"id": 50003, "owner": "before the commit"}]
+    assert tarn.value("SELECT count(*) FROM big") == 100 + 4001 - 1
+    assert tarn.value("SELECT n FROM doc WHERE id = 3") == 77
+    # Each change has the position of its COMMIT PREPARED, behind all that committed before it.
+    epoch, lsn = 1 << 56, lsn_value(before)
+    assert tarn.value("SELECT min(_lsn) FROM account WHERE id = 50001") % epoch > lsn
+    equal(tarn)
+    tarn.must("bronze", "verify")
+    assert tarn.stop() == 0
