@@ -5,18 +5,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cdc/original_text.h"
 #include "cdc/table_mapping.h"
 
 namespace tarn::cdc {
-namespace {
-
-std::string Hex(std::string_view bytes) {
-  std::string out = "\\x";
-  for (const unsigned char byte : bytes) out += fmt::format("{:02x}", byte);
-  return out;
-}
-
-}  // namespace
 
 /// Builders of the columns before and behind the source's.
 struct ChangeBuilder::Heads {
@@ -64,8 +56,9 @@ void ChangeBuilder::AppendValue(size_t column, const WireValue& value) {
   if (reason == nullptr) return;
   columns_[column].AppendNull();
   bad_ += bad_.empty() ? "{" : ",";
-  bad_ += JsonText(name) + ":{\"value\":" + JsonText(is_text ? std::string(value.bytes) : Hex(value.bytes)) +
-          ",\"reason\":" + JsonText(reason) + "}";
+  const std::string text =
+      is_text ? std::string(value.bytes) : OriginalText(table_->columns[column], value.bytes);
+  bad_ += JsonText(name) + ":{\"value\":" + JsonText(text) + ",\"reason\":" + JsonText(reason) + "}";
 }
 
 void ChangeBuilder::AppendRow(const RowHead& head, const std::vector<WireValue>& values,
