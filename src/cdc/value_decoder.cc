@@ -7,7 +7,9 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "cdc/wire_reader.h"
 
@@ -192,6 +194,12 @@ const char* Append(arrow::ArrayBuilder& builder, const Value& value) {
   return nullptr;
 }
 
+/// One NaN stands for all: a computed one may have a sign, which PostgreSQL's text does not show.
+template <typename Builder, typename Float>
+const char* AppendFloat(arrow::ArrayBuilder& builder, Float value) {
+  return Append<Builder>(builder, std::isnan(value) ? std::numeric_limits<Float>::quiet_NaN() : value);
+}
+
 const char* AppendTimestamp(arrow::ArrayBuilder& builder, int64_t micros) {
   if (micros < kMinMicros || micros > kMaxMicros) return kYear;
   return Append<arrow::TimestampBuilder>(builder, micros);
@@ -237,12 +245,12 @@ const char* ValueDecoder::AppendText(std::string_view value) {
     case PgKind::kFloat: {
       float number = 0;
       if (const char* reason = ParseNumber(value, number)) return reason;
-      return Append<arrow::FloatBuilder>(*builder_, number);
+      return AppendFloat<arrow::FloatBuilder>(*builder_, number);
     }
     case PgKind::kDouble: {
       double number = 0;
       if (const char* reason = ParseNumber(value, number)) return reason;
-      return Append<arrow::DoubleBuilder>(*builder_, number);
+      return AppendFloat<arrow::DoubleBuilder>(*builder_, number);
     }
     case PgKind::kDecimal: {
       Int128 number = 0;
@@ -303,11 +311,11 @@ const char* ValueDecoder::AppendBinary(std::string_view value) {
     case PgKind::kFloat:
       return number(
           [&] { return reader.Int32(); },
-          [&](int32_t v) { return Append<arrow::FloatBuilder>(*builder_, std::bit_cast<float>(v)); });
+          [&](int32_t v) { return AppendFloat<arrow::FloatBuilder>(*builder_, std::bit_cast<float>(v)); });
     case PgKind::kDouble:
       return number(
           [&] { return reader.Int64(); },
-          [&](int64_t v) { return Append<arrow::DoubleBuilder>(*builder_, std::bit_cast<double>(v)); });
+          [&](int64_t v) { return AppendFloat<arrow::DoubleBuilder>(*builder_, std::bit_cast<double>(v)); });
     case PgKind::kDecimal: {
       Int128 decimal = 0;
       if (const char* reason = DecodeNumeric(value, type_.scale, decimal)) return reason;

@@ -57,6 +57,15 @@ std::string PrintedBinary(const PgType& type, std::string_view bytes) {
   return decoder.Finish()->GetScalar(0).ValueOrDie()->ToString();
 }
 
+TEST(ValueDecoderTest, EveryNanIsTheSame) {
+  ValueDecoder decoder(PgType{PgKind::kDouble});
+  EXPECT_EQ(decoder.AppendText("NaN"), nullptr);
+  EXPECT_EQ(decoder.AppendBinary(Big(0xFFF8000000000000, 8)), nullptr);
+  const auto values = decoder.Finish();
+  const auto* bits = values->data()->GetValues<uint64_t>(1);
+  EXPECT_EQ(bits[0], bits[1]);
+}
+
 TEST(ValueDecoderTest, TheLargestDecimals) {
   const std::string nines(38, '9');
   std::vector<int> digits(10, 9999);
