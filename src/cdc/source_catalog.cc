@@ -16,13 +16,13 @@ constexpr const char* kNotedSizes =
     "(c.relpages * current_setting('block_size')::bigint)::bigint, c.relpages::bigint";
 
 /// One row a column, in table order. The key is the replica identity's: the primary key ('d'), the named
-/// index ('i'), or, with REPLICA IDENTITY FULL ('f'), the primary key where there is one. Nothing in it takes
+/// index ('i'), or, with REPLICA IDENTITY FULL ('f'), the primary key where there is one. A domain stands as
+/// the type at its bottom: it may be over another domain. Nothing in it takes
 /// a lock on a table (pg_partition_tree would): the stream must never wait for one.
 constexpr const char* kColumnsSql = R"(
 SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind = 'p', greatest(c.reltuples, -1)::bigint,
        {sizes},
-       a.attname, CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END,
-       CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
+       a.attname, t.oid, t.typmod,
        coalesce(a.attnum = ANY (i.indkey), false), a.attnum, a.atthasmissing,
        CASE c.relkind WHEN 'p' THEN
          (WITH RECURSIVE part(oid) AS (
@@ -36,7 +36,11 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_index i ON i.indrelid = c.oid
   AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'n' THEN false ELSE i.indisprimary END
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-JOIN pg_type t ON t.oid = a.atttypid
+JOIN LATERAL (
+  WITH RECURSIVE step(oid, typmod) AS (
+    SELECT a.atttypid, a.atttypmod
+    UNION ALL SELECT d.typbasetype, d.typtypmod FROM step JOIN pg_type d ON d.oid = step.oid AND d.typtype = 'd')
+  SELECT step.oid, step.typmod FROM step JOIN pg_type base ON base.oid = step.oid AND base.typtype <> 'd') t ON true
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_toast%')";
 constexpr const char* kColumnsOrder = " ORDER BY n.nspname, c.relname, a.attnum";
