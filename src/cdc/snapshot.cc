@@ -30,11 +30,19 @@ std::vector<PageRange> SplitPages(const SourceTable& table, int64_t pages_per_ra
   return ranges;
 }
 
+/// The column as its type's output function writes it, which is what the stream has. A cast to text may be
+/// another function (inet's adds the mask, xml's keeps the declaration, anybody may make one), and IS NULL is
+/// true of a composite whose fields are.
+std::string OutputText(const std::string& column) {
+  return "CASE pg_catalog.num_nulls(" + column + ") WHEN 0 THEN pg_catalog.format('%s', " + column + ") END";
+}
+
 std::string CopySql(const SourceTable& table, const PageRange& range) {
   std::string columns;
   for (const schema::Column& column : table.schema.columns) {
-    columns += (columns.empty() ? "" : ", ") + QuoteName(column.name);
-    if (column.type.kind == schema::PgKind::kTextCast) columns += "::pg_catalog.text";
+    const std::string name = QuoteName(column.name);
+    const bool as_text = column.type.kind == schema::PgKind::kTextCast;
+    columns += (columns.empty() ? "" : ", ") + (as_text ? OutputText(name) : name);
   }
   std::string where;
   if (range.from > 0) where = fmt::format(" WHERE ctid >= '({},0)'::pg_catalog.tid", range.from);

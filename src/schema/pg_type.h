@@ -23,7 +23,7 @@ enum class PgKind {
   kText,   ///< Types whose binary form is their text: text, varchar, char(n), name, json.
   kJsonb,  ///< Text behind a version byte.
   kBytes,
-  kTextCast,  ///< Everything else: PostgreSQL's own text form, asked for with ::text in a snapshot.
+  kTextCast,  ///< Everything else: PostgreSQL's own text form, by the type's output function.
 };
 
 /// PostgreSQL's OIDs of built-in types (src/include/catalog/pg_type.dat).
