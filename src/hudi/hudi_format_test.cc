@@ -1,6 +1,8 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "hudi/bloom_filter.h"
 #include "hudi/file_name.h"
 #include "hudi/key_index.h"
@@ -180,6 +182,29 @@ TEST(HudiKey, OneFieldIsThePlainValue) {
   EXPECT_EQ(keys->keys->GetString(0), "a:b,c%");
   EXPECT_EQ(keys->paths[0], "");
   EXPECT_EQ(format->IdentityOf("a:b,c%"), keys->identities[0]);
+}
+
+TEST(HudiKey, OneFieldKeepsPlaceholdersApart) {
+  TableOptions options;
+  options.name = "t";
+  options.key_fields = options.identity_fields = {"id"};
+  const auto format = KeyFormat::Make(options);
+  ASSERT_TRUE(format);
+  const std::vector<const char*> values = {"",           "__empty__",     "%5F_empty__", "%255F_empty__",
+                                           "__null__",   "%5F_null__",    "%,_null__",   "%2C_null__",
+                                           "%25_null__", "%252C_empty__", nullptr};
+  const auto rows = Texts({values}, {"id"});
+  const auto keys = format->FromRows(*rows);
+  const auto identities = format->FromIdentities(*rows);
+  ASSERT_TRUE(keys && identities);
+  std::set<std::string> different;
+  for (size_t row = 0; row < values.size(); row++) {
+    const std::string key = keys->keys->GetString(static_cast<int64_t>(row));
+    EXPECT_TRUE(different.insert(key).second) << key;
+    EXPECT_EQ(identities->identities[row], keys->identities[row]);
+    EXPECT_EQ(format->IdentityOf(key), keys->identities[row]);
+    EXPECT_EQ(format->KeyIn("", &identities->pieces[row]), key);
+  }
 }
 
 TEST(KeyIndex, AgreesWithAMapThroughGrowthErasureAndReopening) {

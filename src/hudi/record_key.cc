@@ -98,6 +98,17 @@ class CellText {
 
 std::string_view OrPlaceholder(std::string_view value) { return value.empty() ? kEmptyText : value; }
 
+/// The whole record key of a table with one key column: the value as it is, but for those that read like a
+/// placeholder or like what became of one.
+void AppendSingleKey(std::string_view value, std::string* out) {
+  const bool like_escaped =
+      value.starts_with('%') && (value.ends_with("_null__") || value.ends_with("_empty__"));
+  if (like_escaped || value == kNullText || value == kEmptyText)
+    AppendKeyValue(value, out);
+  else
+    out->append(value);
+}
+
 }  // namespace
 
 Hash128 HashText(std::string_view text) {
@@ -254,7 +265,7 @@ Result<RowKeys> KeyFormat::FromRows(const arrow::RecordBatch& rows) const {
         if (value.empty())
           key.append(parts_[i].partition >= 0 ? kNullText : kEmptyText);
         else if (single_)
-          key.append(value);
+          AppendSingleKey(value, &key);
         else
           AppendKeyValue(value, &key);
       }
@@ -314,7 +325,7 @@ Result<IdentityKeys> KeyFormat::FromIdentities(const arrow::RecordBatch& rows) c
         if (value.empty())
           piece = is_partition ? kNullText : OrPlaceholder(value);
         else if (single_)
-          piece = value;
+          AppendSingleKey(value, &piece);
         else
           AppendKeyValue(value, &piece);
       }
