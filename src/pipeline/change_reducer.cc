@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "cdc/value_decoder.h"
+#include "pipeline/refused_key.h"
 
 namespace tarn::pipeline {
 namespace {
@@ -74,7 +75,14 @@ class Reducer {
  public:
   Reducer(const schema::TableSchema& table, std::shared_ptr<arrow::RecordBatch> changes)
       : table_(table), changes_(std::move(changes)), identity_(IdentityFields(table)) {
-    for (const std::string& name : identity_) keys_.push_back(changes_->GetColumnByName(name));
+    for (const std::string& name : identity_) {
+      identity_fields_.push_back(changes_->schema()->GetFieldByName(name));
+      keys_.push_back(changes_->GetColumnByName(name));
+    }
+    if (KeyMayBeRefused(table)) {
+      identity_fields_.push_back(arrow::field(kRefusedKey, arrow::utf8()));
+      keys_.push_back(RefusedKeys(table, *changes_));
+    }
     op_ = std::static_pointer_cast<arrow::StringArray>(changes_->GetColumnByName(std::string(schema::kOp)));
     unchanged_ = std::static_pointer_cast<arrow::StringArray>(
         changes_->GetColumnByName(std::string(schema::kUnchanged)));
@@ -100,8 +108,10 @@ class Reducer {
   Status DecodeOldKeys() {
     old_row_.assign(static_cast<size_t>(changes_->num_rows()), -1);
     int64_t count = 0;
+    arrow::StringBuilder refused_keys;
     for (int64_t row = 0; row < changes_->num_rows(); row++) {
       if (old_key_->IsNull(row)) continue;
+      auto refused = nlohmann::json::object();
       const auto json = nlohmann::json::parse(old_key_->GetView(row), nullptr, false);
       size_t decoder = 0;
       for (const schema::Column& column : table_.columns) {
@@ -111,14 +121,18 @@ class Reducer {
             json.is_object() && json.contains(column.lake_name) ? json[column.lake_name] : nlohmann::json();
         if (!value.is_string()) {
           to.AppendNull();
-        } else if (const char* reason = to.AppendText(value.get<std::string>())) {
-          return MakeError(ErrorCode::kCorrupt, "the old key {} of {} cannot be read: {}",
-                           old_key_->GetString(row), table_.QualifiedName(), reason);
+        } else if (to.AppendText(value.get<std::string>()) != nullptr) {
+          // The row stood in quarantine.
+          to.AppendNull();
+          refused[column.lake_name] = value;
         }
       }
+      const std::string refused_key = RefusedKeyText(table_, refused);
+      (void)(refused_key.empty() ? refused_keys.AppendNull() : refused_keys.Append(refused_key));
       old_row_[static_cast<size_t>(row)] = count++;
     }
     for (auto& decoder : old_decoders_) old_keys_.push_back(decoder.Finish());
+    if (KeyMayBeRefused(table_)) old_keys_.push_back(*refused_keys.Finish());
     return {};
   }
 
@@ -176,7 +190,7 @@ class Reducer {
     if (lookups_.empty()) return {};
     arrow::FieldVector fields;
     arrow::ArrayVector columns;
-    for (size_t i = 0; i < identity_.size(); i++) {
+    for (size_t i = 0; i < keys_.size(); i++) {
       arrow::ArrayVector parts = {keys_[i]};
       if (!old_keys_.empty()) parts.push_back(old_keys_[i]);
       TARN_ASSIGN(const auto all, Unwrap(arrow::Concatenate(parts)));
@@ -186,7 +200,7 @@ class Reducer {
       }
       TARN_ASSIGN(const auto indices, Unwrap(rows.Finish()));
       TARN_ASSIGN(auto taken, Unwrap(arrow::compute::Take(*all, *indices)));
-      fields.push_back(changes_->schema()->GetFieldByName(identity_[i]));
+      fields.push_back(identity_fields_[i]);
       columns.push_back(std::move(taken));
     }
     const auto batch =
@@ -285,12 +299,12 @@ class Reducer {
     TARN_ASSIGN(const auto lsn_indices, Unwrap(lsn_rows.Finish()));
     arrow::FieldVector fields;
     arrow::ArrayVector columns;
-    for (size_t i = 0; i < identity_.size(); i++) {
+    for (size_t i = 0; i < keys_.size(); i++) {
       arrow::ArrayVector parts = {keys_[i]};
       if (i < old_keys_.size()) parts.push_back(old_keys_[i]);
       TARN_ASSIGN(const auto all, Unwrap(arrow::Concatenate(parts)));
       TARN_ASSIGN(auto taken, Unwrap(arrow::compute::Take(*all, *key_indices)));
-      fields.push_back(changes_->schema()->GetFieldByName(identity_[i]));
+      fields.push_back(identity_fields_[i]);
       columns.push_back(std::move(taken));
     }
     const std::string lsn(schema::kLsn);
@@ -305,6 +319,7 @@ class Reducer {
   const schema::TableSchema& table_;
   std::shared_ptr<arrow::RecordBatch> changes_;
   std::vector<std::string> identity_;
+  arrow::FieldVector identity_fields_;  ///< Those, and kRefusedKey where a key may be refused.
   arrow::ArrayVector keys_, old_keys_;
   std::shared_ptr<arrow::StringArray> op_, unchanged_, old_key_;
   std::vector<cdc::ValueDecoder> old_decoders_;

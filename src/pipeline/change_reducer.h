@@ -16,13 +16,13 @@ namespace tarn::pipeline {
 struct ReducedChanges {
   std::shared_ptr<arrow::RecordBatch>
       rows;  ///< schema::ChangeSchema; one row a key; untouched values filled in.
-  std::shared_ptr<arrow::RecordBatch>
-      deletes;             ///< Identity columns, then _lsn; keys that are gone. Never null.
+  std::shared_ptr<arrow::RecordBatch> deletes;  ///< Identity columns, kRefusedKey where a key may be refused,
+                                                ///< _lsn; keys that are gone. Never null.
   int64_t unresolved = 0;  ///< Untouched values for which no earlier value was found; marked in _bad.
 };
 
-/// The newest rows of these identities (their columns under lake names), or rows of nulls where `found` is
-/// false.
+/// The newest rows of these identities (as ReducedChanges::deletes has them, without _lsn; their columns
+/// under lake names), or rows of nulls where `found` is false.
 struct BaseRows {
   std::vector<bool> found;
   std::shared_ptr<arrow::RecordBatch> rows;

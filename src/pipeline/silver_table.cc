@@ -7,6 +7,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "pipeline/refused_key.h"
 
 namespace tarn::pipeline {
 namespace {
@@ -66,6 +67,11 @@ hudi::TableOptions QuarantineOptions(const catalog::RegisteredTable& table,
   arrow::FieldVector fields = SilverFields(table);
   for (const char* name : {kRule, kReason, "_bad", kRefusedOp})
     fields.push_back(arrow::field(name, arrow::utf8()));
+  if (KeyMayBeRefused(table.source)) {
+    options.identity_fields.emplace_back(kRefusedKey);
+    options.key_fields.emplace_back(kRefusedKey);
+    fields.push_back(arrow::field(kRefusedKey, arrow::utf8()));
+  }
   options.schema = arrow::schema(std::move(fields));
   options.sidecar_folder = layout.Sidecar("quarantine", options.name);
   return options;
@@ -93,6 +99,14 @@ std::shared_ptr<arrow::Array> Months(const arrow::Array& times) {
     (void)builder.Append(FormatTimestamp(micros).substr(0, 7));
   }
   return *builder.Finish();
+}
+
+/// Deletes by the identity of one of the two tables: Silver's has no kRefusedKey.
+std::shared_ptr<arrow::RecordBatch> AsIdentified(const std::shared_ptr<arrow::RecordBatch>& deletes,
+                                                 const hudi::TableOptions& table) {
+  const int refused_key = deletes == nullptr ? -1 : deletes->schema()->GetFieldIndex(kRefusedKey);
+  if (refused_key < 0 || Has(table.identity_fields, kRefusedKey)) return deletes;
+  return *deletes->RemoveColumn(refused_key);
 }
 
 std::shared_ptr<arrow::Array> Texts(const std::vector<std::string>& values) {
@@ -254,6 +268,8 @@ Result<std::shared_ptr<arrow::RecordBatch>> SilverTable::QuarantineRows(const Ru
       columns.push_back(Texts(ruled.reasons));
     } else if (field->name() == kRefusedOp) {
       columns.push_back(ruled.refused->GetColumnByName(std::string(schema::kOp)));
+    } else if (field->name() == kRefusedKey) {
+      columns.push_back(RefusedKeys(registered_.source, *ruled.refused));
     } else {
       columns.push_back(SourceColumn(*ruled.refused, *field));
     }
@@ -392,10 +408,12 @@ Result<SilverTable::Changes> SilverTable::Prepare(
   changes.in_quarantine = ruled.refused->num_rows() > 0 || (!append_only && quarantine_has_rows_);
   if (changes.in_quarantine) {
     TARN_ASSIGN(changes.quarantine.upserts, QuarantineRows(ruled));
-    TARN_ASSIGN(changes.quarantine.deletes, both(accepted_keys, *reduced.deletes));
+    TARN_ASSIGN(const auto gone, both(accepted_keys, *reduced.deletes));
+    changes.quarantine.deletes = AsIdentified(gone, quarantine_->options());
   }
   TARN_ASSIGN(changes.silver.upserts, SilverRows(*ruled.accepted));
-  TARN_ASSIGN(changes.silver.deletes, both(refused_keys, *reduced.deletes));
+  TARN_ASSIGN(const auto gone, both(refused_keys, *reduced.deletes));
+  changes.silver.deletes = AsIdentified(gone, silver_->options());
   return changes;
 }
 
@@ -432,12 +450,17 @@ void SilverTable::DropStaged() {
 Result<std::shared_ptr<arrow::RecordBatch>> SilverTable::Keys(const arrow::RecordBatch& rows) const {
   arrow::FieldVector fields;
   arrow::ArrayVector columns;
-  std::vector<std::string> names = IdentityFields(registered_.source);
-  if (!Has(names, std::string(schema::kLsn))) names.emplace_back(schema::kLsn);
-  for (const std::string& name : names) {
+  const auto add = [&](const std::string& name) {
     fields.push_back(rows.schema()->GetFieldByName(name));
     columns.push_back(rows.GetColumnByName(name));
+  };
+  const std::vector<std::string> names = IdentityFields(registered_.source);
+  for (const std::string& name : names) add(name);
+  if (KeyMayBeRefused(registered_.source)) {
+    fields.push_back(arrow::field(kRefusedKey, arrow::utf8()));
+    columns.push_back(RefusedKeys(registered_.source, rows));
   }
+  if (!Has(names, std::string(schema::kLsn))) add(std::string(schema::kLsn));
   return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows.num_rows(), std::move(columns));
 }
 

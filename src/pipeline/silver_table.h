@@ -29,8 +29,9 @@ struct SilverCounts {
 inline constexpr const char* kLsnProperty = "tarn.lsn";
 
 /// One table of Silver and its quarantine. Silver's columns: the source's, then _lsn (and _ordinal when
-/// append-only, _month when partitioned by month). Quarantine's: the same, then _rule, _reason, _bad and
-/// _refused_op. Threads: one writer; counts from any.
+/// append-only, _month when partitioned by month). Quarantine's: the same, then _rule, _reason, _bad,
+/// _refused_op and, where a key may be refused, _refused_key, which is part of its identity. Threads: one
+/// writer; counts from any.
 class SilverTable {
  public:
   /// Opens the two tables, or makes them when there are none yet.

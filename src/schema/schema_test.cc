@@ -19,14 +19,14 @@ TEST(TableSchemaTest, OddNamesBecomeAvroNamesAndStayApart) {
   TableSchema table;
   table.schema_name = "Sales Dept";
   table.table_name = "Order \"Lines\"";
-  for (const char* name : {"Mixed Case", "mixed_case", "1st", "Op", "_lsn", "größe"}) {
+  for (const char* name : {"Mixed Case", "mixed_case", "1st", "Op", "_lsn", "_rule", "größe"}) {
     table.columns.push_back({.name = name, .type_oid = kTextOid});
   }
   AssignLakeNames(table);
   std::vector<std::string> names;
   for (const Column& column : table.columns) names.push_back(column.lake_name);
-  EXPECT_EQ(names,
-            (std::vector<std::string>{"Mixed_Case", "mixed_case_2", "_1st", "Op_2", "_lsn_2", "gr____e"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"Mixed_Case", "mixed_case_2", "_1st", "Op_2", "_lsn_2",
+                                             "_rule_2", "gr____e"}));
   EXPECT_EQ(table.lake_name, "sales_dept__order__lines_");
 }
 
