@@ -93,7 +93,7 @@ TEXTS = {
     "varchar": ["", "varchar", LONG],
     "varchar(3)": ["", "ü☃𝄞", "a  "],
     "char(4)": ["", "ab", "ü☃𝄞x", " a"],
-    '"char"': ["", "a", "\\", "'"],
+    '"char"': ["", "a", "\\", "'", Sql("(-56)::\"char\"")],
     "name": ["", "x" * 63, 'a "b"'],
     "bytea": ["\\x", "\\x00", "\\x00ff5c27", "\\x" + "00ff" * 50_000, Sql("decode(repeat('c3a95c5c00', 3), 'hex')"),
               Sql("(SELECT string_agg(sha512(g::text::bytea), '') FROM generate_series(1, 200) g)")],
@@ -221,13 +221,15 @@ MUST = {"must": ["1", "2147483647"]}
 # One table each: columns c0, c1, ... of these types.
 TABLES = {"numbers": NUMBERS, "texts": TEXTS, "times": TIME, "places": GEOMETRY, "structures": ARRAYS, "musts": MUST}
 
-# Types of which nobody writes a literal; the server makes the values.
+# Types of which nobody writes a literal: an expression that has a value, NULL where the server has none outside of an index.
 UNWRITABLE = {
-    "pg_node_tree": "(SELECT adbin FROM pg_attrdef WHERE adrelid = 'with_default'::regclass)",
+    "pg_node_tree": "(SELECT adbin FROM pg_attrdef LIMIT 1)",
     "pg_ndistinct": "(SELECT stxdndistinct FROM pg_statistic_ext_data WHERE stxdndistinct IS NOT NULL)",
     "pg_dependencies": "(SELECT stxddependencies FROM pg_statistic_ext_data WHERE stxddependencies IS NOT NULL)",
     "pg_mcv_list": "(SELECT stxdmcv FROM pg_statistic_ext_data WHERE stxdmcv IS NOT NULL)",
-    "gtsvector": "NULL",
-    "pg_brin_bloom_summary": "NULL",
-    "pg_brin_minmax_multi_summary": "NULL",
+    "pg_class": "(SELECT c FROM pg_class c WHERE relname = 'measured')",
+    "pg_type": "(SELECT t FROM pg_type t WHERE typname = 'numeric')",
+    "pg_proc": "(SELECT p FROM pg_proc p WHERE proname = 'regexp_split_to_array' LIMIT 1)",
+    "pg_index": "(SELECT i FROM pg_index i WHERE indrelid = 'measured'::regclass)",
+    "pg_database": "(SELECT d FROM pg_database d WHERE datname = 'postgres')",
 }
