@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 
 import pytest
 from support.cluster import Database
-
+from support.round_trip import PLAIN, differences
 from type_values import EXTENSIONS, TABLES, TYPES, UNWRITABLE, Refused, Sql
 
 # The settings of an application must not change what tarn reads.
 APPLICATION = ("TimeZone = 'America/New_York'", "DateStyle = 'German, DMY'", "IntervalStyle = 'sql_standard'",
                "bytea_output = 'escape'", "extra_float_digits = -5", "xmloption = 'content'")
-PLAIN = ("TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "IntervalStyle = 'postgres'", "extra_float_digits = 3", "bytea_output = 'hex'")
 
 
 def literal(value: str | None):
@@ -97,37 +96,9 @@ class TypedTable:
         return texts
 
 
-def expressions(tarn, table: str) -> str:
-    described = tarn.query(f"SELECT column_name, column_type FROM (DESCRIBE {table})")
-    def text(name, kind):
-        return f"'\\x' || lower(hex({name}))" if kind == "BLOB" else f"CAST({name} AS VARCHAR)"
-    return ", ".join(f"{text(d['column_name'], d['column_type'])} AS {d['column_name']}" for d in described
-                     if d["column_name"][0] == "c" and d["column_name"][1:].isdigit())
-
-
 def check_silver(tarn, table: TypedTable):
-    """Silver's texts go back through the source's input functions and meet the source's values there."""
-    silver = tarn.query(f"SELECT id, touched, {expressions(tarn, table.name)} FROM {table.name}")
-    assert sorted(row["id"] for row in silver) == sorted(table.rows.keys() - table.refused())
-    names = ["id", "touched", *table.columns()]
-    with table.source.connect() as connection:
-        for setting in PLAIN:
-            connection.execute(f"SET {setting}")
-        connection.execute(f"CREATE TEMP TABLE returned AS SELECT * FROM {table.name} WITH NO DATA")
-        with connection.cursor().copy(f"COPY returned ({', '.join(names)}) FROM STDIN") as copy:
-            for row in silver:
-                copy.write_row([row[name] for name in names])
-        wrong = []
-        for column, (kind, _) in table.columns().items():
-            # Compares what is stored. Every NaN is one value, and xml's own output drops the declared encoding.
-            same = {"real": "r.{0} = t.{0} AND r.{0}::text = t.{0}::text", "xml": "format('%s', r.{0}) = format('%s', t.{0})"}
-            same["double precision"] = same["real"]
-            same = same.get(kind, "record_image_eq(ROW(r.{0}), ROW(t.{0}))").format(column)
-            wrong += [(kind, *map(str, row)) for row in connection.execute(
-                f"SELECT id, left(format('%s', r.{column}), 200), left(format('%s', t.{column}), 200) FROM returned r "
-                f"JOIN {table.name} t USING (id) WHERE num_nulls(r.{column}) <> num_nulls(t.{column}) OR "
-                f"r.touched IS DISTINCT FROM t.touched OR num_nulls(t.{column}) = 0 AND NOT ({same})").fetchall()]
-        assert not wrong
+    assert not differences(tarn, table.source, table.name, {column: kind for column, (kind, _) in table.columns().items()},
+                           table.rows.keys() - table.refused(), ["touched"])
 
 
 def check_quarantine(tarn, table: TypedTable):

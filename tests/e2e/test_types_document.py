@@ -16,7 +16,8 @@ WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype IN ('b', 'd', 'e', '
 
 # As pyarrow and Avro name what the document's words say.
 ARROW = {"utf8": "string", "date32": "date32[day]", "timestamp(µs, UTC)": "timestamp[us, tz=UTC]"}
-PARQUET = {"BYTE_ARRAY UTF8": "BYTE_ARRAY String", "INT32 DATE": "INT32 Date", "FIXED_LEN_BYTE_ARRAY, minimal width": "FIXED_LEN_BYTE_ARRAY Decimal",
+PARQUET = {"BYTE_ARRAY UTF8": "BYTE_ARRAY String", "INT32 DATE": "INT32 Date",
+           "FIXED_LEN_BYTE_ARRAY, minimal width": "FIXED_LEN_BYTE_ARRAY Decimal",
            "INT64 micros, UTC": "INT64 Timestamp(isAdjustedToUTC=true, timeUnit=microseconds)"}
 SQL = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
 EVERYTHING_ELSE = "everything else, by the list below"

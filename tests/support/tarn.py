@@ -183,7 +183,8 @@ class Tarn:
         outcome = self.try_query(sql, principal, as_of)
         if outcome.code != 0:
             raise TarnError(outcome)
-        return [json.loads(line) for line in outcome.out.splitlines()]
+        # Not splitlines(): a text may hold U+2028.
+        return [json.loads(line) for line in outcome.out.split("\n") if line]
 
     def try_query(self, sql: str, principal: str | None = None, as_of: str | None = None) -> Outcome:
         arguments = ["query", "--format", "json", "--quiet"]
