@@ -52,11 +52,12 @@ Result<std::unique_ptr<PgConnection>> PgConnection::Connect(const std::string& c
                                                             const std::string& purpose,
                                                             const CancelToken* cancel) {
   const std::string application = "tarn " + purpose;
+  // jit: the catalogue queries look dear to the planner and are not; compiling one takes longer than it runs.
   const std::string options =
       "-c datestyle=ISO,YMD -c timezone=UTC -c intervalstyle=postgres -c extra_float_digits=3 -c "
       "bytea_output=hex "
       "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c client_min_messages=warning "
-      "-c search_path=pg_catalog";
+      "-c search_path=pg_catalog -c jit=off";
   // What is before "dbname" stands where the connection string says nothing; what is behind it always does.
   const std::array<std::pair<const char*, const char*>, 9> settings = {{
       {"connect_timeout", "10"},
