@@ -159,6 +159,8 @@ std::string WhyCopyAgain(const schema::TableSchema& table, const FollowedTable& 
 }  // namespace
 
 std::string WhyRewritten(const FollowedTable& known, const SourceTable& now) {
+  if (TypesReformed(known.storage, now.storage))
+    return "ALTER TYPE changed the text of values that are there";
   const bool rewritten =
       StorageReplaced(known.storage, now.storage) && ColumnsTouched(known.storage, now.storage);
   return rewritten ? "ALTER TABLE rewrote it" : "";

@@ -172,5 +172,14 @@ TEST_F(ShapeTest, PartitionsMayComeButNotGo) {
   EXPECT_FALSE(StorageReplaced("", "1:11"));
 }
 
+TEST(StorageTest, TypesThatHaveAnotherForm) {
+  const std::string before = "5:100/1:700,2:700,t20000:aa,t20001:bb";
+  EXPECT_FALSE(TypesReformed(before, before));
+  EXPECT_FALSE(TypesReformed(before, "5:101/1:701,2:700,t20000:aa,t20001:bb,t20002:cc"));
+  EXPECT_TRUE(TypesReformed(before, "5:100/1:700,2:700,t20000:aa,t20001:ee"));
+  EXPECT_FALSE(TypesReformed("5:100/1:700", before));
+  EXPECT_FALSE(ColumnsTouched(before, "5:100/1:700,2:700,t20000:aa,t20001:ee"));
+}
+
 }  // namespace
 }  // namespace tarn::cdc

@@ -30,7 +30,8 @@ SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind = 'p', greatest(c.
             UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN part ON h.inhparent = part.oid)
           SELECT string_agg(k.oid || ':' || coalesce(pg_relation_filenode(k.oid), 0), ',' ORDER BY k.oid)
           FROM part JOIN pg_class k ON k.oid = part.oid WHERE k.relkind = 'r')
-       ELSE c.oid || ':' || coalesce(pg_relation_filenode(c.oid), 0) END, a.xmin
+       ELSE c.oid || ':' || coalesce(pg_relation_filenode(c.oid), 0) END, a.xmin,
+       CASE WHEN a.atttypid >= 16384 THEN {types} END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_index i ON i.indrelid = c.oid
@@ -43,13 +44,35 @@ JOIN LATERAL (
   SELECT step.oid, step.typmod FROM step JOIN pg_type base ON base.oid = step.oid AND base.typtype <> 'd') t ON true
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_toast%')";
+/// What the text of a value depends on beside the value: ",toid:hash" of each label of an enum and of each
+/// composite's fields, in the column's type or anywhere inside of it. ALTER TYPE changes these without a
+/// change of any row.
+constexpr const char* kTypeForms = R"((
+  WITH RECURSIVE part(oid) AS (
+    SELECT a.atttypid
+    UNION SELECT inner_type.oid FROM part CROSS JOIN LATERAL (
+      SELECT unnest(ARRAY[o.typelem, o.typbasetype]
+        || ARRAY(SELECT r.rngsubtype FROM pg_range r WHERE o.typtype IN ('r', 'm') AND o.oid IN (r.rngtypid, r.rngmultitypid))
+        || ARRAY(SELECT f.atttypid FROM pg_attribute f
+                 WHERE f.attrelid = o.typrelid AND f.attnum > 0 AND NOT f.attisdropped))
+      FROM pg_type o WHERE o.oid = part.oid LIMIT 10000) inner_type(oid)
+    WHERE inner_type.oid >= 16384)
+  SELECT string_agg(form, '' ORDER BY form) FROM part CROSS JOIN LATERAL (
+    SELECT ',t' || e.oid || ':' || md5(e.enumlabel) FROM pg_enum e WHERE e.enumtypid = part.oid
+    UNION ALL SELECT ',t' || o.oid || ':' || md5(ARRAY(
+        SELECT f.attnum || ' ' || f.atttypid FROM pg_attribute f
+        WHERE f.attrelid = o.typrelid AND f.attnum > 0 AND NOT f.attisdropped ORDER BY f.attnum)::text)
+      FROM pg_type o WHERE o.oid = part.oid AND o.typtype = 'c' LIMIT 10000) forms(form)))";
 constexpr const char* kColumnsOrder = " ORDER BY n.nspname, c.relname, a.attnum";
 
 std::string ColumnsSql(const char* sizes) {
   std::string sql = kColumnsSql;
-  constexpr std::string_view kPlace = "{sizes}";
-  return sql.replace(sql.find(kPlace), kPlace.size(), sizes);
+  for (const auto& [place, text] : {std::pair{std::string_view("{sizes}"), sizes}, {"{types}", kTypeForms}})
+    sql.replace(sql.find(place), place.size(), text);
+  return sql;
 }
+
+constexpr char kTypeMark = 't';  ///< Before the object id, in the pairs of kTypeForms.
 
 int64_t Number(const std::optional<std::string>& text) { return text ? std::stoll(*text) : 0; }
 bool IsTrue(const std::optional<std::string>& text) { return text && *text == "t"; }
@@ -98,7 +121,7 @@ void AddColumn(std::vector<SourceTable>& tables, const Row& row) {
   column.is_key = IsTrue(row[11]);
   column.attnum = static_cast<int16_t>(Number(row[12]));
   if (tables.back().storage.back() != '/') tables.back().storage += ",";
-  tables.back().storage += *row[12] + ":" + *row[15];
+  tables.back().storage += *row[12] + ":" + *row[15] + row[16].value_or("");
   if (IsTrue(row[13])) tables.back().filled.push_back(column.name);
   tables.back().schema.columns.push_back(std::move(column));
 }
@@ -156,7 +179,16 @@ bool ColumnsTouched(const std::string& before, const std::string& now) {
   const auto xmins = PairsOf(now, 1);
   for (const auto& [attnum, xmin] : PairsOf(before, 1)) {
     const auto same = xmins.find(attnum);
-    if (same != xmins.end() && same->second != xmin) return true;
+    if (attnum[0] != kTypeMark && same != xmins.end() && same->second != xmin) return true;
+  }
+  return false;
+}
+
+bool TypesReformed(const std::string& before, const std::string& now) {
+  const auto forms = PairsOf(now, 1);
+  for (const auto& [type, form] : PairsOf(before, 1)) {
+    const auto same = forms.find(type);
+    if (type[0] == kTypeMark && same != forms.end() && same->second != form) return true;
   }
   return false;
 }

@@ -28,9 +28,9 @@ struct SourceTable {
   char replica_identity = 'd';
   bool partitioned = false;
   /// Where its rows are and what its columns are by: "oid:filenode" of each relation that holds rows, then
-  /// "/", then "attnum:xmin" of its columns in pg_attribute, with "," between. Another filenode is another
-  /// storage (TRUNCATE, VACUUM FULL, a rewriting ALTER TABLE); with another xmin, one whose rows may have
-  /// come without messages.
+  /// "/", then "attnum:xmin" of its columns in pg_attribute and "toid:hash" of what their own types' texts
+  /// are made of, with "," between. Another filenode is another storage (TRUNCATE, VACUUM FULL, a rewriting
+  /// ALTER TABLE); with another xmin, one whose rows may have come without messages.
   std::string storage;
   std::vector<int16_t> hidden;  ///< attnum of columns that a mapping keeps out of the lake.
   /// Columns (source names) that rows from before the column have a value in, though no message told so: ADD
@@ -45,6 +45,8 @@ bool StorageReplaced(const std::string& before, const std::string& now);
 bool HasColumn(const std::string& storage, int16_t attnum);
 /// True when DDL touched a column that both know.
 bool ColumnsTouched(const std::string& before, const std::string& now);
+/// True when an enum's label was renamed, or a composite has other fields: rows of before have another text.
+bool TypesReformed(const std::string& before, const std::string& now);
 
 /// Ordinary and partitioned tables that the patterns select, by name; partitions come through their root.
 /// Errors: kInvalidArgument names an include pattern without wildcards that selects nothing, and a mapping
