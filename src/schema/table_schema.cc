@@ -40,9 +40,9 @@ std::set<std::string> TakenNames() {
   for (const std::string_view name : {kOp, kCommitTime, kLsn, kOrdinal, kXid, kUnchanged, kOldKey, kBad}) {
     taken.insert(LowerName(std::string(name)));
   }
-  for (const char* name :
-       {"_month", "_hoodie_commit_time", "_hoodie_commit_seqno", "_hoodie_record_key",
-        "_hoodie_partition_path", "_hoodie_file_name", "_hoodie_is_deleted", "_hoodie_operation"}) {
+  for (const char* name : {"_month", "_rule", "_reason", "_refused_op", "_refused_key", "_hoodie_commit_time",
+                           "_hoodie_commit_seqno", "_hoodie_record_key", "_hoodie_partition_path",
+                           "_hoodie_file_name", "_hoodie_is_deleted", "_hoodie_operation"}) {
     taken.insert(name);
   }
   return taken;
