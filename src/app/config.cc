@@ -42,6 +42,7 @@ Status ReadSource(Section source, const std::string& folder, pipeline::PipelineO
   TARN_RETURN_IF_ERROR(source.Read("watch_interval_ms", options.watch_interval_ms));
   TARN_RETURN_IF_ERROR(source.Read("copy_mb_per_s", options.copy_mb_per_s));
   TARN_RETURN_IF_ERROR(source.Read("wal_warn_mb", options.wal_warn_mb));
+  TARN_RETURN_IF_ERROR(source.Read("piece_kb", options.piece_kb));
   TARN_RETURN_IF_ERROR(source.CheckKnown());
   for (std::string* file : {&password_file, &key_password_file}) {
     if (!file->empty() && file->front() != '/') *file = folder + "/" + *file;
@@ -222,6 +223,7 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
       CheckNumbers(bronze, root, options.watch_interval_ms, "source.watch_interval_ms", 100));
   TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.copy_mb_per_s, "source.copy_mb_per_s", 0));
   TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.wal_warn_mb, "source.wal_warn_mb", 1));
+  TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.piece_kb, "source.piece_kb", 1));
   TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.flush_interval_ms, "bronze.flush_interval_ms", 0));
   TARN_RETURN_IF_ERROR(
       CheckNumbers(silver, root, options.commit_interval_ms, "silver.commit_interval_ms", 0));

@@ -79,7 +79,9 @@ Result<std::string> ConfigTemplate(const std::string& source, const std::string&
   out += "slot = \"tarn\"                # one for each lake\n";
   out += "publication = \"tarn\"\n";
   out += "# copy_mb_per_s = 50         # spares the source while a table is copied; 0: as fast as it goes\n";
-  out += "# wal_warn_mb = 10240        # warn when the source keeps more WAL than this for tarn\n\n";
+  out += "# wal_warn_mb = 10240        # warn when the source keeps more WAL than this for tarn\n";
+  out +=
+      "# piece_kb = 49152           # changes held in memory at most; larger transactions come in pieces\n\n";
   out += "[tables]\n";
   out += "include = [\"public.*\"]      # schema.table, with * and ?\n";
   out += "exclude = []\n\n";

@@ -31,7 +31,6 @@ Result<LakeIdentity> ReadIdentity(const storage::Storage& storage, const LakeLay
     identity.timeline = json.at("timeline");
     identity.epoch = json.at("epoch");
     identity.broken = json.value("broken", "");
-    identity.half_applied = json.value("half_applied", false);
     return identity;
   } catch (const nlohmann::json::exception& error) {
     return MakeError(ErrorCode::kCorrupt, "'{}' cannot be read: {}", layout.Internal("lake.json"),
@@ -40,10 +39,11 @@ Result<LakeIdentity> ReadIdentity(const storage::Storage& storage, const LakeLay
 }
 
 Status WriteIdentity(storage::Storage& storage, const LakeLayout& layout, const LakeIdentity& identity) {
-  const nlohmann::json json = {
-      {"format", identity.format},     {"system_identifier", identity.system_identifier},
-      {"timeline", identity.timeline}, {"epoch", identity.epoch},
-      {"broken", identity.broken},     {"half_applied", identity.half_applied}};
+  const nlohmann::json json = {{"format", identity.format},
+                               {"system_identifier", identity.system_identifier},
+                               {"timeline", identity.timeline},
+                               {"epoch", identity.epoch},
+                               {"broken", identity.broken}};
   return storage.Write(layout.Internal("lake.json"), json.dump(1));
 }
 

@@ -32,8 +32,6 @@ struct LakeIdentity {
   std::string system_identifier;  ///< Of the source that fills it.
   int timeline = 0;
   int64_t epoch = 0;  ///< Rises when the source's identity changes.
-  /// Silver's tables have a part of a transaction, which no version may have before its rest is in.
-  bool half_applied = false;
   std::string broken;  ///< Why the stream no longer follows on, while that is being seen to; else empty.
 };
 

@@ -84,17 +84,21 @@ WriteStat HudiTable::BaseStat(const BaseFileWriter& file, const std::string& pre
   return stat;
 }
 
+Status HudiTable::Settle() {
+  if (!needs_recovery_) return {};
+  TARN_RETURN_IF_ERROR(Recover());
+  TARN_RETURN_IF_ERROR(LoadState());
+  if (has_index_) TARN_RETURN_IF_ERROR(RebuildIndex());
+  needs_recovery_ = false;
+  return {};
+}
+
 Status HudiTable::Begin(const std::string& instant) {
   if (bulk_open_) {
     return MakeError(ErrorCode::kConflict, "table '{}' is being loaded: finish or drop the bulk insert first",
                      options_.name);
   }
-  if (needs_recovery_) {
-    TARN_RETURN_IF_ERROR(Recover());
-    TARN_RETURN_IF_ERROR(LoadState());
-    if (has_index_) TARN_RETURN_IF_ERROR(RebuildIndex());
-    needs_recovery_ = false;
-  }
+  TARN_RETURN_IF_ERROR(Settle());
   TARN_ASSIGN(const std::string text, storage_->Read(HoodiePath("hoodie.properties")));
   TARN_RETURN_IF_ERROR(OptionsOf(ParseProperties(text), true));
   if (instant.size() != 17) {
@@ -128,7 +132,8 @@ Status HudiTable::PublishData(CommitContent& content) {
   }));
   TARN_FAULT_POINT("hudi.commit.after_partitions");
   TARN_RETURN_IF_ERROR(RunTogether(content.logs.size(), [&](size_t i) {
-    return storage_->Write(content.logs[i].path, content.logs[i].bytes);
+    NewLog& log = content.logs[i];
+    return log.staged ? log.staged->Publish() : storage_->Write(log.path, log.bytes);
   }));
   TARN_FAULT_POINT("hudi.commit.after_logs");
   // Last of all: hudi-rs takes a base file for committed as soon as it is there.

@@ -63,29 +63,28 @@ Result<std::string> HudiTable::CompactionPlan(const std::vector<uint32_t>& group
           .dump());
 }
 
-Status HudiTable::CompactGroup(const std::string& instant, uint32_t ordinal, CommitContent* content,
-                               std::vector<KeyedRow>* keys) {
+Status HudiTable::RewriteGroup(const std::string& instant, uint32_t ordinal, int file_ordinal,
+                               Rewrite* rewrite,
+                               const std::function<void(const Hash128&, uint32_t position)>& placed) {
   const WriterGroup& group = groups_[ordinal];
   const std::string& partition = partitions_[group.partition];
   const auto schema = WithMetaColumns(*options_.schema);
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
   LogMerge merge(schema);
-  Roaring replaced;
   SliceContext context = Context(&timeline);
   context.logs = nullptr;  // Nobody reads them again.
   TARN_RETURN_IF_ERROR(
-      MergeLogs(context, partition, group.file_id, SliceOf(group), 0, "", 0, &merge, &replaced));
-  TARN_ASSIGN(auto writer,
-              OpenBase(partition, group.file_id, instant, static_cast<int>(content->bases.size())));
+      MergeLogs(context, partition, group.file_id, SliceOf(group), 0, "", 0, &merge, &rewrite->gone));
+  for (const Hash128& key : rewrite->gone_keys) merge.Suppress(key, 0);
+  TARN_ASSIGN(rewrite->file, OpenBase(partition, group.file_id, instant, file_ordinal));
+  BaseFileWriter& writer = *rewrite->file;
   const auto append = [&](const std::shared_ptr<arrow::RecordBatch>& rows) -> Status {
     if (rows->num_rows() == 0) return {};
     TARN_ASSIGN(const auto projected, ProjectTo(rows, schema));
     const auto& record_keys = static_cast<const arrow::StringArray&>(*projected->column(2));
-    for (int64_t row = 0; row < record_keys.length(); row++) {
-      keys->push_back(
-          {keys_.IdentityOf(record_keys.GetView(row)), static_cast<uint32_t>(writer->rows() + row)});
-    }
-    return writer->AppendKept(*projected);
+    for (int64_t row = 0; row < record_keys.length(); row++)
+      placed(keys_.IdentityOf(record_keys.GetView(row)), static_cast<uint32_t>(writer.rows() + row));
+    return writer.AppendKept(*projected);
   };
   const std::string path = JoinPath(FolderOf(group.partition), group.base.name);
   TARN_ASSIGN(auto file, storage_->Open(path));
@@ -94,23 +93,35 @@ Status HudiTable::CompactGroup(const std::string& instant, uint32_t ordinal, Com
       reader->Scan(schema->field_names(), 0, reader->rows(), [&](const auto& rows, int64_t first) -> Status {
         std::vector<int64_t> kept;
         for (int64_t row = 0; row < rows->num_rows(); row++) {
-          if (!replaced.contains(static_cast<uint32_t>(first + row))) kept.push_back(row);
+          if (!rewrite->gone.contains(static_cast<uint32_t>(first + row))) kept.push_back(row);
         }
         if (static_cast<int64_t>(kept.size()) == rows->num_rows()) return append(rows);
         TARN_ASSIGN(const auto taken, TakeRows(*rows, kept));
         return append(taken);
       }));
-  const int64_t base_rows = writer->rows();
-  TARN_RETURN_IF_ERROR(merge.TakeLive(append));
-  TARN_RETURN_IF_ERROR(writer->Close());
-  WriteStat stat = BaseStat(*writer, group.base.instant);
+  rewrite->rows_before = reader->rows();
+  rewrite->rows_kept = writer.rows();
+  return merge.TakeLive(append);
+}
+
+Status HudiTable::CompactGroup(const std::string& instant, uint32_t ordinal, CommitContent* content,
+                               std::vector<KeyedRow>* keys) {
+  const WriterGroup& group = groups_[ordinal];
+  Rewrite rewrite;
+  TARN_RETURN_IF_ERROR(RewriteGroup(instant, ordinal, static_cast<int>(content->bases.size()), &rewrite,
+                                    [&](const Hash128& identity, uint32_t position) {
+                                      keys->push_back({identity, position});
+                                    }));
+  TARN_RETURN_IF_ERROR(rewrite.file->Close());
+  const int64_t rows = rewrite.file->rows();
+  WriteStat stat = BaseStat(*rewrite.file, group.base.instant);
   stat.inserts = 0;
-  stat.updates = stat.log_records = writer->rows() - base_rows;
-  stat.deletes = std::max<int64_t>(reader->rows() - writer->rows(), 0);
+  stat.updates = stat.log_records = rows - rewrite.rows_kept;
+  stat.deletes = std::max<int64_t>(rewrite.rows_before - rows, 0);
   stat.logs_compacted = static_cast<int64_t>(group.logs.size());
   stat.log_bytes_compacted = group.log_bytes;
   content->metadata.stats.push_back(std::move(stat));
-  content->bases.push_back({ordinal, std::move(writer)});
+  content->bases.push_back({ordinal, std::move(rewrite.file)});
   return {};
 }
 

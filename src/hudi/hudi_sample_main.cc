@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "hudi/spooled_changes.h"
 #include "hudi/table.h"
 #include "storage/storage.h"
 
@@ -90,13 +91,12 @@ class Instants {
   int64_t count_ = 0;
 };
 
-/// Inserts, updates, moves and deletes of one commit, applied to the table and to the expectation.
-Status MakeChanges(Table& table, const std::string& instant, std::mt19937& random, bool wide, int64_t lsn,
-                   Rows* rows) {
+/// Inserts, updates, moves and deletes, applied to the expectation.
+ChangeSet DrawChanges(std::mt19937& random, int count, bool wide, int64_t lsn, Rows* rows) {
   std::vector<Row> upserts;
   std::vector<int64_t> deletes;
   std::map<int64_t, bool> used;
-  for (int i = 0; i < 60; i++) {
+  for (int i = 0; i < count; i++) {
     const int64_t id = static_cast<int64_t>(random() % 600);
     if (!used.emplace(id, true).second) continue;
     const auto at = rows->find(id);
@@ -113,8 +113,27 @@ Status MakeChanges(Table& table, const std::string& instant, std::mt19937& rando
     upserts.push_back(row);
     (*rows)[id] = row;
   }
-  TARN_RETURN_IF_ERROR(table.Upsert(instant, {ToBatch(upserts, wide), ToDeletes(deletes, lsn)},
-                                    {{"tarn.lsn", std::to_string(lsn)}}));
+  return {ToBatch(upserts, wide), ToDeletes(deletes, lsn)};
+}
+
+/// What is larger than memory, in one commit: many changes of some file groups and few of others, fresh
+/// partitions; or after a truncation.
+Status SpoolChanges(Table& table, const std::string& instant, std::mt19937& random, bool truncate,
+                    int64_t lsn, Rows* rows) {
+  TARN_ASSIGN(const auto spooled, table.Spool());
+  for (int piece = 0; piece < 5; piece++) {
+    if (truncate && piece == 2) {
+      TARN_RETURN_IF_ERROR(spooled->Truncate());
+      rows->clear();
+    }
+    ChangeSet changes = DrawChanges(random, 20 + 60 * piece, true, lsn, rows);
+    TARN_RETURN_IF_ERROR(spooled->Add(changes));
+  }
+  std::vector<Row> fresh;
+  for (int64_t id = 2000; id < 2300; id++)
+    fresh.push_back((*rows)[id] = {7 + id % 2, id, fmt::format("fresh {}", id), id, lsn});
+  TARN_RETURN_IF_ERROR(spooled->Add({ToBatch(fresh, true), nullptr}));
+  TARN_RETURN_IF_ERROR(spooled->Commit(instant, {{"tarn.lsn", std::to_string(lsn)}}));
   return {};
 }
 
@@ -129,6 +148,7 @@ Result<std::unique_ptr<Table>> MakeTable(tarn::storage::Storage& storage, const 
       partitioned ? std::vector<std::string>{"tenant_id", "id"} : std::vector<std::string>{"id"};
   if (partitioned) options.partition_fields = {"tenant_id"};
   options.schema = SampleSchema(false);
+  options.target_file_bytes = 30'000;
   options.sidecar_folder = folder + "/_tarn/" + name;
   return Table::Create(&storage, folder + "/" + name, options);
 }
@@ -168,7 +188,7 @@ Status WriteMergeOnRead(tarn::storage::Storage& storage, const std::string& fold
   bulk.reset();
   Print(name, instant, rows);
   bool wide = false;
-  for (int64_t step = 2; step < 14; step++) {
+  for (int64_t step = 2; step < 18; step++) {
     instant = instants.Next();
     if (step == 6 || step == 11) {
       TARN_ASSIGN(const auto compacted,
@@ -182,6 +202,8 @@ Status WriteMergeOnRead(tarn::storage::Storage& storage, const std::string& fold
     }
     if (step == 12) {
       TARN_RETURN_IF_ERROR(Reload(*table, instant, step, &rows));
+    } else if (step == 14 || step == 16) {
+      TARN_RETURN_IF_ERROR(SpoolChanges(*table, instant, random, step == 16, step, &rows));
     } else if (step == 9) {
       const int64_t tenant = partitioned ? 1 : -1;
       std::vector<Row> fresh;
@@ -194,7 +216,8 @@ Status WriteMergeOnRead(tarn::storage::Storage& storage, const std::string& fold
                                                     {ToBatch(fresh, wide)},
                                                     {{"tarn.lsn", std::to_string(step)}}));
     } else {
-      TARN_RETURN_IF_ERROR(MakeChanges(*table, instant, random, wide, step, &rows));
+      TARN_RETURN_IF_ERROR(table->Upsert(instant, DrawChanges(random, 60, wide, step, &rows),
+                                         {{"tarn.lsn", std::to_string(step)}}));
     }
     Print(name, instant, rows);
   }

@@ -15,6 +15,7 @@
 #include "hudi/log_block.h"
 #include "hudi/record_key.h"
 #include "hudi/slice.h"
+#include "hudi/spooled_changes.h"
 #include "hudi/staged_changes.h"
 #include "hudi/table.h"
 #include "hudi/timeline.h"
@@ -36,6 +37,7 @@ struct NewLog {
   uint32_t group = 0;
   LogFile file;
   std::string path, bytes;
+  std::unique_ptr<storage::StagedFile> staged;  ///< Has the bytes instead, when they were too many to wait.
   std::string sidecar_path, sidecar_bytes;
 };
 
@@ -87,11 +89,15 @@ class HudiTable : public Table {
   Result<int64_t> Clean(const std::string& instant, const ServiceOptions& options) override;
   Result<int64_t> Archive(const std::string& now_instant, const ServiceOptions& options) override;
   std::unique_ptr<StagedChanges> Stage() const override;
+  Result<std::unique_ptr<SpooledChanges>> Spool() override;
+  Status Settle() override;
   Status Close() override;
 
  private:
   friend class HudiBulkWriter;
   friend class HudiStagedChanges;
+  friend class HudiSpooledChanges;
+  friend class SpooledCommit;
 
   // Opening and recovery (hudi_table.cc, recovery.cc).
   Status LoadState();
@@ -149,6 +155,16 @@ class HudiTable : public Table {
   Result<std::string> CompactionPlan(const std::vector<uint32_t>& groups) const;
   Status CompactGroup(const std::string& instant, uint32_t ordinal, CommitContent* content,
                       std::vector<KeyedRow>* keys);
+  /// A new base file of a group, without some of its rows.
+  struct Rewrite {
+    Roaring gone;                          ///< Positions in the base file that do not count any more,
+    std::vector<Hash128> gone_keys;        ///< and keys of rows in logs.
+    std::unique_ptr<BaseFileWriter> file;  ///< Not closed: more may follow.
+    int64_t rows_before = 0;               ///< Of the old base file.
+    int64_t rows_kept = 0;                 ///< Of those.
+  };
+  Status RewriteGroup(const std::string& instant, uint32_t ordinal, int file_ordinal, Rewrite* rewrite,
+                      const std::function<void(const Hash128&, uint32_t position)>& placed);
   struct Replacement;
   Status ReplacePartition(Replacement* replacement, uint32_t partition);
   Status AppendReplacing(Replacement* replacement, uint32_t partition, size_t batch);

@@ -69,6 +69,7 @@ struct ServiceOptions {
 };
 
 class StagedChanges;
+class SpooledChanges;
 
 /// Streams a table's whole content in one instant, which appears whole at Finish or not at all.
 class BulkWriter {
@@ -152,6 +153,11 @@ class Table {
 
   /// Changes to be collected in memory for the next Upsert; empty. The table outlives it.
   virtual std::unique_ptr<StagedChanges> Stage() const = 0;
+  /// The same for more changes than memory holds; one at a time. The table outlives it. Errors: kUnsupported
+  /// for a table without a key index.
+  virtual Result<std::unique_ptr<SpooledChanges>> Spool() = 0;
+  /// Rolls back what a failed commit left, so that what is looked up is right; nothing when none failed.
+  virtual Status Settle() = 0;
 
   /// Syncs the key index so that the next Open need not rebuild it.
   virtual Status Close() = 0;

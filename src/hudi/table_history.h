@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "hudi/failing_storage.h"
 #include "hudi/staged_changes.h"
 #include "hudi/table.h"
 #include "parquet/parquet_reader.h"
@@ -101,7 +102,7 @@ class History {
   History(const std::string& folder, bool partitioned) : folder_(folder) {
     auto storage = storage::OpenLocalStorage(folder + "/staging");
     EXPECT_TRUE(storage);
-    storage_ = std::move(*storage);
+    storage_ = std::make_unique<FailingStorage>(std::move(*storage));
     TableOptions options;
     options.name = "orders";
     options.database = "silver";
@@ -121,6 +122,8 @@ class History {
   std::string base() const { return folder_ + "/orders"; }
   std::string side() const { return folder_ + "/side"; }
   storage::Storage& storage() { return *storage_; }
+  /// The n-th write from now on fails; 0: none does.
+  void FailWrite(int64_t nth) { storage_->FailWrite(nth); }
   Table& table() { return *table_; }
   TableReader& reader() { return *reader_; }
   Rows& rows() { return rows_; }
@@ -229,7 +232,7 @@ class History {
 
  private:
   std::string folder_;
-  std::unique_ptr<storage::Storage> storage_;
+  std::unique_ptr<FailingStorage> storage_;
   std::unique_ptr<Table> table_;
   std::unique_ptr<TableReader> reader_;
   std::unique_ptr<OverlaidPlan> overlaid_;

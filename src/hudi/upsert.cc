@@ -149,7 +149,7 @@ Status HudiTable::WriteLogs(const std::string& instant, const UpsertPlan& plan,
         meta.PutString(text);
       };
       put(instant);
-      put(fmt::format("{}_0_{}", instant, row));
+      put(fmt::format("{}_0_{}", instant, plan.first_seqno + row));
       put(plan.keys.keys->GetView(row));
       put(partitions_[group.partition]);
       put(group.file_id);

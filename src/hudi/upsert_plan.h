@@ -15,6 +15,7 @@ struct HudiTable::UpsertPlan {
   std::map<uint32_t, uint32_t> insert_groups;          ///< Chosen group by partition.
   RowKeys keys;
   std::vector<int64_t> orderings;
+  int64_t first_seqno = 0;       ///< Number in the commit of the first row.
   std::vector<RowPlace> places;  ///< Of the upserts, after the commit; new groups are filled in later.
   std::vector<Hash128> erased;
   std::unordered_set<Hash128, HashOfHash> upserted;  ///< Only when there are deletes.

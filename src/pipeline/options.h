@@ -24,7 +24,8 @@ struct PipelineOptions {
   int64_t commit_interval_ms = 10'000;  ///< How long it waits for its Silver commit; 0: each step commits.
   int64_t gold_interval_ms = 10'000;    ///< Least time between two runs of Gold.
   int copy_workers = 2;
-  int64_t segment_bytes = 48 << 20;  ///< Changes held in memory at most.
+  int64_t piece_kb = 48 << 10;  ///< Changes held in memory at most; a larger transaction comes in pieces.
+  int64_t piece_bytes() const { return piece_kb << 10; }
   int64_t query_memory_bytes = int64_t{1} << 30;
   hudi::ServiceOptions services;
 };

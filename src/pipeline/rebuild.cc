@@ -15,7 +15,6 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
     TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Internal(name)));
   }
   TARN_RETURN_IF_ERROR(storage_->Remove(layout_.Internal("tables.json")));
-  TARN_RETURN_IF_ERROR(SetHalfApplied(false));
   TARN_ASSIGN(versions_, catalog::LakeVersions::Open(storage_.get(), layout_));
   view_ = std::make_unique<LakeView>(storage_.get(), layout_, versions_.get(), false);
   TARN_ASSIGN(silver_, SilverLayer::Open(storage_.get(), layout_, options_, clock_, versions_.get()));

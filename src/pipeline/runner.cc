@@ -1,6 +1,7 @@
 #include "pipeline/runner.h"
 
 #include <arrow/record_batch.h>
+#include <arrow/util/byte_size.h>
 
 #include <chrono>
 
@@ -145,32 +146,53 @@ Status Runner::CatchUpFromBronze(const CancelToken& cancel) {
 
 Status Runner::ReplayFromBronze(const SourcePosition& after, const std::string& only,
                                 const CancelToken& cancel) {
-  return bronze::ChangeLog::ForEachManifest(
-      *storage_, options_.lake, after, [&](const bronze::Manifest& manifest) -> Status {
-        TARN_RETURN_IF_ERROR(cancel.Check());
-        SilverStep step;
-        step.position = manifest.position();
-        step.commit_micros = manifest.last_commit_micros;
-        for (const bronze::ManifestEvent& event : manifest.events) {
-          if (!only.empty() && event.table->lake_name != only) continue;
-          if (event.at) {
-            step.events.push_back({event.table, nullptr, *event.at, event.copy_again});
-            continue;
-          }
-          TARN_RETURN_IF_ERROR(
-              bronze::ReadChangeFile(*storage_, options_.lake, event.file, [&](auto rows) -> Status {
-                step.rows += rows->num_rows();
-                step.events.push_back({event.table, std::move(rows)});
-                return {};
-              }));
-        }
-        if (!only.empty()) return step.events.empty() ? Status{} : silver_->Apply(step);
-        TARN_RETURN_IF_ERROR(silver_->Apply(step));
-        state_.silver_lsn = step.position.lsn.value;
-        state_.silver_commit_micros = step.commit_micros;
-        state_.silver_rows += step.rows;
-        return {};
-      });
+  return bronze::ChangeLog::ForEachManifest(*storage_, options_.lake, after,
+                                            [&](const bronze::Manifest& manifest) -> Status {
+                                              TARN_RETURN_IF_ERROR(cancel.Check());
+                                              return ReplayManifest(manifest, only);
+                                            });
+}
+
+Status Runner::ReplayManifest(const bronze::Manifest& manifest, const std::string& only) {
+  SilverStep step;
+  step.position = manifest.position();
+  step.commit_micros = manifest.last_commit_micros;
+  const auto wanted = [&](const bronze::ManifestEvent& event) {
+    return only.empty() || event.table->lake_name == only;
+  };
+  // A file has the rows of before a truncation and of behind it: whatever piece comes must know of it.
+  std::vector<bronze::TableRows> truncations;
+  for (const bronze::ManifestEvent& event : manifest.events) {
+    if (event.at && wanted(event)) truncations.push_back({event.table, nullptr, *event.at, event.copy_again});
+  }
+  step.events = truncations;
+  int64_t bytes = 0;
+  // As the stream brings it: what is larger than memory comes in pieces.
+  const auto apply_piece = [&]() -> Status {
+    step.open = true;
+    TARN_RETURN_IF_ERROR(silver_->Apply(step));
+    step.events = truncations;
+    step.open = false;
+    bytes = 0;
+    return {};
+  };
+  for (const bronze::ManifestEvent& event : manifest.events) {
+    if (event.at || !wanted(event)) continue;
+    TARN_RETURN_IF_ERROR(
+        bronze::ReadChangeFile(*storage_, options_.lake, event.file, [&](auto rows) -> Status {
+          step.rows += rows->num_rows();
+          bytes += arrow::util::ReferencedBufferSize(*rows).ValueOr(0);
+          step.events.push_back({event.table, std::move(rows)});
+          return bytes < options_.piece_bytes() ? Status{} : apply_piece();
+        }));
+  }
+  if (!only.empty() && step.events.empty() && !silver_->has_spooled()) return {};
+  TARN_RETURN_IF_ERROR(silver_->Apply(step));
+  if (!only.empty()) return {};
+  state_.silver_lsn = step.position.lsn.value;
+  state_.silver_commit_micros = step.commit_micros;
+  state_.silver_rows += step.rows;
+  return {};
 }
 
 Status Runner::Prepare(const CancelToken& cancel, const LoadReporter& report) {

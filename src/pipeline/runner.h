@@ -112,10 +112,10 @@ class Runner {
   /// Writes the break into Bronze; what the source sends from here on follows on it.
   Status GoOnBehind(const Break& broken, const cdc::SourceIdentity& source, cdc::PgConnection& connection);
   /// Whether Silver's tables have a part of a transaction whose rest comes with the stream.
-  Status SetHalfApplied(bool half_applied);
   Status CatchUpFromBronze(const CancelToken& cancel);
   /// Applies what Bronze has behind `after`, of all tables, or of one.
   Status ReplayFromBronze(const SourcePosition& after, const std::string& only, const CancelToken& cancel);
+  Status ReplayManifest(const bronze::Manifest& manifest, const std::string& only);
   catalog::RegisteredTable Register(const schema::TableSchema& table) const;
   /// An empty Silver table and quarantine, whatever was there: never copied, or cut off.
   Status BeginAgain(const schema::TableSchema& table);

@@ -68,6 +68,26 @@ std::vector<Outcome> TogetherOver(const std::vector<Item>& items, const Work& wo
 /// Everything of the transactions up to an ordering value.
 schema::ChangePosition EndOf(int64_t lsn) { return {lsn, std::numeric_limits<int64_t>::max()}; }
 
+/// What a step does to one table.
+struct StepCut {
+  schema::ChangePosition from;  ///< Of the last truncation, which comes first of all; else where it began.
+  std::vector<ShapeRun> runs;
+};
+
+/// Of a table's events those that are newer than `after`. What was before the last truncation among them is
+/// gone at its end, so it is not written at all. kUnsupported when the table must be copied again.
+Result<StepCut> CutOf(const std::vector<const bronze::TableRows*>& events,
+                      const schema::ChangePosition& after) {
+  schema::ChangePosition from = after;
+  for (const bronze::TableRows* event : events) {
+    if (event->rows != nullptr) continue;
+    if (!event->copy_again.empty() && event->at > after)
+      return MakeError(ErrorCode::kUnsupported, "{}", event->copy_again);
+    if (event->copy_again.empty()) from = std::max(from, event->at);
+  }
+  return StepCut{from, RunsAfter(events, from)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SilverLayer>> SilverLayer::Open(storage::Storage* storage,
@@ -94,8 +114,16 @@ SilverTable* SilverLayer::Find(const std::string& lake_name) {
 Status SilverLayer::AddTable(const catalog::RegisteredTable& table) {
   const std::string& name = table.source.lake_name;
   const auto model = models_.find(name);
-  TARN_ASSIGN(auto opened, SilverTable::Open(storage_, layout_, table,
-                                             model == models_.end() ? nullptr : &model->second, &instants_));
+  std::shared_ptr<SilverCounts> counts;
+  {
+    const std::lock_guard lock(counts_mutex_);
+    auto& known = counts_[name];
+    if (known == nullptr) known = std::make_shared<SilverCounts>();
+    counts = known;
+  }
+  TARN_ASSIGN(auto opened,
+              SilverTable::Open(storage_, layout_, table, model == models_.end() ? nullptr : &model->second,
+                                &instants_, std::move(counts)));
   TARN_ASSIGN(applied_[name], opened->AppliedLsn());
   tables_[name] = std::move(opened);
   registry_.tables[name] = table;
@@ -112,6 +140,8 @@ void SilverLayer::RemoveTable(const std::string& name) {
   tables_.erase(name);
   applied_.erase(name);
   registry_.tables.erase(name);
+  const std::lock_guard lock(counts_mutex_);
+  counts_.erase(name);
 }
 
 Status SilverLayer::SaveRegistry() {
@@ -222,22 +252,14 @@ Result<bool> SilverLayer::ApplyTable(const std::string& name,
   SilverTable& table = *tables_.at(name);
   int64_t& applied = applied_.at(name);
   const auto columns_before = table.registered().source.columns;
-  // What was before the last truncation of the step is gone at its end, so it is not written at all.
-  schema::ChangePosition from = EndOf(applied);
-  for (const bronze::TableRows* event : events) {
-    if (event->rows != nullptr) continue;
-    if (!event->copy_again.empty() && event->at > EndOf(applied))
-      return MakeError(ErrorCode::kUnsupported, "{}", event->copy_again);
-    if (event->copy_again.empty()) from = std::max(from, event->at);
-  }
-  const bool truncated = from != EndOf(applied);
-  const std::vector<ShapeRun> runs = RunsAfter(events, from);
-  size_t commits = runs.size() + (truncated ? 1 : 0);
+  TARN_ASSIGN(const StepCut cut, CutOf(events, EndOf(applied)));
+  const bool truncated = cut.from != EndOf(applied);
+  size_t commits = cut.runs.size() + (truncated ? 1 : 0);
   // Only the last commit of a step says that the step is in: after a crash between them all of it comes
   // again.
   const auto next_lsn = [&] { return --commits == 0 ? lsn : applied; };
   if (truncated) TARN_RETURN_IF_ERROR(table.Truncate(next_lsn()));
-  for (const ShapeRun& run : runs) {
+  for (const ShapeRun& run : cut.runs) {
     TARN_FAULT_POINT("silver.apply.before_run");
     TARN_RETURN_IF_ERROR(table.Apply(run.shape, run.batches, next_lsn()));
   }
@@ -265,9 +287,9 @@ Status SilverLayer::HoldOrFail(const std::string& name, const Error& error) {
 }
 
 Status SilverLayer::Apply(const SilverStep& step) {
+  if (step.open || spooling_) return ApplyPiece(step);
   const TableEvents by_table = EventsByTable(step);
-  // Of a transaction that goes on, nothing counts as applied: after a crash all of it comes again.
-  const int64_t lsn = OrderingValue(step.position) - (step.open ? 1 : 0);
+  const int64_t lsn = OrderingValue(step.position);
   std::vector<const TableEvents::value_type*> work;
   for (const auto& entry : by_table) work.push_back(&entry);
   const auto outcomes = TogetherOver<Result<bool>>(
@@ -280,10 +302,57 @@ Status SilverLayer::Apply(const SilverStep& step) {
     }
     touched_[work[i]->first] = true;
     shapes_changed |= *outcomes[i];
-    if (step.open) TARN_RETURN_IF_ERROR(tables_.at(work[i]->first)->CompactLarge());
   }
   if (shapes_changed) TARN_RETURN_IF_ERROR(SaveRegistry());
-  if (step.open) return {};
+  return Publish(step.position, step.commit_micros);
+}
+
+Status SilverLayer::SpoolTable(const std::string& name, const std::vector<const bronze::TableRows*>& events,
+                               int64_t lsn) {
+  SilverTable& table = *tables_.at(name);
+  schema::ChangePosition after = EndOf(applied_.at(name));
+  if (table.has_spooled()) after = std::max(after, table.spooled_from());
+  TARN_ASSIGN(const StepCut cut, CutOf(events, after));
+  if (cut.from != after) TARN_RETURN_IF_ERROR(table.SpoolTruncation(cut.from));
+  for (const ShapeRun& run : cut.runs) TARN_RETURN_IF_ERROR(table.Spool(run.shape, run.batches, lsn));
+  return {};
+}
+
+Status SilverLayer::ApplyPiece(const SilverStep& step) {
+  spooling_ = true;
+  const TableEvents by_table = EventsByTable(step);
+  // Of a transaction that goes on, nothing counts as applied: after a crash all of it comes again.
+  const int64_t lsn = OrderingValue(step.position) - 1;
+  std::vector<const TableEvents::value_type*> work;
+  for (const auto& entry : by_table) work.push_back(&entry);
+  const auto outcomes = TogetherOver<Status>(
+      work, [&](const auto* entry) { return SpoolTable(entry->first, entry->second, lsn); });
+  for (size_t i = 0; i < work.size(); i++) {
+    if (outcomes[i]) continue;
+    (void)tables_.at(work[i]->first)
+        ->DropSpooled();  // It is copied again, with the columns that it has then.
+    TARN_RETURN_IF_ERROR(HoldOrFail(work[i]->first, outcomes[i].error()));
+  }
+  return step.open ? Status{} : CommitSpooled(step);
+}
+
+Status SilverLayer::CommitSpooled(const SilverStep& step) {
+  const int64_t lsn = OrderingValue(step.position);
+  std::vector<std::string> work;
+  for (const auto& [name, table] : tables_) {
+    if (table->has_spooled()) work.push_back(name);
+  }
+  // One after the other, as each may need the memory of a file group.
+  for (const std::string& name : work) {
+    SilverTable& table = *tables_.at(name);
+    Status done = table.CommitSpooled(lsn);
+    if (!done) return std::move(done).error().In("silver " + name);
+    touched_[name] = true;
+    applied_.at(name) = std::max(applied_.at(name), lsn);
+  }
+  // Columns may have been added in the midst; the registry must not know of them before the tables do.
+  TARN_RETURN_IF_ERROR(SaveRegistry());
+  spooling_ = false;
   return Publish(step.position, step.commit_micros);
 }
 
@@ -345,11 +414,25 @@ Status SilverLayer::CommitStaged() {
   return Publish(staged.position, staged.commit_micros);
 }
 
-void SilverLayer::DropStaged() {
-  const std::lock_guard lock(tail_mutex_);
-  for (const auto& [name, table] : tables_) table->DropStaged();
-  staged_.reset();
-  tail_.reset();
+Status SilverLayer::DropStaged() {
+  std::vector<std::string> reshaped;
+  {
+    const std::lock_guard lock(tail_mutex_);
+    for (const auto& [name, table] : tables_) {
+      table->DropStaged();
+      if (table->DropSpooled()) reshaped.push_back(name);
+    }
+    spooling_ = false;
+    staged_.reset();
+    tail_.reset();
+  }
+  // What comes again has the columns of before first.
+  for (const std::string& name : reshaped) {
+    const catalog::RegisteredTable table = registry_.tables.at(name);
+    tables_.erase(name);
+    TARN_RETURN_IF_ERROR(AddTable(table));
+  }
+  return {};
 }
 
 Result<std::shared_ptr<const TailState>> SilverLayer::PinTail() {
@@ -423,10 +506,9 @@ std::vector<std::string> SilverLayer::TakeTouched() {
   return names;
 }
 
-std::map<std::string, const SilverCounts*> SilverLayer::Counts() const {
-  std::map<std::string, const SilverCounts*> counts;
-  for (const auto& [name, table] : tables_) counts[name] = &table->counts();
-  return counts;
+std::map<std::string, std::shared_ptr<const SilverCounts>> SilverLayer::Counts() const {
+  const std::lock_guard lock(counts_mutex_);
+  return {counts_.begin(), counts_.end()};
 }
 
 }  // namespace tarn::pipeline

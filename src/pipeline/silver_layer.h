@@ -76,18 +76,21 @@ class SilverLayer : public TailSource {
                   const std::function<Status(const CopyRows&)>& read);
 
   /// Applies what is newer than each table's own position (a step may come again after a crash), then
-  /// publishes. A table that cannot follow is held with the reason; the others go on.
+  /// publishes. A table that cannot follow is held with the reason; the others go on. Steps of a transaction
+  /// that goes on are kept aside, and become one commit of each table with its last one.
   Status Apply(const SilverStep& step);
   /// Shows the step to readers at once and keeps it for the next commit. False, and nothing done, when it
   /// cannot be staged (a truncation, a new shape, part of a transaction, a table that must be held): then
   /// CommitStaged and Apply. Errors leave the layer unusable until DropStaged.
   Result<bool> Stage(const SilverStep& step);
   bool has_staged() const { return staged_.has_value(); }
+  /// Whether a transaction has begun of which more must follow.
+  bool has_spooled() const { return spooling_; }
   int64_t staged_bytes() const;
   /// Commits what is staged and publishes it. Bronze must hold all of it.
   Status CommitStaged();
-  /// Forgets what is staged: it comes again.
-  void DropStaged();
+  /// Forgets what is staged or kept aside: it comes again.
+  Status DropStaged();
   Result<std::shared_ptr<const TailState>> PinTail() override;
 
   /// A version at the tables' common position without changes: after a first copy.
@@ -103,7 +106,7 @@ class SilverLayer : public TailSource {
   std::vector<std::string> TakeTouched();
   /// Position of the newest step applied.
   const SourcePosition& position() const { return position_; }
-  std::map<std::string, const SilverCounts*> Counts() const;
+  std::map<std::string, std::shared_ptr<const SilverCounts>> Counts() const;
 
  private:
   SilverLayer(storage::Storage* storage, catalog::LakeLayout layout, const PipelineOptions& options,
@@ -120,6 +123,10 @@ class SilverLayer : public TailSource {
   /// True when the table's columns changed.
   Result<bool> ApplyTable(const std::string& name, const std::vector<const bronze::TableRows*>& events,
                           int64_t lsn);
+  Status ApplyPiece(const SilverStep& step);
+  Status SpoolTable(const std::string& name, const std::vector<const bronze::TableRows*>& events,
+                    int64_t lsn);
+  Status CommitSpooled(const SilverStep& step);
   bool CanStage(const std::string& name, const std::vector<const bronze::TableRows*>& events) const;
   /// Holds the table when it cannot follow; any other error is given back.
   Status HoldOrFail(const std::string& name, const Error& error);
@@ -141,6 +148,9 @@ class SilverLayer : public TailSource {
   int64_t registry_changes_ = 0;
   std::string served_;  ///< Table that was served last.
   SourcePosition position_;
+  bool spooling_ = false;
+  mutable std::mutex counts_mutex_;
+  std::map<std::string, std::shared_ptr<SilverCounts>> counts_;  ///< Of tables_; they outlive a table.
 
   /// Where the staged changes end.
   struct Staged {

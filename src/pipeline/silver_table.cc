@@ -3,7 +3,6 @@
 #include <arrow/api.h>
 
 #include <algorithm>
-#include <climits>
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -12,8 +11,6 @@
 namespace tarn::pipeline {
 namespace {
 
-/// Of one file group: what a compaction holds in memory while its transaction goes on.
-constexpr int64_t kMostLogBytesInTransaction = 96 << 20;
 constexpr const char* kMonth = "_month";
 constexpr const char* kRule = "_rule";
 constexpr const char* kReason = "_reason";
@@ -120,11 +117,13 @@ std::shared_ptr<arrow::Array> Texts(const std::vector<std::string>& values) {
 Result<std::unique_ptr<SilverTable>> SilverTable::Open(storage::Storage* storage,
                                                        const catalog::LakeLayout& layout,
                                                        const catalog::RegisteredTable& table,
-                                                       const SilverModel* model, InstantClock* clock) {
+                                                       const SilverModel* model, InstantClock* clock,
+                                                       std::shared_ptr<SilverCounts> counts) {
   std::unique_ptr<SilverTable> out(new SilverTable);
   out->registered_ = table;
   out->model_ = model;
   out->clock_ = clock;
+  out->counts_ = std::move(counts);
   const std::string& name = table.source.lake_name;
   const hudi::TableOptions silver = SilverOptions(table, layout);
   const hudi::TableOptions quarantine = QuarantineOptions(table, layout);
@@ -220,9 +219,9 @@ Status SilverTable::BeginReload(const std::string& instant, const schema::TableS
 Status SilverTable::Load(int worker, const std::shared_ptr<arrow::RecordBatch>& rows) {
   TARN_ASSIGN(const RuledRows ruled, rules_[static_cast<size_t>(worker)]->Apply(rows));
   TARN_ASSIGN(const auto silver, SilverRows(*ruled.accepted));
-  counts_.inserted += ruled.accepted->num_rows();
-  counts_.refused += ruled.refused->num_rows();
-  counts_.warnings += ruled.warnings;
+  counts_->inserted += ruled.accepted->num_rows();
+  counts_->refused += ruled.refused->num_rows();
+  counts_->warnings += ruled.warnings;
   const std::lock_guard lock(load_mutex_);
   TARN_RETURN_IF_ERROR(silver_load_->Append(*silver, worker));
   if (ruled.refused->num_rows() == 0) return {};
@@ -238,7 +237,7 @@ Status SilverTable::FinishLoad(int64_t lsn) {
   TARN_ASSIGN([[maybe_unused]] const auto loaded, silver_load_->Finish(Properties(lsn)));
   quarantine_load_.reset();
   silver_load_.reset();
-  counts_.commits++;
+  counts_->commits++;
   return {};
 }
 
@@ -308,11 +307,13 @@ Result<BaseRows> SilverTable::LookUpCommitted(const arrow::RecordBatch& identiti
 
 Result<BaseRows> SilverTable::LookUpBase(const arrow::RecordBatch& identities) {
   TARN_ASSIGN(BaseRows base, LookUpCommitted(identities));
-  if (!has_staged()) return base;
-  // What is staged is newer: a row is then in Silver, in quarantine, or gone.
+  if (!has_staged() && !has_spooled()) return base;
+  // What is staged or spooled is newer: a row is then in Silver, in quarantine, or gone.
   using Newest = hudi::StagedChanges::Newest;
-  TARN_ASSIGN(const auto silver, staged_silver_->Find(identities));
-  TARN_ASSIGN(const auto quarantine, staged_quarantine_->Find(identities));
+  TARN_ASSIGN(const auto silver,
+              has_spooled() ? spooled_silver_->Find(identities) : staged_silver_->Find(identities));
+  TARN_ASSIGN(const auto quarantine,
+              has_spooled() ? spooled_quarantine_->Find(identities) : staged_quarantine_->Find(identities));
   std::vector<const Newest*> newest(silver.size(), nullptr);
   for (size_t row = 0; row < newest.size(); row++) {
     for (const Newest* candidate : {&quarantine[row], &silver[row]}) {
@@ -360,11 +361,14 @@ Status SilverTable::AddColumns(const schema::TableSchema& shape, int64_t lsn) {
                        known->type()->ToString(), type->ToString());
     }
   }
-  if (shape.columns == registered_.source.columns) return {};
+  if (added.empty() && shape.columns == registered_.source.columns) return {};
   if (!added.empty()) {
     const auto extend = [&added](const std::shared_ptr<arrow::Schema>& schema) {
       arrow::FieldVector fields = schema->fields();
-      fields.insert(fields.end(), added.begin(), added.end());
+      // Quarantine has them already where Silver's commit with them failed.
+      for (const auto& field : added) {
+        if (schema->GetFieldByName(field->name()) == nullptr) fields.push_back(field);
+      }
       return arrow::schema(std::move(fields));
     };
     TARN_RETURN_IF_ERROR(quarantine_->EvolveSchema(extend(quarantine_schema_)));
@@ -382,6 +386,7 @@ Status SilverTable::AddColumns(const schema::TableSchema& shape, int64_t lsn) {
 
 Result<SilverTable::Changes> SilverTable::Prepare(
     const schema::TableSchema& shape, const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) {
+  for (hudi::Table* table : {quarantine_.get(), silver_.get()}) TARN_RETURN_IF_ERROR(table->Settle());
   TARN_ASSIGN(ReducedChanges reduced, ReduceChanges(shape, batches, [this](const arrow::RecordBatch& keys) {
                 return LookUpBase(keys);
               }));
@@ -421,14 +426,60 @@ Status SilverTable::Apply(const std::shared_ptr<const schema::TableSchema>& shap
                           const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches, int64_t lsn) {
   TARN_RETURN_IF_ERROR(AddColumns(*shape, lsn));
   TARN_ASSIGN(const Changes changes, Prepare(*shape, batches));
-  counts_.warnings += changes.warnings;
-  counts_.refused += changes.refused;
+  counts_->warnings += changes.warnings;
+  counts_->refused += changes.refused;
   return Write(changes, lsn);
 }
 
+Status SilverTable::BeginSpool() {
+  if (has_spooled()) return {};
+  columns_before_spool_ = silver_schema_->fields().size();
+  spooled_from_ = {};
+  TARN_ASSIGN(spooled_quarantine_, quarantine_->Spool());
+  TARN_ASSIGN(spooled_silver_, silver_->Spool());
+  return {};
+}
+
+Status SilverTable::Spool(const std::shared_ptr<const schema::TableSchema>& shape,
+                          const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches, int64_t lsn) {
+  TARN_RETURN_IF_ERROR(BeginSpool());
+  TARN_RETURN_IF_ERROR(AddColumns(*shape, lsn));
+  TARN_ASSIGN(const Changes changes, Prepare(*shape, batches));
+  counts_->warnings += changes.warnings;
+  counts_->refused += changes.refused;
+  if (changes.refused > 0) quarantine_has_rows_ = true;
+  if (changes.in_quarantine) TARN_RETURN_IF_ERROR(spooled_quarantine_->Add(changes.quarantine));
+  return spooled_silver_->Add(changes.silver);
+}
+
+Status SilverTable::SpoolTruncation(const schema::ChangePosition& at) {
+  TARN_RETURN_IF_ERROR(BeginSpool());
+  spooled_from_ = at;
+  TARN_RETURN_IF_ERROR(spooled_quarantine_->Truncate());
+  return spooled_silver_->Truncate();
+}
+
+Status SilverTable::CommitSpooled(int64_t lsn) {
+  TARN_ASSIGN([[maybe_unused]] const auto quarantined,
+              spooled_quarantine_->Commit(clock_->Next(), Properties(lsn)));
+  TARN_FAULT_POINT("silver.spooled.between_tables");
+  TARN_ASSIGN(const hudi::CommitResult done, spooled_silver_->Commit(clock_->Next(), Properties(lsn)));
+  Count(done);
+  spooled_quarantine_.reset();
+  spooled_silver_.reset();
+  return {};
+}
+
+bool SilverTable::DropSpooled() {
+  const bool reshaped = has_spooled() && silver_schema_->fields().size() != columns_before_spool_;
+  spooled_quarantine_.reset();
+  spooled_silver_.reset();
+  return reshaped;
+}
+
 Status SilverTable::Stage(const Changes& changes) {
-  counts_.warnings += changes.warnings;
-  counts_.refused += changes.refused;
+  counts_->warnings += changes.warnings;
+  counts_->refused += changes.refused;
   if (changes.refused > 0) quarantine_has_rows_ = true;
   if (changes.in_quarantine) TARN_RETURN_IF_ERROR(staged_quarantine_->Add(changes.quarantine));
   return staged_silver_->Add(changes.silver);
@@ -473,18 +524,22 @@ Status SilverTable::Write(const Changes& changes, int64_t lsn) {
   }
   TARN_ASSIGN(const hudi::CommitResult done,
               silver_->Upsert(clock_->Next(), changes.silver, Properties(lsn)));
-  counts_.inserted += done.inserted;
-  counts_.updated += done.updated;
-  counts_.deleted += done.deleted;
-  counts_.commits++;
+  Count(done);
   return {};
+}
+
+void SilverTable::Count(const hudi::CommitResult& done) {
+  counts_->inserted += done.inserted;
+  counts_->updated += done.updated;
+  counts_->deleted += done.deleted;
+  counts_->commits++;
 }
 
 Status SilverTable::Truncate(int64_t lsn) {
   for (hudi::Table* table : {quarantine_.get(), silver_.get()}) {
     TARN_ASSIGN([[maybe_unused]] const auto done, table->Truncate(clock_->Next(), Properties(lsn)));
   }
-  counts_.commits++;
+  counts_->commits++;
   return {};
 }
 
@@ -504,16 +559,6 @@ Result<bool> SilverTable::RunServices(const hudi::ServiceOptions& options, bool 
     TARN_ASSIGN([[maybe_unused]] const int64_t archived, table->Archive(clock_->Next(), options));
   }
   return any_compacted;
-}
-
-Status SilverTable::CompactLarge() {
-  hudi::ServiceOptions options;
-  options.max_log_files = options.min_log_files = INT_MAX;
-  options.max_log_bytes = kMostLogBytesInTransaction;
-  TARN_ASSIGN(const int64_t lsn, AppliedLsn());
-  TARN_ASSIGN([[maybe_unused]] const auto compacted,
-              silver_->Compact(clock_->Next(), options, Properties(lsn), false));
-  return {};
 }
 
 Status SilverTable::Close() {

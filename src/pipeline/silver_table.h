@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "catalog/lake_layout.h"
 #include "catalog/table_registry.h"
+#include "hudi/spooled_changes.h"
 #include "hudi/staged_changes.h"
 #include "hudi/table.h"
 #include "pipeline/change_reducer.h"
@@ -38,10 +39,10 @@ class SilverTable {
   static Result<std::unique_ptr<SilverTable>> Open(storage::Storage* storage,
                                                    const catalog::LakeLayout& layout,
                                                    const catalog::RegisteredTable& table,
-                                                   const SilverModel* model, InstantClock* clock);
+                                                   const SilverModel* model, InstantClock* clock,
+                                                   std::shared_ptr<SilverCounts> counts);
 
   const catalog::RegisteredTable& registered() const { return registered_; }
-  const SilverCounts& counts() const { return counts_; }
   /// Ordering value of the newest change inside; 0 when the table has no commit.
   Result<int64_t> AppliedLsn() const;
 
@@ -77,6 +78,19 @@ class SilverTable {
   Status CommitStaged(int64_t lsn);
   void DropStaged();
 
+  /// A transaction that comes in pieces: its changes are kept aside, in files, where only what follows them
+  /// sees them, until CommitSpooled makes one commit of all. `lsn`: where the table stands meanwhile. Nothing
+  /// may be staged.
+  Status Spool(const std::shared_ptr<const schema::TableSchema>& shape,
+               const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches, int64_t lsn);
+  Status SpoolTruncation(const schema::ChangePosition& at);
+  /// What is not behind this is gone with a truncation that was spooled.
+  const schema::ChangePosition& spooled_from() const { return spooled_from_; }
+  bool has_spooled() const { return spooled_silver_ != nullptr; }
+  Status CommitSpooled(int64_t lsn);
+  /// Forgets it. True when the table had taken columns from it, and must be opened again.
+  bool DropSpooled();
+
   /// Applies batches that are in commit order, all of one shape, in one commit; nothing may be staged. `lsn`
   /// is where the table stands then.
   Status Apply(const std::shared_ptr<const schema::TableSchema>& shape,
@@ -87,8 +101,6 @@ class SilverTable {
   /// Compaction, cleaning, archiving of both tables, each a bounded step; nothing may be staged. True when
   /// anything was compacted.
   Result<bool> RunServices(const hudi::ServiceOptions& options, bool compact_everything);
-  /// Compacts what large pieces of one transaction have left, so that no log grows with it.
-  Status CompactLarge();
   Status Close();
 
   /// What Apply would store for these rows of the source: for verification.
@@ -104,7 +116,9 @@ class SilverTable {
   Status AddColumns(const schema::TableSchema& shape, int64_t lsn);
   Result<BaseRows> LookUpBase(const arrow::RecordBatch& identities);
   Result<BaseRows> LookUpCommitted(const arrow::RecordBatch& identities);
+  Status BeginSpool();
   Status Write(const Changes& changes, int64_t lsn);
+  void Count(const hudi::CommitResult& done);
   Result<std::shared_ptr<arrow::RecordBatch>> Keys(const arrow::RecordBatch& rows) const;
   hudi::CommitProperties Properties(int64_t lsn) const;
 
@@ -112,10 +126,13 @@ class SilverTable {
   std::shared_ptr<arrow::Schema> silver_schema_, quarantine_schema_;
   std::unique_ptr<hudi::Table> silver_, quarantine_;
   std::unique_ptr<hudi::StagedChanges> staged_silver_, staged_quarantine_;
+  std::unique_ptr<hudi::SpooledChanges> spooled_silver_, spooled_quarantine_;  ///< Null when nothing is.
+  size_t columns_before_spool_ = 0;
+  schema::ChangePosition spooled_from_;
   std::vector<std::unique_ptr<RowRules>> rules_;  ///< One a worker of a load; the first serves the stream.
   const SilverModel* model_ = nullptr;
   InstantClock* clock_ = nullptr;
-  SilverCounts counts_;
+  std::shared_ptr<SilverCounts> counts_;
   bool quarantine_has_rows_ = false;  ///< It may hold rows, so good images must be looked for in it.
   std::mutex load_mutex_;
   std::unique_ptr<hudi::BulkWriter> silver_load_, quarantine_load_;

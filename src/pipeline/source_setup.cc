@@ -93,7 +93,6 @@ Status Runner::RecordBreak(const Break& broken) {
   spdlog::error("{}; the newest change that the lake has is at {}; all tables are copied again",
                 broken.reason, newest ? newest->lsn.ToString() : "none");
   identity_.broken = broken.reason;
-  identity_.half_applied = false;  // Its rest may never come; what the tables have does not count any more.
   TARN_RETURN_IF_ERROR(catalog::WriteIdentity(*storage_, layout_, identity_));
   for (const auto& [name, table] : Followed())
     TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, broken.reason, true));

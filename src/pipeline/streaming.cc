@@ -90,7 +90,7 @@ Status Runner::Stream(const CancelToken& cancel, std::optional<Lsn> until) {
     // The waits grow while nothing comes of it; a connection that brought something new was a good one.
     const bool brought = stream_->positions().received > received;
     if (brought || MonotonicMicros() - started > 60'000'000) failures = 0;
-    const int wait_ms = std::min(200 << std::min(failures++, 7), 15'000);
+    const int wait_ms = std::min(200 << std::min(failures++, 5), 5'000);
     {
       const std::lock_guard lock(state_.mutex);
       state_.last_error = outcome.error().message;
@@ -113,7 +113,7 @@ Status Runner::FollowOn(const CancelToken& cancel) {
 Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
   cdc::CollectorOptions collector_options;
   collector_options.epoch = identity_.epoch;
-  collector_options.max_bytes = options_.segment_bytes;
+  collector_options.max_bytes = options_.piece_bytes();
   collector_options.mappings = options_.patterns.mappings;
   // Positions of an earlier epoch say nothing in this one.
   const auto& last = bronze_->last();
@@ -123,7 +123,7 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
   unflushed_ = {};
   unflushed_bytes_ = 0;
   in_open_transaction_ = uncommitted_ = false;
-  silver_->DropStaged();
+  TARN_RETURN_IF_ERROR(silver_->DropStaged());
   // What Bronze has and Silver lacks (a commit that failed) does not come from the source again.
   if (last && silver_->position() < last->position()) {
     TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
@@ -193,8 +193,8 @@ Status Runner::ApplySegments(cdc::ChangeCollector& collector, const std::atomic<
     }
     if (last) return {};
     if (until) stream_->RequestPosition();
-    // A version that is published now would have the part of a transaction that Silver's tables have.
-    if (identity_.half_applied) continue;
+    // The rest of a transaction comes first: what follows wants tables that have the whole of it, or nothing.
+    if (in_open_transaction_) continue;
     TARN_RETURN_IF_ERROR(MarkCopies());
     TARN_RETURN_IF_ERROR(TakeFinishedCopy(collector, cancel));
     TARN_RETURN_IF_ERROR(AdmitCopied(collector));
@@ -291,24 +291,15 @@ void Runner::Committed(Lsn lsn, int64_t commit_micros) {
   gold_wanted_.notify_all();
 }
 
-Status Runner::SetHalfApplied(bool half_applied) {
-  if (identity_.half_applied == half_applied) return {};
-  identity_.half_applied = half_applied;
-  return catalog::WriteIdentity(*storage_, layout_, identity_);
-}
-
 Status Runner::ApplySegment(const cdc::Segment& segment) {
   AddTo(unflushed_, segment, identity_.epoch);
   TARN_RETURN_IF_ERROR(FlushBronze());
   in_open_transaction_ = segment.open;
-  // Durable before the first piece: a process that comes after this one must not publish it, either.
-  if (segment.open) TARN_RETURN_IF_ERROR(SetHalfApplied(true));
   TARN_FAULT_POINT("runner.between_layers");
   TARN_RETURN_IF_ERROR(silver_->Apply(StepOf(segment, identity_.epoch)));
   state_.silver_rows += segment.rows;
   state_.tail_rows = state_.silver_rows.load();
   if (segment.open) return {};
-  TARN_RETURN_IF_ERROR(SetHalfApplied(false));
   state_.tail_lsn = segment.last_commit.value;
   state_.tail_commit_micros = segment.last_commit_micros;
   Committed(segment.last_commit, segment.last_commit_micros);

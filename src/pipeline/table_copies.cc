@@ -117,7 +117,15 @@ Status Runner::AdmitCopied(cdc::ChangeCollector& collector) {
   if (!awaited || !HasPassed(collector, awaited->lsn)) return {};
   TARN_RETURN_IF_ERROR(CommitSilver());
   if (silver_->position() >= *awaited) return {};
-  return AdvanceTo(*awaited, std::max(state_.silver_commit_micros.load(), clock_->NowMicros()));
+  // What the source was when the copy's snapshot was taken, not when somebody came to say so here.
+  int64_t micros = state_.silver_commit_micros;
+  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.lake));
+  for (const auto& [name, copies] : loads) {
+    for (const bronze::LoadManifest& load : copies) {
+      if (load.position() == *awaited) micros = std::max(micros, load.snapshot_micros);
+    }
+  }
+  return AdvanceTo(*awaited, micros);
 }
 
 Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel) {

@@ -28,6 +28,8 @@ def random_sections(rng: random.Random, tenants: bool) -> dict:
     flush = rng.choice((0, 20, 300, 4_000))
     sections["silver"]["commit_interval_ms"] = commit
     sections["bronze"]["flush_interval_ms"] = flush
+    # One transaction in one piece, or in many.
+    sections["source"] = {"piece_kb": rng.choice((1, 16, 48 << 10))}
     if tenants:
         sections["tenants"] = {"column": "tenant_id"}
     return sections

@@ -16,16 +16,17 @@ MANY = 60_000
 ROWS = "INSERT INTO big (id, tenant, v) SELECT g, g %% 3, repeat(md5(g::text), 8) FROM generate_series(%s::int, %s::int) g"
 
 
-@pytest.fixture
-def streamed(source, worker, seed):
-    """A source whose transactions all stream once they are of some size, followed by a running tarn."""
+@pytest.fixture(params=[48 << 10, 64], ids=["whole", "pieces"])
+def streamed(source, worker, seed, request):
+    """A source whose transactions all stream once they are of some size, followed by a running tarn that takes them in whole,
+    or in many pieces."""
     source.execute(f"ALTER DATABASE \"{source.name}\" SET logical_decoding_work_mem = '64kB'")
     source.execute("CREATE TABLE big (id int PRIMARY KEY, tenant int, v text); CREATE TABLE small (id int PRIMARY KEY, v text)")
     source.execute("CREATE TABLE doc (id int PRIMARY KEY, n int, body text); ALTER TABLE doc ALTER body SET STORAGE EXTERNAL")
     source.execute(ROWS, (1, 2000))
     source.execute("INSERT INTO doc SELECT g, 0, (SELECT string_agg(md5((g * 1000 + i)::text), '') FROM generate_series(1, 300) i) "
                    "FROM generate_series(1, 10) g")
-    return source, worker.tarn(source).start()
+    return source, worker.tarn(source, source={"piece_kb": request.param}).start()
 
 
 def files(tarn) -> list[str]:

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from support.judged_lake import judged_lake
+from support.sample_tables import write_sample_tables
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +15,11 @@ def lake(request, session_folder, cluster):
     print(f"seed {request.config.tarn_seed}")
     with judged_lake(session_folder / "judged", cluster, request.config.tarn_seed) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def sample(session_folder):
+    return write_sample_tables(session_folder / "sample")
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,8 @@ class Way:
     staged: tuple[bool, bool] = (False, True)
     # Whether a table is to be copied again on the way to the crash.
     copies: bool = False
+    # Whether every transaction comes in many pieces.
+    pieces: bool = False
     # Whether the slot is dropped before.
     drops_slot: bool = False
 
@@ -54,6 +56,8 @@ WAYS: dict[str, Way] = {
     "runner.between_layers": Way(staged=NEVER),
     "runner.before_staged_commit": Way(staged=ALWAYS),
     "silver.apply.between_tables": Way(),
+    "silver.spooled.between_tables": Way(pieces=True, staged=NEVER, visit=1),
+    "hudi.spooled.before_commit": Way(pieces=True, staged=NEVER, visit=1),
     "silver.apply.before_run": Way(staged=NEVER),
     "lake_version.before_publish": COMMIT,
     "lake_version.after_publish": COMMIT,

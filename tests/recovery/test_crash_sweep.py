@@ -45,7 +45,7 @@ class Sweep:
         self.old = self._make_old()
         history.pause = 0.2
 
-    def _tarn(self, name: str, staged: bool = False, **source: str) -> Tarn:
+    def _tarn(self, name: str, staged: bool = False, **source: str | int) -> Tarn:
         return Tarn(self.folder / name, self.source, names="sweep_" + name.replace(".", "_"), source=source,
                     tenants={"column": "tenant_id"}, lake={"time_travel_hours": 1}, silver={"commit_interval_ms": 20 if staged else 0})
 
@@ -62,11 +62,12 @@ class Sweep:
         assert tarn.stop() == 0, tarn.log_tail()
         return tarn
 
-    def _begin(self, name: str, start: str, staged: bool) -> Tarn:
+    def _begin(self, name: str, start: str, staged: bool, pieces: bool) -> Tarn:
+        source = {"piece_kb": 1} if pieces else {}
         if start != OLD:
-            return self._tarn(name, staged)
+            return self._tarn(name, staged, **source)
         # A copied slot is older than any publication that is made now.
-        tarn = self._tarn(name, staged, publication=self.old.sections["source"]["publication"])
+        tarn = self._tarn(name, staged, publication=self.old.sections["source"]["publication"], **source)
         shutil.copytree(self.old.lake, tarn.lake, ignore=shutil.ignore_patterns("*.sock", "writer.lock"))
         names = (self.old.sections["source"]["slot"], tarn.sections["source"]["slot"])
         self.source.cluster.execute("SELECT pg_copy_logical_replication_slot(%s, %s)", names, database=self.source.name)
@@ -91,7 +92,7 @@ class Sweep:
     def run(self, point: str, visit: str):
         way = WAYS[point]
         later = visit == "later"
-        tarn = self._begin(f"{point}.{visit}", way.later if later else way.first, way.staged[later])
+        tarn = self._begin(f"{point}.{visit}", way.later if later else way.first, way.staged[later], way.pieces)
         try:
             for _ in range(2 if visit == "later" and way.visit == 1 else 1):
                 for _ in range(5 if way.after else 0):

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/storage.h"
+
+namespace tarn::hudi {
+
+/// For tests: a store whose n-th write fails, as if the disk were full then.
+class FailingStorage : public storage::Storage {
+ public:
+  explicit FailingStorage(std::unique_ptr<storage::Storage> real) : real_(std::move(real)) {}
+  /// `nth` from now; 0: none.
+  void FailWrite(int64_t nth) { left_ = nth; }
+
+  Status Write(const std::string& path, std::string_view bytes) override {
+    TARN_RETURN_IF_ERROR(MayWrite(path));
+    return real_->Write(path, bytes);
+  }
+  Status PutIfAbsent(const std::string& path, std::string_view bytes) override {
+    TARN_RETURN_IF_ERROR(MayWrite(path));
+    return real_->PutIfAbsent(path, bytes);
+  }
+  Result<std::unique_ptr<storage::StagedFile>> Stage(const std::string& path) override {
+    TARN_ASSIGN(auto file, real_->Stage(path));
+    return std::unique_ptr<storage::StagedFile>(std::make_unique<File>(this, path, std::move(file)));
+  }
+  Result<std::string> Read(const std::string& path) const override { return real_->Read(path); }
+  Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(const std::string& path) const override {
+    return real_->Open(path);
+  }
+  Result<std::vector<storage::FileInfo>> List(const std::string& folder) const override {
+    return real_->List(folder);
+  }
+  bool Exists(const std::string& path) const override { return real_->Exists(path); }
+  Status CreateFolder(const std::string& path) override { return real_->CreateFolder(path); }
+  Status Remove(const std::string& path) override { return real_->Remove(path); }
+  Status RemoveTree(const std::string& path) override { return real_->RemoveTree(path); }
+
+ private:
+  class File : public storage::StagedFile {
+   public:
+    File(FailingStorage* storage, std::string path, std::unique_ptr<storage::StagedFile> real)
+        : storage_(storage), path_(std::move(path)), real_(std::move(real)) {}
+    arrow::io::OutputStream* stream() override { return real_->stream(); }
+    Status Publish() override {
+      TARN_RETURN_IF_ERROR(storage_->MayWrite(path_));
+      return real_->Publish();
+    }
+
+   private:
+    FailingStorage* storage_;
+    std::string path_;
+    std::unique_ptr<storage::StagedFile> real_;
+  };
+  Status MayWrite(const std::string& path) {
+    if (left_.load() == 0 || left_.fetch_sub(1) != 1) return {};
+    return MakeError(ErrorCode::kIo, "no space left for '{}'", path);
+  }
+
+  std::unique_ptr<storage::Storage> real_;
+  std::atomic<int64_t> left_{0};
+};
+
+}  // namespace tarn::hudi
