@@ -11,11 +11,20 @@ Status ReadMapping(const toml::node& node, const std::string& file, const std::s
   TARN_RETURN_IF_ERROR(section.Read("drop", mapping.drop));
   TARN_RETURN_IF_ERROR(section.Read("hash", mapping.hash));
   TARN_RETURN_IF_ERROR(section.Read("rename", mapping.rename));
+  std::string filter;
+  TARN_RETURN_IF_ERROR(section.Read("filter", filter));
   TARN_RETURN_IF_ERROR(section.CheckKnown());
+  mapping.place = fmt::format("{}:{}", file, node.source().begin.line);
+  if (node.as_table()->contains("filter")) {
+    auto parsed = cdc::ParseFilter(filter);
+    if (!parsed) return section.Wrong(section.at("filter"), "filter: " + parsed.error().message);
+    mapping.filter = std::move(*parsed);
+    mapping.place = fmt::format("{}:{}", file, section.at("filter").source().begin.line);
+  }
   if (mapping.tables.empty())
     return section.Wrong(node, "a mapping needs tables, such as tables = \"public.customer\"");
-  if (mapping.drop.empty() && mapping.hash.empty() && mapping.rename.empty())
-    return section.Wrong(node, "a mapping needs drop, hash or rename");
+  if (mapping.drop.empty() && mapping.hash.empty() && mapping.rename.empty() && !mapping.filter)
+    return section.Wrong(node, "a mapping needs filter, drop, hash or rename");
   for (const auto& patterns : {mapping.drop, mapping.hash}) {
     for (const std::string& pattern : patterns) {
       if (tenant_column.empty() || !cdc::MatchesPattern(pattern, tenant_column)) continue;

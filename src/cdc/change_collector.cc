@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cdc/stream_filter.h"
 
 namespace tarn::cdc {
 
@@ -14,6 +15,7 @@ struct ChangeCollector::TableState {
   std::shared_ptr<const schema::TableSchema> table;
   std::unique_ptr<ChangeBuilder> builder;
   std::vector<size_t> places;           ///< Of the table's columns in the stream's rows.
+  std::optional<StreamFilter> filter;   ///< Which rows reach the lake; nullopt: all.
   std::vector<WireValue> row, old_row;  ///< Reused.
 
   /// The values of the table's columns.
@@ -26,9 +28,21 @@ struct ChangeCollector::TableState {
     if (from.empty()) return;
     for (const size_t place : places) to.push_back(place < from.size() ? from[place] : WireValue{});
   }
+  /// Of a row that is none of the lake's, as PostgreSQL sends of a deleted one.
+  void KeepKeyOnly() {
+    for (size_t i = 0; i < row.size() && i < table->columns.size(); i++) {
+      if (!table->columns[i].is_key) row[i] = WireValue{};
+    }
+  }
 };
 
 namespace {
+
+constexpr const char* kUnfitFilter = "its columns are not those that the configuration's filter is for";
+constexpr const char* kUntoldRow =
+    "an update left a large value untouched by which the configuration filters, so that it does not tell "
+    "whether "
+    "the row is inside; REPLICA IDENTITY FULL would";
 
 /// What the stream tells and the catalogue does not show yet it shows a moment later; what the catalogue is
 /// ahead of it never shows again.
@@ -51,6 +65,17 @@ std::string KeyJson(const schema::TableSchema& table, const std::vector<WireValu
     }
   }
   return json + "}";
+}
+
+/// Which of the stream's columns are the table's key: with REPLICA IDENTITY FULL it calls all of them so.
+std::vector<bool> KeyColumns(const StreamRelation& relation, const schema::TableSchema& table) {
+  std::vector<bool> key;
+  for (const StreamRelation::Column& column : relation.columns) {
+    key.push_back(std::any_of(table.columns.begin(), table.columns.end(), [&](const schema::Column& known) {
+      return known.is_key && known.name == column.name;
+    }));
+  }
+  return key;
 }
 
 bool KeyDiffers(const schema::TableSchema& table, const std::vector<WireValue>& a,
@@ -124,6 +149,8 @@ Result<std::optional<SourceTable>> ChangeCollector::Describe(const StreamRelatio
 }
 
 Status ChangeCollector::OnRelation(StreamRelation relation) {
+  std::optional<StreamFilter> filter;
+  const StreamRelation whole = relation;
   std::vector<size_t> places = options_.mappings.Apply(relation);
   const std::optional<FollowedTable> known = KnownAs(relation.oid);
   ShapeChange change;
@@ -136,10 +163,18 @@ Status ChangeCollector::OnRelation(StreamRelation relation) {
   } else {
     change = FollowShape(relation, known ? &*known : nullptr, now);
   }
+  if (auto bound = options_.mappings.FilterFor(whole, now ? &*now : nullptr)) {
+    if (!*bound && change.copy_again.empty()) change.copy_again = kUnfitFilter;
+    // What a partition tells of old rows is by its own identity, the relation's is the root's.
+    const bool old_is_whole = whole.replica_identity == 'f' && now && !now->partitioned;
+    filter.emplace(std::move(*bound), KeyColumns(whole, change.table), old_is_whole);
+  }
   const std::lock_guard lock(mutex_);
   auto& state = tables_[relation.oid];
   if (state == nullptr) state = std::make_unique<TableState>();
-  if (state->table == nullptr || state->table->columns != change.table.columns) {
+  state->filter = std::move(filter);
+  if (state->table == nullptr || state->table->columns != change.table.columns ||
+      state->table->filter_id != change.table.filter_id) {
     FinishBuilder(*state);
     state->table = std::make_shared<const schema::TableSchema>(std::move(change.table));
     state->builder = std::make_unique<ChangeBuilder>(state->table, options_.mappings.hash_secret);
@@ -169,6 +204,14 @@ Status ChangeCollector::OnRow(char op, uint32_t relation, const std::vector<Wire
   }
   if (IsInCopy(relation)) return {};
   TableState& state = *found->second;
+  const RowFate fate = state.filter ? state.filter->Judge(op, row, old_row) : RowFate::kKept;
+  if (fate == RowFate::kOutside) return {};
+  if (fate == RowFate::kUntold) {
+    const int64_t lsn = OrderingValue(options_.epoch, transaction_.commit_lsn);
+    segment_.events.push_back({state.table, nullptr, {lsn, ordinal_}, kUntoldRow});
+    open_rows_++;
+    return {};
+  }
   const int64_t bytes_before = state.builder->bytes();
   state.Take(row, state.row);
   state.Take(old_row, state.old_row);
@@ -177,10 +220,13 @@ Status ChangeCollector::OnRow(char op, uint32_t relation, const std::vector<Wire
     if (KeyDiffers(*state.table, state.row, state.old_row))
       old_key = KeyJson(*state.table, state.old_row, options_.mappings.hash_secret);
     // With the whole old row at hand an untouched TOAST value is known.
-    for (size_t i = 0; i < state.row.size(); i++) {
-      const bool unchanged = state.row[i].state == WireValue::State::kUnchanged;
-      if (unchanged && state.old_row[i].state == WireValue::State::kText) state.row[i] = state.old_row[i];
-    }
+    CompleteRow(state.row, state.old_row);
+  }
+  if (fate == RowFate::kLeaves && op == 'U') {
+    op = 'D';
+    if (!state.old_row.empty()) state.row = state.old_row;
+    state.KeepKeyOnly();
+    old_key.reset();
   }
   const RowHead head{op, commit_time_, OrderingValue(options_.epoch, transaction_.commit_lsn), ordinal_,
                      transaction_.xid};

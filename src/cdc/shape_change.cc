@@ -6,10 +6,6 @@
 namespace tarn::cdc {
 namespace {
 
-/// A built-in type has an object id below FirstNormalObjectId; beyond may be a domain, which only the
-/// catalogue resolves. Source: src/include/access/transam.h.
-constexpr uint32_t kFirstNormalOid = 16'384;
-
 const schema::Column* FindColumn(const schema::TableSchema& table, const std::string& name) {
   const auto found = std::find_if(table.columns.begin(), table.columns.end(),
                                   [&](const schema::Column& c) { return c.name == name; });
@@ -66,8 +62,9 @@ bool Continues(const schema::TableSchema& now, const schema::TableSchema& then) 
   return then.columns.size() <= now.columns.size() &&
          std::equal(then.columns.begin(), then.columns.end(), now.columns.begin(),
                     [](const schema::Column& x, const schema::Column& y) {
-                      return x.name == y.name && (x.type_oid == y.type_oid || x.type_oid >= kFirstNormalOid ||
-                                                  y.type_oid >= kFirstNormalOid);
+                      return x.name == y.name &&
+                             (x.type_oid == y.type_oid || !schema::IsBuiltIn(x.type_oid) ||
+                              !schema::IsBuiltIn(y.type_oid));
                     });
 }
 
@@ -101,7 +98,7 @@ void Complete(schema::TableSchema& table, const schema::TableSchema& catalogue, 
     if (known == nullptr) continue;
     column.attnum = known->attnum;
     if (identity_full) column.is_key = known->is_key;
-    if (column.type_oid < kFirstNormalOid) continue;
+    if (schema::IsBuiltIn(column.type_oid)) continue;
     column.type_oid = known->type_oid;
     column.typmod = known->typmod;
     if (column.hashed_under.empty()) column.type = known->type;
@@ -139,6 +136,7 @@ void KeepNames(schema::TableSchema& table, const schema::TableSchema& known) {
 std::string WhyCopyAgain(const schema::TableSchema& table, const FollowedTable& known,
                          const std::optional<SourceTable>& now) {
   if (table.KeyNames() != known.schema.KeyNames()) return "its key changed";
+  if (table.filter_id != known.schema.filter_id) return "it has other rows by the configuration's filter now";
   if (!now || !Continues(now->schema, table))
     return "its columns changed more than once before the stream came to it";
   const bool rewritten = StorageReplaced(known.storage, now->storage);
@@ -177,7 +175,7 @@ bool IsBehind(const std::optional<SourceTable>& now, const StreamRelation& relat
       relation.columns.begin(), relation.columns.end(), [&](const StreamRelation::Column& column) {
         const schema::Column* same = FindColumn(now->schema, column.name);
         if (same == nullptr) return true;
-        const bool built_in = column.type_oid < kFirstNormalOid;
+        const bool built_in = schema::IsBuiltIn(column.type_oid);
         return built_in && (same->type_oid != column.type_oid || same->typmod != column.typmod);
       });
   const auto was_dropped = [&](const schema::Column& column) {
@@ -190,7 +188,7 @@ bool SameShape(const StreamRelation& relation, const schema::TableSchema& known)
   return std::equal(
       relation.columns.begin(), relation.columns.end(), known.columns.begin(), known.columns.end(),
       [&](const StreamRelation::Column& now, const schema::Column& before) {
-        const bool same_type = now.type_oid >= kFirstNormalOid ||
+        const bool same_type = !schema::IsBuiltIn(now.type_oid) ||
                                (now.type_oid == before.type_oid && now.typmod == before.typmod);
         const bool same_key = relation.replica_identity == 'f' || now.is_key == before.is_key;
         const bool same_name = now.name == before.name && !now.renamed.empty() == before.renamed &&
@@ -203,6 +201,11 @@ bool SameShape(const StreamRelation& relation, const schema::TableSchema& known)
 ShapeChange FollowShape(const StreamRelation& relation, const FollowedTable* known,
                         const std::optional<SourceTable>& now) {
   ShapeChange change{FromRelation(relation), ""};
+  if (now) {
+    change.table.filter_id = now->schema.filter_id;
+  } else if (known != nullptr) {
+    change.table.filter_id = known->schema.filter_id;
+  }
   const bool identity_full = relation.replica_identity == 'f';
   if (known != nullptr) Complete(change.table, known->schema, identity_full);
   if (now) Complete(change.table, now->schema, identity_full);

@@ -49,6 +49,7 @@ std::string CopySql(const SourceTable& table, const PageRange& range) {
   if (range.to >= 0) {
     where += fmt::format("{} ctid < '({},0)'::pg_catalog.tid", where.empty() ? " WHERE" : " AND", range.to);
   }
+  if (!table.where.empty()) where += (where.empty() ? " WHERE " : " AND ") + table.where;
   const std::string only = table.partitioned ? "" : "ONLY ";
   return "COPY (SELECT " + columns + " FROM " + only + table.from + where + ") TO STDOUT (FORMAT binary)";
 }
@@ -161,6 +162,7 @@ Result<bool> DescribedOtherwise(const SourceTable& table, const CopyOptions& opt
                                                      "copy " + table.schema.QualifiedName()));
   TARN_ASSIGN(const auto now, DescribeTable(*connection, table.schema.oid, options.mappings));
   if (!now || now->from != table.from || StorageReplaced(table.storage, now->storage)) return true;
+  if (now->where != table.where) return true;
   return !std::equal(now->schema.columns.begin(), now->schema.columns.end(), table.schema.columns.begin(),
                      table.schema.columns.end(), [](const schema::Column& a, const schema::Column& b) {
                        return a.name == b.name && a.type_oid == b.type_oid && a.typmod == b.typmod &&

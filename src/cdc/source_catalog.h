@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,11 @@ struct SourceTable {
   /// ALTER TABLE); with another xmin, one whose rows may have come without messages.
   std::string storage;
   std::vector<int16_t> hidden;  ///< attnum of columns that a mapping keeps out of the lake.
+  std::string
+      where;  ///< SQL of the mappings' filter, in parentheses: the rows that the lake has. Empty: all.
+  /// pg_type.oid of its columns, domains resolved, also of those that a mapping keeps out. Empty without
+  /// mappings.
+  std::map<std::string, uint32_t> base_types;
   /// Columns (source names) that rows from before the column have a value in, though no message told so: ADD
   /// COLUMN with a constant default. Source: pg_attribute.atthasmissing.
   std::vector<std::string> filled;

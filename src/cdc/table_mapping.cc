@@ -60,8 +60,52 @@ std::string TableMappings::Renamed(const std::string& table, const std::string& 
 
 std::string TableMappings::SecretId() const { return HashedText(hash_secret, "tarn").substr(0, kIdDigits); }
 
+Result<std::optional<FilterNode>> TableMappings::FilterFor(const std::string& table,
+                                                           const std::vector<FilterColumn>& columns) const {
+  std::optional<FilterNode> all;
+  for (const TableMapping& mapping : list) {
+    if (!mapping.filter || !MatchesPattern(mapping.tables, table)) continue;
+    FilterNode filter = *mapping.filter;
+    Status bound = BindFilter(filter, columns);
+    if (!bound) return std::move(bound).error().In(fmt::format("{}: filter of {}", mapping.place, table));
+    if (!all) all.emplace();
+    all->parts.push_back(std::move(filter));
+  }
+  return all;
+}
+
+std::optional<std::optional<FilterNode>> TableMappings::FilterFor(const StreamRelation& relation,
+                                                                  const SourceTable* now) const {
+  std::vector<FilterColumn> columns;
+  for (const StreamRelation::Column& column : relation.columns) {
+    columns.push_back({column.name, column.type_oid});
+    if (now == nullptr || schema::IsBuiltIn(column.type_oid)) continue;
+    const auto base = now->base_types.find(column.name);
+    if (base != now->base_types.end()) columns.back().type_oid = base->second;
+  }
+  auto filter = FilterFor(relation.schema_name + "." + relation.table_name, columns);
+  if (!filter) return std::optional<FilterNode>();
+  if (!*filter) return std::nullopt;
+  return std::move(*filter);
+}
+
+Status TableMappings::ApplyFilter(SourceTable& source) const {
+  std::vector<FilterColumn> columns;
+  for (const schema::Column& column : source.schema.columns) {
+    columns.push_back({column.name, column.type_oid});
+    source.base_types[column.name] = column.type_oid;
+  }
+  TARN_ASSIGN(const auto filter, FilterFor(source.schema.QualifiedName(), columns));
+  if (!filter) return {};
+  source.where = FilterSql(*filter);
+  // What it says may be nobody's to know who may read the lake's files.
+  source.schema.filter_id = HashedText("tarn filter", source.where).substr(0, kIdDigits);
+  return {};
+}
+
 Status TableMappings::Apply(SourceTable& source) const {
   if (list.empty()) return {};
+  TARN_RETURN_IF_ERROR(ApplyFilter(source));
   schema::TableSchema& table = source.schema;
   const std::string name = table.QualifiedName();
   std::set<std::string> taken;

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "cdc/row_filter.h"
 #include "schema/table_schema.h"
 
 namespace tarn::cdc {
@@ -22,6 +24,8 @@ struct TableMapping {
   std::vector<std::string> drop;              ///< Columns that never reach the lake; * and ? allowed.
   std::vector<std::string> hash;              ///< Columns of which only a hash reaches it; * and ? allowed.
   std::map<std::string, std::string> rename;  ///< Column to its name in the lake.
+  std::optional<FilterNode> filter = {};      ///< Only rows that fulfil it reach the lake.
+  std::string place = {};                     ///< Where it stands, as "file:line".
 };
 
 /// All mappings, with the secret that hashes are made with. Applied where rows come in, by copy and by
@@ -37,12 +41,24 @@ struct TableMappings {
   /// Tells hashes of two secrets apart; tells nothing of the secret.
   std::string SecretId() const;
 
+  /// All filters of a table with these columns, joined; nullopt when it has none. Errors: kInvalidArgument as
+  /// BindFilter's, with the place.
+  Result<std::optional<FilterNode>> FilterFor(const std::string& table,
+                                              const std::vector<FilterColumn>& columns) const;
+  /// The same for the rows of the stream. `now` knows the base types of domains. The inner nullopt: its
+  /// columns are not those that the filter is for.
+  std::optional<std::optional<FilterNode>> FilterFor(const StreamRelation& relation,
+                                                     const SourceTable* now) const;
+
   /// Makes a described table what the lake is to have of it: dropped columns go, with their numbers in
-  /// `hidden`, hashed ones become text. Errors: kInvalidArgument for a key column that is dropped, and for a
-  /// name that is taken or that Avro cannot hold.
+  /// `hidden`, hashed ones become text, `where` is its filter. Errors: kInvalidArgument for a key column that
+  /// is dropped, for a name that is taken or that Avro cannot hold, and for a filter that does not fit.
   Status Apply(SourceTable& table) const;
   /// The same for the stream's description. Gives the places, in the stream's rows, of the columns that stay.
   std::vector<size_t> Apply(StreamRelation& relation) const;
+
+ private:
+  Status ApplyFilter(SourceTable& table) const;
 };
 
 /// Names without wildcards must be on the source: a misspelt one would let through what should not be.

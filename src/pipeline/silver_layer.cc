@@ -374,8 +374,10 @@ Result<bool> SilverLayer::Stage(const SilverStep& step) {
     SilverTable& table = *tables_.at(name);
     auto changes = table.Prepare(*runs[0].shape, runs[0].batches);
     if (!changes) {
-      // A rule that says stop: Apply holds the table.
-      if (changes.error().code == ErrorCode::kInvalidArgument) return false;
+      // A rule that says stop, or what only a newer copy tells: Apply holds the table.
+      if (changes.error().code == ErrorCode::kInvalidArgument ||
+          changes.error().code == ErrorCode::kUnsupported)
+        return false;
       return std::move(changes).error().In("silver " + name);
     }
     prepared.emplace_back(&table, std::move(*changes));

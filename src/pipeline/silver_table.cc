@@ -390,6 +390,12 @@ Result<SilverTable::Changes> SilverTable::Prepare(
   TARN_ASSIGN(ReducedChanges reduced, ReduceChanges(shape, batches, [this](const arrow::RecordBatch& keys) {
                 return LookUpBase(keys);
               }));
+  if (reduced.unresolved > 0 && !shape.filter_id.empty()) {
+    return MakeError(
+        ErrorCode::kUnsupported,
+        "an update brought a row into the configuration's filter and left a large value untouched, "
+        "which the lake does not have; REPLICA IDENTITY FULL would tell it");
+  }
   if (reduced.unresolved > 0) {
     spdlog::error("silver {}: {} untouched values have no earlier value; their rows stand in quarantine",
                   registered_.source.lake_name, reduced.unresolved);

@@ -50,6 +50,10 @@ enum PgOid : uint32_t {
   kJsonbOid = 3802,
 };
 
+/// Beyond may be a domain, which only the catalogue resolves. Source: FirstNormalObjectId in
+/// src/include/access/transam.h.
+constexpr bool IsBuiltIn(uint32_t type_oid) { return type_oid < 16'384; }
+
 /// A type as a column has it. `typmod` is pg_attribute.atttypmod.
 struct PgType {
   PgKind kind = PgKind::kTextCast;

@@ -107,13 +107,14 @@ std::string ToJson(const TableSchema& table) {
     if (!column.hashed_under.empty()) columns.back()["hashed_under"] = column.hashed_under;
     if (column.renamed) columns.back()["renamed"] = true;
   }
-  return nlohmann::json{{"oid", table.oid},
-                        {"schema", table.schema_name},
-                        {"table", table.table_name},
-                        {"lake_name", table.lake_name},
-                        {"append_only", table.append_only},
-                        {"columns", columns}}
-      .dump();
+  nlohmann::json object = {{"oid", table.oid},
+                           {"schema", table.schema_name},
+                           {"table", table.table_name},
+                           {"lake_name", table.lake_name},
+                           {"append_only", table.append_only},
+                           {"columns", columns}};
+  if (!table.filter_id.empty()) object["filter_id"] = table.filter_id;
+  return object.dump();
 }
 
 Result<TableSchema> TableSchemaFromJson(const std::string& json) {
@@ -125,6 +126,7 @@ Result<TableSchema> TableSchemaFromJson(const std::string& json) {
     table.table_name = object.at("table");
     table.lake_name = object.at("lake_name");
     table.append_only = object.at("append_only");
+    table.filter_id = object.value("filter_id", "");
     for (const auto& from : object.at("columns")) {
       Column column{from.at("name"),  from.at("lake_name"), from.at("type_oid"), from.at("typmod"), {},
                     from.at("is_key")};

@@ -42,6 +42,8 @@ struct TableSchema {
   std::vector<Column> columns;  ///< In the table's order, without dropped and generated ones.
   bool append_only =
       false;  ///< No usable replica identity: only inserts are followed; key is (_lsn, _ordinal).
+  /// Tells the filters of rows that it was made with apart; empty: it has all rows.
+  std::string filter_id = {};
 
   std::vector<std::string> KeyNames() const;  ///< lake_name of the key columns, in table order.
   std::string QualifiedName() const { return schema_name + "." + table_name; }

@@ -149,7 +149,7 @@ def test_a_changed_mapping_copies_the_table_again(customers):
     ('tables = "public.customer"\nrename = { note = "email" }', ["'email'", "taken"]),
     ('tables = "public.customer"\nrename = { note = "_lsn" }', ["'_lsn'", "taken"]),
     ('tables = "public.customer"\ndorp = ["note"]', ["'dorp'", "drop"]),
-    ('tables = "public.customer"', ["drop, hash or rename"]),
+    ('tables = "public.customer"', ["filter, drop, hash or rename"]),
 ])
 def test_mistakes_are_named_before_anything_is_copied(customers, mapping, words):
     source, tarn = customers
