@@ -3,6 +3,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/util/byte_size.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/clock.h"
@@ -115,6 +116,15 @@ Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelTo
       if (applied != 0) continue;
     }
     missing.push_back(table);
+  }
+  // What the lake has and the source has no more, or under another name of the lake, stays readable.
+  const auto registered = silver_->registry().tables;
+  for (const auto& [name, table] : registered) {
+    const bool is_source = std::any_of(tables.begin(), tables.end(), [&, &wanted = name](const auto& source) {
+      return source.schema.lake_name == wanted;
+    });
+    if (!is_source && loads.contains(name) && table.start.lsn != Lsn{})
+      TARN_RETURN_IF_ERROR(silver_->AddTable(table));
   }
   const auto tell = [&](const LoadProgress& progress) {
     {

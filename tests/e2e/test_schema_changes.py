@@ -179,6 +179,23 @@ def test_a_table_made_again(goods):
     assert tarn.value("SELECT count(*) FROM goods") == 3
 
 
+def test_a_dropped_table_stays_readable(goods):
+    """As it was, also behind a restart; other tables go on."""
+    source, tarn = goods
+    source.execute("UPDATE goods SET stock = 0 WHERE id = 1")
+    tarn.wait_caught_up()
+    source.execute("DROP TABLE goods")
+    for number in (51, 52):
+        source.execute("INSERT INTO other VALUES (%s, 0)", (number,))
+        tarn.wait_caught_up()
+        assert tarn.value("SELECT count(*) FROM other") == number
+        assert tarn.query("SELECT count(*) AS n, sum(stock)::BIGINT AS s FROM goods") == [{"n": 400, "s": 400 * 401 // 2 - 1}]
+        assert tarn.stop() == 0
+        assert tarn.value("SELECT count(*) FROM goods") == 400
+        tarn.start()
+    tarn.verify()
+
+
 def test_another_key(goods):
     """A Hudi table cannot change its key: the table is held with what to do, and nothing is lost."""
     source, tarn = goods
