@@ -142,7 +142,8 @@ int RunTables(const Config& config, bool json) {
     std::string partitions = table.tenant_column;
     if (!table.month_of.empty())
       partitions += (partitions.empty() ? "" : ", ") + std::string("month of ") + table.month_of;
-    const std::string state = !table.held.empty()         ? "held: " + table.held
+    const std::string state = table.left            ? "left: its source table has another name in the lake"
+                              : !table.held.empty() ? "held: " + table.held
                               : !table.copy_again.empty() ? "to be copied again: " + table.copy_again
                               : table.source.append_only  ? "append-only"
                                                           : "follows";

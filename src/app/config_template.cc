@@ -88,7 +88,10 @@ Result<std::string> ConfigTemplate(const std::string& source, const std::string&
   out += "# What never reaches the lake, or only as a hash (made with a secret), or under another name.\n";
   out += "# hash_secret_file = \"hash-secret\"   # a key of [tables]; or TARN_HASH_SECRET\n";
   out += "# [[mapping]]\n# tables = \"public.customer\"\n# drop = [\"password*\"]\n# hash = [\"email\"]\n";
-  out += "# rename = { fullname = \"name\" }\n\n";
+  out += "# rename = { fullname = \"name\" }\n";
+  out += "# filter = \"country = 'DE'\"          # only such rows\n";
+  out += "# add = { origin = \"'shop-eu'\" }     # or database, schema, table\n";
+  out += "# table_name = \"clients\"            # in the lake\n\n";
   out += "[tenants]\n";
   out += (tenant_column.empty() ? "# column = \"tenant_id\"" : "column = " + TomlText(tenant_column)) +
          "         # tables that have it are partitioned by it; a tenant's principal sees nothing else\n\n";

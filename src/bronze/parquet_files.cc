@@ -76,7 +76,8 @@ std::string PathPart(const std::string& name) {
 }  // namespace
 
 std::string TableFolder(const schema::TableSchema& table) {
-  return "bronze/" + PathPart(table.schema_name) + "/" + PathPart(table.table_name);
+  return "bronze/" + PathPart(table.schema_name) + "/" +
+         PathPart(table.named ? table.lake_name : table.table_name);
 }
 
 Result<std::unique_ptr<ChangeFile>> CreateChangeFile(storage::Storage* storage, const std::string& lake,

@@ -21,6 +21,7 @@ Result<TableRegistry> TableRegistry::Read(const storage::Storage& storage, const
       table.held = from.at("held");
       table.storage = from.value("storage", "");
       table.copy_again = from.value("copy_again", "");
+      table.left = from.value("left", false);
       registry.tables.emplace(table.source.lake_name, std::move(table));
     }
   } catch (const nlohmann::json::exception& error) {
@@ -49,6 +50,7 @@ Status TableRegistry::Write(storage::Storage& storage, const LakeLayout& layout)
                     {"storage", table.storage},
                     {"held", table.held},
                     {"copy_again", table.copy_again}});
+    if (table.left) list.back()["left"] = true;
   }
   return storage.Write(layout.Internal("tables.json"), nlohmann::json{{"tables", list}}.dump(1));
 }

@@ -25,6 +25,7 @@ struct RegisteredTable {
   std::string storage;  ///< Of the source when it was copied, as cdc::SourceTable::storage.
   std::string held;     ///< Why it cannot follow; empty when it does.
   std::string copy_again;  ///< Why it must be copied again; empty when it need not.
+  bool left = false;       ///< Its source table goes on under another name in the lake; it keeps what it has.
 };
 
 /// The tables of a lake, by lake name (`_tarn/tables.json`). Threads: one.

@@ -66,7 +66,16 @@ void ChangeBuilder::AppendRow(const RowHead& head, const std::vector<WireValue>&
   // Appending to a builder fails only for want of memory, which ends the process anyway.
   (void)heads_->op.Append(std::string_view(&head.op, 1));
   (void)heads_->commit_time.Append(head.commit_time);
-  for (size_t i = 0; i < columns_.size(); i++) AppendValue(i, i < values.size() ? values[i] : WireValue{});
+  for (size_t i = 0; i < columns_.size(); i++) {
+    const auto& constant = table_->columns[i].constant;
+    if (!constant) {
+      AppendValue(i, i < values.size() ? values[i] : WireValue{});
+    } else if (head.op == 'D') {  // Which has the key only.
+      columns_[i].AppendNull();
+    } else {
+      columns_[i].AppendText(*constant);
+    }
+  }
   (void)heads_->lsn.Append(head.lsn);
   (void)heads_->ordinal.Append(head.ordinal);
   (void)(head.xid == 0 ? heads_->xid.AppendNull() : heads_->xid.Append(head.xid));

@@ -30,6 +30,7 @@ struct StreamRelation {
     bool is_key = false;
     std::string hashed_under = {};  ///< As schema::Column's; TableMappings sets it.
     std::string renamed = {};       ///< Name in the lake that the configuration gives; empty: none.
+    std::optional<std::string> constant = {};  ///< As schema::Column's.
   };
   uint32_t oid = 0;
   std::string schema_name, table_name;

@@ -6,6 +6,12 @@
 namespace tarn::cdc {
 namespace {
 
+/// Without those that the configuration adds.
+size_t SourceColumnCount(const schema::TableSchema& table) {
+  return static_cast<size_t>(std::count_if(table.columns.begin(), table.columns.end(),
+                                           [](const schema::Column& c) { return !c.constant; }));
+}
+
 const schema::Column* FindColumn(const schema::TableSchema& table, const std::string& name) {
   const auto found = std::find_if(table.columns.begin(), table.columns.end(),
                                   [&](const schema::Column& c) { return c.name == name; });
@@ -38,6 +44,9 @@ bool IsFilled(const SourceTable& now, const std::string& column) {
 /// Why the rows of before do not tell what the source has in this column now; empty when they do.
 std::string WhyStale(const schema::Column& column, const schema::Column* before,
                      const std::string& storage_before, const SourceTable& now, bool rewritten) {
+  const auto constant_before = before == nullptr ? std::nullopt : before->constant;
+  if (column.constant != constant_before)
+    return "column '" + column.name + "' is added by the configuration, or has another value by it";
   if (before == nullptr) {
     if (IsFilled(now, column.name))
       return "column '" + column.name + "' was added with a default, which its earlier rows have, too";
@@ -59,9 +68,10 @@ std::string WhyStale(const schema::Column& column, const schema::Column* before,
 /// Whether `now` has the columns of `then`, and perhaps further ones behind, which were added since and which
 /// the stream comes to.
 bool Continues(const schema::TableSchema& now, const schema::TableSchema& then) {
-  return then.columns.size() <= now.columns.size() &&
-         std::equal(then.columns.begin(), then.columns.end(), now.columns.begin(),
-                    [](const schema::Column& x, const schema::Column& y) {
+  const size_t columns = SourceColumnCount(then);
+  return columns <= SourceColumnCount(now) &&
+         std::equal(then.columns.begin(), then.columns.begin() + static_cast<std::ptrdiff_t>(columns),
+                    now.columns.begin(), [](const schema::Column& x, const schema::Column& y) {
                       return x.name == y.name &&
                              (x.type_oid == y.type_oid || !schema::IsBuiltIn(x.type_oid) ||
                               !schema::IsBuiltIn(y.type_oid));
@@ -81,6 +91,7 @@ schema::TableSchema FromRelation(const StreamRelation& relation) {
     column.is_key = from.is_key && relation.replica_identity != 'f';
     column.type = schema::MakePgType(from.type_oid, from.typmod);
     if (!from.hashed_under.empty()) column.HashUnder(from.hashed_under);
+    column.constant = from.constant;
     table.columns.push_back(std::move(column));
   }
   schema::AssignLakeNames(table);
@@ -131,6 +142,7 @@ void KeepNames(schema::TableSchema& table, const schema::TableSchema& known) {
   table.schema_name = known.schema_name;
   table.table_name = known.table_name;
   table.lake_name = known.lake_name;
+  table.named = known.named;
 }
 
 std::string WhyCopyAgain(const schema::TableSchema& table, const FollowedTable& known,
@@ -150,6 +162,8 @@ std::string WhyCopyAgain(const schema::TableSchema& table, const FollowedTable& 
   for (const schema::Column& column : known.schema.columns) {
     if (column.attnum != 0 && std::count(now->hidden.begin(), now->hidden.end(), column.attnum) > 0)
       return "column '" + column.name + "' is kept out of the lake from now on";
+    if (column.constant && FindColumn(table, column.name) == nullptr)
+      return "column '" + column.name + "' is no longer added by the configuration";
   }
   return WhyRewritten(known, *now);
 }
@@ -194,7 +208,7 @@ bool SameShape(const StreamRelation& relation, const schema::TableSchema& known)
         const bool same_name = now.name == before.name && !now.renamed.empty() == before.renamed &&
                                (!before.renamed || now.renamed == before.lake_name);
         const bool same_hash = now.hashed_under == before.hashed_under;
-        return same_name && same_type && same_key && same_hash;
+        return same_name && same_type && same_key && same_hash && now.constant == before.constant;
       });
 }
 
@@ -214,6 +228,7 @@ ShapeChange FollowShape(const StreamRelation& relation, const FollowedTable* kno
     change.copy_again = WhyCopyAgain(change.table, *known, now);
   } else if (now) {
     change.table.lake_name = now->schema.lake_name;
+    change.table.named = now->schema.named;
   }
   change.table.append_only = change.table.KeyNames().empty();
   return change;

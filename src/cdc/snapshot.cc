@@ -40,6 +40,7 @@ std::string OutputText(const std::string& column) {
 std::string CopySql(const SourceTable& table, const PageRange& range) {
   std::string columns;
   for (const schema::Column& column : table.schema.columns) {
+    if (column.constant) continue;
     const std::string name = QuoteName(column.name);
     const bool as_text = column.type.kind == schema::PgKind::kTextCast;
     columns += (columns.empty() ? "" : ", ") + (as_text ? OutputText(name) : name);
@@ -79,7 +80,9 @@ class RangeCopier {
 
   Status Copy(const PageRange& range) {
     TARN_RETURN_IF_ERROR(connection_->StartCopy(CopySql(table_, range)));
-    CopyDecoder decoder(table_.schema.columns.size());
+    const auto is_sent = [](const schema::Column& column) { return !column.constant; };
+    CopyDecoder decoder(static_cast<size_t>(
+        std::count_if(table_.schema.columns.begin(), table_.schema.columns.end(), is_sent)));
     RowHead head{'I', copy_time_, OrderingValue(options_.epoch, options_.snapshot_lsn), range.from << 24, 0};
     while (true) {
       char* buffer = nullptr;

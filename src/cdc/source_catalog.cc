@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <sstream>
 
 namespace tarn::cdc {
@@ -133,6 +134,18 @@ Status FinishTable(SourceTable& table, const TableMappings& mappings) {
   return mappings.Apply(table);
 }
 
+/// A name that the configuration gives is no other table's, neither in SQL nor as a folder of Bronze.
+Status CheckGivenNames(const std::vector<SourceTable>& tables) {
+  for (const SourceTable& named : tables) {
+    if (!named.schema.named) continue;
+    for (const SourceTable& other : tables) {
+      if (other.schema.oid != named.schema.oid && NamesMeet(named.schema, other.schema))
+        return GivenNameTaken(named.schema, other.schema);
+    }
+  }
+  return {};
+}
+
 Status CheckPatterns(const TablePatterns& patterns, const std::vector<SourceTable>& tables) {
   for (const std::string& pattern : patterns.include) {
     if (pattern.find_first_of("*?") != std::string::npos) continue;
@@ -149,6 +162,19 @@ Status CheckPatterns(const TablePatterns& patterns, const std::vector<SourceTabl
 }
 
 }  // namespace
+
+bool NamesMeet(const schema::TableSchema& named, const schema::TableSchema& other) {
+  return other.lake_name == named.lake_name ||
+         (other.schema_name == named.schema_name && other.table_name == named.lake_name);
+}
+
+Error GivenNameTaken(const schema::TableSchema& named, const schema::TableSchema& other) {
+  return MakeError(
+      ErrorCode::kInvalidArgument,
+      "[[mapping]] gives {} the name '{}', which is that of {} in the lake (or its folder in Bronze): "
+      "choose another table_name",
+      named.QualifiedName(), named.lake_name, other.QualifiedName());
+}
 
 bool MatchesPattern(std::string_view pattern, std::string_view text) {
   if (pattern.empty()) return text.empty();
@@ -201,12 +227,13 @@ Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const Tabl
   for (const Row& row : rows) {
     if (Selected(patterns, *row[1] + "." + *row[2])) AddColumn(tables, row);
   }
-  std::map<std::string, std::string> taken;
+  for (SourceTable& table : tables) TARN_RETURN_IF_ERROR(FinishTable(table, patterns.mappings));
+  TARN_RETURN_IF_ERROR(CheckGivenNames(tables));
+  std::set<std::string> taken;
   for (SourceTable& table : tables) {
-    TARN_RETURN_IF_ERROR(FinishTable(table, patterns.mappings));
-    const auto [other, is_new] = taken.emplace(table.schema.lake_name, table.schema.QualifiedName());
     // Two names that differ in odd characters only: the object id keeps them apart.
-    if (!is_new) table.schema.lake_name += "_" + std::to_string(table.schema.oid);
+    if (!taken.insert(table.schema.lake_name).second)
+      table.schema.lake_name += "_" + std::to_string(table.schema.oid);
   }
   TARN_RETURN_IF_ERROR(CheckPatterns(patterns, tables));
   return tables;

@@ -78,6 +78,10 @@ struct SourceIdentity {
 /// `connection` is a replication connection.
 Result<SourceIdentity> IdentifySource(PgConnection& connection);
 
+/// True when the name that the configuration gives a table is `other`'s already, in SQL or as a folder.
+bool NamesMeet(const schema::TableSchema& named, const schema::TableSchema& other);
+Error GivenNameTaken(const schema::TableSchema& named, const schema::TableSchema& other);
+
 bool MatchesPattern(std::string_view pattern, std::string_view text);
 
 }  // namespace tarn::cdc

@@ -58,6 +58,22 @@ std::string TableMappings::Renamed(const std::string& table, const std::string& 
   return {};
 }
 
+std::vector<std::pair<std::string, std::string>> TableMappings::Added(const std::string& schema,
+                                                                      const std::string& table) const {
+  std::vector<std::pair<std::string, std::string>> added;
+  for (const TableMapping& mapping : list) {
+    if (!MatchesPattern(mapping.tables, schema + "." + table)) continue;
+    for (const auto& [name, column] : mapping.add) {
+      const std::string text = column.from == AddedColumn::From::kText       ? column.text
+                               : column.from == AddedColumn::From::kDatabase ? database
+                               : column.from == AddedColumn::From::kSchema   ? schema
+                                                                             : table;
+      added.emplace_back(name, text);
+    }
+  }
+  return added;
+}
+
 std::string TableMappings::SecretId() const { return HashedText(hash_secret, "tarn").substr(0, kIdDigits); }
 
 Result<std::optional<FilterNode>> TableMappings::FilterFor(const std::string& table,
@@ -103,6 +119,31 @@ Status TableMappings::ApplyFilter(SourceTable& source) const {
   return {};
 }
 
+Status TableMappings::ApplyAdded(schema::TableSchema& table) const {
+  for (const auto& [name, text] : Added(table.schema_name, table.table_name)) {
+    const std::string lower = schema::LowerName(name);
+    const bool taken =
+        std::any_of(table.columns.begin(), table.columns.end(), [&](const schema::Column& column) {
+          return schema::LowerName(column.lake_name) == lower || schema::LowerName(column.name) == lower;
+        });
+    if (taken || !schema::IsFreeLakeName(name)) {
+      return MakeError(
+          ErrorCode::kInvalidArgument,
+          "[[mapping]] of {} cannot add '{}': the name is taken, by another column or by tarn, or "
+          "is none that Avro can hold (letters, digits and _)",
+          table.QualifiedName(), name);
+    }
+    schema::Column column;
+    column.name = column.lake_name = name;
+    column.type_oid = schema::kTextOid;
+    column.type = schema::MakePgType(column.type_oid, column.typmod);
+    column.renamed = true;
+    column.constant = text;
+    table.columns.push_back(std::move(column));
+  }
+  return {};
+}
+
 Status TableMappings::Apply(SourceTable& source) const {
   if (list.empty()) return {};
   TARN_RETURN_IF_ERROR(ApplyFilter(source));
@@ -137,7 +178,12 @@ Status TableMappings::Apply(SourceTable& source) const {
                        name, column.lake_name);
     }
   }
-  return {};
+  for (const TableMapping& mapping : list) {
+    if (mapping.table_name.empty() || mapping.tables != name) continue;
+    table.lake_name = mapping.table_name;
+    table.named = true;
+  }
+  return ApplyAdded(table);
 }
 
 std::vector<size_t> TableMappings::Apply(StreamRelation& relation) const {
@@ -153,6 +199,12 @@ std::vector<size_t> TableMappings::Apply(StreamRelation& relation) const {
     kept.push_back(std::move(column));
   }
   relation.columns = std::move(kept);
+  for (const auto& [added, text] : Added(relation.schema_name, relation.table_name)) {
+    StreamRelation::Column column{added, schema::kTextOid};
+    column.renamed = added;
+    column.constant = text;
+    relation.columns.push_back(std::move(column));
+  }
   return places;
 }
 

@@ -18,14 +18,22 @@ struct SourceTable;
 struct StreamRelation;
 struct TablePatterns;
 
+/// What a column that the configuration adds holds.
+struct AddedColumn {
+  enum class From { kText, kDatabase, kSchema, kTable } from = From::kText;
+  std::string text = {};  ///< Of kText.
+};
+
 /// What the lake has of the tables that a pattern selects. Several that fit one table add up.
 struct TableMapping {
-  std::string tables;                         ///< "schema.table", with * and ?.
-  std::vector<std::string> drop;              ///< Columns that never reach the lake; * and ? allowed.
-  std::vector<std::string> hash;              ///< Columns of which only a hash reaches it; * and ? allowed.
-  std::map<std::string, std::string> rename;  ///< Column to its name in the lake.
-  std::optional<FilterNode> filter = {};      ///< Only rows that fulfil it reach the lake.
-  std::string place = {};                     ///< Where it stands, as "file:line".
+  std::string tables;                           ///< "schema.table", with * and ?.
+  std::vector<std::string> drop;                ///< Columns that never reach the lake; * and ? allowed.
+  std::vector<std::string> hash;                ///< Columns of which only a hash reaches it; * and ? allowed.
+  std::map<std::string, std::string> rename;    ///< Column to its name in the lake.
+  std::optional<FilterNode> filter = {};        ///< Only rows that fulfil it reach the lake.
+  std::map<std::string, AddedColumn> add = {};  ///< Columns behind the source's, by their names.
+  std::string table_name = {};                  ///< Of the one table, in the lake; empty: as ever.
+  std::string place = {};                       ///< Where it stands, as "file:line".
 };
 
 /// All mappings, with the secret that hashes are made with. Applied where rows come in, by copy and by
@@ -33,11 +41,15 @@ struct TableMapping {
 struct TableMappings {
   std::vector<TableMapping> list;
   std::string hash_secret;
+  std::string database = {};  ///< The source's, for added columns.
 
   bool Drops(const std::string& table, const std::string& column) const;
   bool Hashes(const std::string& table, const std::string& column) const;
   /// Name in the lake; empty when the column is not renamed.
   std::string Renamed(const std::string& table, const std::string& column) const;
+  /// Columns that are added to a table, by name, with the text in them.
+  std::vector<std::pair<std::string, std::string>> Added(const std::string& schema,
+                                                         const std::string& table) const;
   /// Tells hashes of two secrets apart; tells nothing of the secret.
   std::string SecretId() const;
 
@@ -51,14 +63,16 @@ struct TableMappings {
                                                      const SourceTable* now) const;
 
   /// Makes a described table what the lake is to have of it: dropped columns go, with their numbers in
-  /// `hidden`, hashed ones become text, `where` is its filter. Errors: kInvalidArgument for a key column that
-  /// is dropped, for a name that is taken or that Avro cannot hold, and for a filter that does not fit.
+  /// `hidden`, hashed ones become text, `where` is its filter, added ones stand at the end, and it has its
+  /// name. Errors: kInvalidArgument for a key column that is dropped, for a name that is taken or that Avro
+  /// cannot hold, and for a filter that does not fit.
   Status Apply(SourceTable& table) const;
   /// The same for the stream's description. Gives the places, in the stream's rows, of the columns that stay.
   std::vector<size_t> Apply(StreamRelation& relation) const;
 
  private:
   Status ApplyFilter(SourceTable& table) const;
+  Status ApplyAdded(schema::TableSchema& table) const;
 };
 
 /// Names without wildcards must be on the source: a misspelt one would let through what should not be.

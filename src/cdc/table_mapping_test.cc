@@ -46,6 +46,51 @@ TEST(TableMapping, WhatTheRegistryKeepsIsTheSame) {
   EXPECT_EQ(kept->columns, mapped.schema.columns);
 }
 
+TableMappings WithAdded() {
+  TableMappings mappings = Mappings();
+  mappings.list[0].add = {{"origin", {AddedColumn::From::kText, "shop-eu"}},
+                          {"from_table", {AddedColumn::From::kTable}}};
+  return mappings;
+}
+
+TEST(TableMapping, AddedColumnsStandBehindTheSources) {
+  const SourceTable mapped = Mapped(WithAdded());
+  ASSERT_EQ(mapped.schema.columns.size(), 5);
+  EXPECT_EQ(mapped.schema.columns[3].name, "from_table");
+  EXPECT_EQ(mapped.schema.columns[3].constant, "customer");
+  EXPECT_EQ(mapped.schema.columns[4].constant, "shop-eu");
+  StreamRelation relation = RelationOf(Customer());
+  EXPECT_EQ(WithAdded().Apply(relation), (std::vector<size_t>{0, 2, 3}));
+  EXPECT_TRUE(SameShape(relation, mapped.schema));
+  EXPECT_EQ(FollowShape(relation, nullptr, mapped).table.columns, mapped.schema.columns);
+  const auto kept = schema::TableSchemaFromJson(schema::ToJson(mapped.schema));
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->columns, mapped.schema.columns);
+}
+
+TEST(TableMapping, AnAddedColumnIsNoneOfTheSource) {
+  for (const char* name : {"email", "EMAIL", "remark", "note", "_lsn", "two words"}) {
+    TableMappings mappings = Mappings();
+    mappings.list[0].add = {{name, {AddedColumn::From::kDatabase}}};
+    SourceTable table = Customer();
+    const Status applied = mappings.Apply(table);
+    ASSERT_FALSE(applied) << name;
+    EXPECT_NE(applied.error().message.find(fmt::format("cannot add '{}'", name)), std::string::npos);
+  }
+}
+
+TEST(TableMapping, AColumnOfTheSourceGoesBeforeAddedOnes) {
+  const SourceTable mapped = Mapped(WithAdded());
+  SourceTable wider = TextTable("customer", {"id", "secret", "email", "note", "more"});
+  StreamRelation relation = RelationOf(wider);
+  EXPECT_TRUE(WithAdded().Apply(wider));
+  WithAdded().Apply(relation);
+  const FollowedTable known{mapped.schema, Lsn{}, mapped.storage};
+  const ShapeChange change = FollowShape(relation, &known, wider);
+  EXPECT_EQ(change.copy_again, "");
+  EXPECT_EQ(change.table.columns, wider.schema.columns);
+}
+
 TEST(TableMapping, AChangedMappingIsAReasonToCopy) {
   const SourceTable mapped = Mapped(Mappings());
   EXPECT_EQ(WhyCopied(mapped, mapped), "");
@@ -59,6 +104,12 @@ TEST(TableMapping, AChangedMappingIsAReasonToCopy) {
   other = Mappings();
   other.list[0].rename["note"] = "memo";
   EXPECT_NE(WhyCopied(mapped, Mapped(other)).find("'note' has another name"), std::string::npos);
+  EXPECT_NE(WhyCopied(mapped, Mapped(WithAdded())).find("'from_table' is added"), std::string::npos);
+  EXPECT_NE(WhyCopied(Mapped(WithAdded()), mapped).find("'from_table' is no longer added"),
+            std::string::npos);
+  other = WithAdded();
+  other.list[0].add["origin"].text = "shop-us";
+  EXPECT_NE(WhyCopied(Mapped(WithAdded()), Mapped(other)).find("'origin' is added"), std::string::npos);
 }
 
 }  // namespace

@@ -145,6 +145,8 @@ class Runner {
   // Copies beside the stream (table_copies.cc).
   /// Tells everybody who must know what the registry says now.
   void UpdateFollowed();
+  /// Sees to tables to which the configuration gives another name than before.
+  Status SettleNames(const std::vector<cdc::SourceTable>& tables);
   void FollowComing(const cdc::FollowedTable& table);
   /// Takes in what was asked for and what the watch noticed.
   Status MarkCopies();

@@ -9,6 +9,7 @@
 #include "catalog/table_registry.h"
 #include "cdc/pg_connection.h"
 #include "cdc/replication_objects.h"
+#include "pipeline/source_watch.h"
 
 namespace tarn::pipeline {
 namespace {
@@ -162,6 +163,8 @@ class Checker {
     const auto registry = catalog::TableRegistry::Read(*storage::OpenLocalStorageReadOnly(),
                                                        catalog::LakeLayout(options_.lake));
     if (!registry) return {};
+    const Status named = CheckGivenNames(*registry, tables);
+    if (!named) Error(named.error().message, "correct table_name of [[mapping]] in tarn.toml");
     TARN_ASSIGN(const auto published, cdc::FollowedByPublications(connection_, options_.names));
     const std::set<std::string> copied = registry->Copied();
     for (const cdc::SourceTable& table : tables) {

@@ -114,6 +114,7 @@ Status Runner::GoOnBehind(const Break& broken, const cdc::SourceIdentity& source
   gap.end = at;
   gap.last_commit_micros = clock_->NowMicros();
   for (const auto& [name, table] : silver_->registry().tables) {
+    if (table.left) continue;
     gap.events.push_back({std::make_shared<const schema::TableSchema>(table.source),
                           nullptr,
                           {OrderingValue(identity.epoch, at.Before()), 0},
@@ -157,8 +158,9 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
   TARN_ASSIGN(auto connection,
               cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary, "set-up"));
   if (!mappings_checked_) TARN_RETURN_IF_ERROR(cdc::CheckMappings(*connection, options_.patterns));
-  mappings_checked_ = true;  // What is dropped on the source later is no reason to stop.
   TARN_ASSIGN(tables, cdc::LoadTables(*connection, options_.patterns));
+  if (!mappings_checked_) TARN_RETURN_IF_ERROR(SettleNames(tables));
+  mappings_checked_ = true;  // What is dropped or renamed on the source later is no reason to stop.
   UpdateFollowed();
   const auto followed = Followed();
   for (cdc::SourceTable& table : tables)

@@ -31,6 +31,21 @@ const cdc::FollowedTable* FindFollowed(const std::map<std::string, cdc::Followed
   return same_name;
 }
 
+bool IsSameSource(const schema::TableSchema& known, const schema::TableSchema& source) {
+  return known.oid == source.oid || known.QualifiedName() == source.QualifiedName();
+}
+
+Status CheckGivenNames(const catalog::TableRegistry& registry, const std::vector<cdc::SourceTable>& tables) {
+  for (const cdc::SourceTable& table : tables) {
+    if (!table.schema.named) continue;
+    for (const auto& [name, other] : registry.tables) {
+      if (!IsSameSource(other.source, table.schema) && cdc::NamesMeet(table.schema, other.source))
+        return cdc::GivenNameTaken(table.schema, other.source);
+    }
+  }
+  return {};
+}
+
 cdc::SourceTable UnderLakeNames(cdc::SourceTable table, const cdc::FollowedTable* known) {
   if (known != nullptr) table.schema = cdc::FollowShape(table, *known).table;
   return table;

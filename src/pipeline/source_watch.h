@@ -14,6 +14,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "bronze/manifest.h"
+#include "catalog/table_registry.h"
 #include "cdc/shape_change.h"
 #include "cdc/snapshot.h"
 #include "pipeline/options.h"
@@ -115,6 +116,12 @@ class SourceWatch {
 };
 
 /// A table of the source under the names that the lake knows it by. Without `known` it stays as it is.
+/// Whether the lake's table was made from the source's, by its object id or its name.
+bool IsSameSource(const schema::TableSchema& known, const schema::TableSchema& source);
+/// kInvalidArgument when a name that the configuration gives is that of a table which the lake has from
+/// another one of the source.
+Status CheckGivenNames(const catalog::TableRegistry& registry, const std::vector<cdc::SourceTable>& tables);
+
 cdc::SourceTable UnderLakeNames(cdc::SourceTable table, const cdc::FollowedTable* known);
 
 /// The one of `followed` that a table of the source is: by object id, else by name.

@@ -12,10 +12,36 @@ std::map<std::string, cdc::FollowedTable> Runner::Followed() {
   return followed_;
 }
 
+Status Runner::SettleNames(const std::vector<cdc::SourceTable>& tables) {
+  auto& registered = silver_->registry().tables;
+  TARN_RETURN_IF_ERROR(CheckGivenNames(silver_->registry(), tables));
+  bool changed = false;
+  for (const cdc::SourceTable& table : tables) {
+    const auto own = registered.find(table.schema.lake_name);
+    bool was_left = own != registered.end() && own->second.left;
+    for (auto& [name, other] : registered) {
+      const bool given = table.schema.named || other.source.named;
+      if (name == table.schema.lake_name || !given || !IsSameSource(other.source, table.schema)) continue;
+      // Who was followed last was copied last; a registry made from Bronze does not tell otherwise.
+      if (own != registered.end() && own->second.start < other.start) was_left = true;
+      changed |= !other.left;
+      if (!other.left)
+        spdlog::info("{} is '{}' in the lake from now on; '{}' keeps what it has", table.from,
+                     table.schema.lake_name, name);
+      other.left = true;
+    }
+    if (!was_left) continue;
+    own->second.left = false;
+    TARN_RETURN_IF_ERROR(
+        silver_->MarkCopyAgain(own->first, "its source table had another name in between", true));
+  }
+  return changed ? silver_->SaveRegistry() : Status{};
+}
+
 void Runner::UpdateFollowed() {
   std::map<std::string, cdc::FollowedTable> followed;
   for (const auto& [name, table] : silver_->registry().tables) {
-    if (table.start.lsn == Lsn{}) continue;
+    if (table.start.lsn == Lsn{} || table.left) continue;
     // A copy of an earlier epoch has none of this one's changes.
     const bool same_epoch = table.start.epoch == identity_.epoch;
     followed[name] = {table.source, same_epoch ? table.start.lsn : Lsn{}, table.storage};

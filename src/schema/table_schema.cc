@@ -106,6 +106,7 @@ std::string ToJson(const TableSchema& table) {
                        {"attnum", column.attnum}});
     if (!column.hashed_under.empty()) columns.back()["hashed_under"] = column.hashed_under;
     if (column.renamed) columns.back()["renamed"] = true;
+    if (column.constant) columns.back()["constant"] = *column.constant;
   }
   nlohmann::json object = {{"oid", table.oid},
                            {"schema", table.schema_name},
@@ -114,6 +115,7 @@ std::string ToJson(const TableSchema& table) {
                            {"append_only", table.append_only},
                            {"columns", columns}};
   if (!table.filter_id.empty()) object["filter_id"] = table.filter_id;
+  if (table.named) object["named"] = true;
   return object.dump();
 }
 
@@ -127,12 +129,14 @@ Result<TableSchema> TableSchemaFromJson(const std::string& json) {
     table.lake_name = object.at("lake_name");
     table.append_only = object.at("append_only");
     table.filter_id = object.value("filter_id", "");
+    table.named = object.value("named", false);
     for (const auto& from : object.at("columns")) {
       Column column{from.at("name"),  from.at("lake_name"), from.at("type_oid"), from.at("typmod"), {},
                     from.at("is_key")};
       column.type = MakePgType(column.type_oid, column.typmod);
       column.attnum = from.value("attnum", int16_t{0});
       column.renamed = from.value("renamed", false);
+      if (from.contains("constant")) column.constant = from["constant"].get<std::string>();
       const std::string hashed_under = from.value("hashed_under", "");
       if (!hashed_under.empty()) column.HashUnder(hashed_under);
       table.columns.push_back(std::move(column));

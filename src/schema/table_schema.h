@@ -5,6 +5,7 @@
 #include <compare>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,9 @@ struct Column {
   /// Which secret its values are hashed with before they reach the lake; empty: the lake has them plain.
   std::string hashed_under = {};
   bool renamed = false;  ///< `lake_name` is what the configuration says.
+  /// The source has no such column: the configuration adds it behind the source's, with this text in each
+  /// row.
+  std::optional<std::string> constant = {};
 
   /// From here on text: the hash of the value's text form.
   void HashUnder(std::string secret_id);
@@ -38,12 +42,14 @@ struct TableSchema {
   uint32_t oid = 0;
   std::string schema_name;
   std::string table_name;
-  std::string lake_name;        ///< Table name in Silver; unique.
-  std::vector<Column> columns;  ///< In the table's order, without dropped and generated ones.
+  std::string lake_name;  ///< Table name in Silver; unique.
+  std::vector<Column>
+      columns;  ///< In the table's order, without dropped and generated ones; then added ones.
   bool append_only =
       false;  ///< No usable replica identity: only inserts are followed; key is (_lsn, _ordinal).
   /// Tells the filters of rows that it was made with apart; empty: it has all rows.
   std::string filter_id = {};
+  bool named = false;  ///< `lake_name` is what the configuration says, also in Bronze.
 
   std::vector<std::string> KeyNames() const;  ///< lake_name of the key columns, in table order.
   std::string QualifiedName() const { return schema_name + "." + table_name; }

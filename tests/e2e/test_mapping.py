@@ -148,8 +148,14 @@ def test_a_changed_mapping_copies_the_table_again(customers):
     ('tables = "public.customer"\ndrop = ["tenant*"]', ["'tenant*'", "tenant column"]),
     ('tables = "public.customer"\nrename = { note = "email" }', ["'email'", "taken"]),
     ('tables = "public.customer"\nrename = { note = "_lsn" }', ["'_lsn'", "taken"]),
+    ('tables = "public.customer"\nadd = { email = "table" }', ["'email'", "taken"]),
+    ('tables = "public.customer"\nadd = { "two words" = "table" }', ["'two words'", "Avro"]),
+    ('tables = "public.customer"\nadd = { source = "shop-eu" }', ["'source'", "single quotes", "tarn.toml:"]),
+    ('tables = "public.customer"\nadd = { tenant_id = "table" }', ["tenant column"]),
+    ('tables = "public.custom*"\ntable_name = "clients"', ["one table", "tarn.toml:"]),
+    ('tables = "public.customer"\ntable_name = "My Clients"', ["'My Clients'", "tarn.toml:"]),
     ('tables = "public.customer"\ndorp = ["note"]', ["'dorp'", "drop"]),
-    ('tables = "public.customer"', ["filter, drop, hash or rename"]),
+    ('tables = "public.customer"', ["filter, drop, hash, rename, add or table_name"]),
 ])
 def test_mistakes_are_named_before_anything_is_copied(customers, mapping, words):
     source, tarn = customers
