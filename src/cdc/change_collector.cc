@@ -14,9 +14,10 @@ namespace tarn::cdc {
 struct ChangeCollector::TableState {
   std::shared_ptr<const schema::TableSchema> table;
   std::unique_ptr<ChangeBuilder> builder;
-  std::vector<size_t> places;           ///< Of the table's columns in the stream's rows.
-  std::optional<StreamFilter> filter;   ///< Which rows reach the lake; nullopt: all.
-  std::vector<WireValue> row, old_row;  ///< Reused.
+  std::vector<size_t> places;                  ///< Of the table's columns in the stream's rows.
+  std::optional<StreamFilter> filter;          ///< Which rows reach the lake; nullopt: all.
+  bool old_is_whole = false;                   ///< The relation's identity is full.
+  std::vector<WireValue> row, old_row, whole;  ///< Reused.
 
   /// The values of the table's columns.
   void Take(const std::vector<WireValue>& from, std::vector<WireValue>& to) const {
@@ -173,6 +174,7 @@ Status ChangeCollector::OnRelation(StreamRelation relation) {
   auto& state = tables_[relation.oid];
   if (state == nullptr) state = std::make_unique<TableState>();
   state->filter = std::move(filter);
+  state->old_is_whole = whole.replica_identity == 'f';
   if (state->table == nullptr || state->table->columns != change.table.columns ||
       state->table->filter_id != change.table.filter_id) {
     FinishBuilder(*state);
@@ -202,13 +204,25 @@ Status ChangeCollector::OnRow(char op, uint32_t relation, const std::vector<Wire
     return MakeError(ErrorCode::kCorrupt, "the stream has a row of table {} before its description",
                      relation);
   }
-  if (IsInCopy(relation)) return {};
   TableState& state = *found->second;
+  // Two positions, whatever becomes of them: a transaction that comes again has the same ones.
+  const bool in_two = op == 'U' && state.old_is_whole && !old_row.empty();
+  if (in_two) ordinal_++;
+  if (IsInCopy(relation)) return {};
+  if (!in_two || !IsKeyless(*state.table)) return TakeRow(state, op, ordinal_, row, old_row);
+  TARN_RETURN_IF_ERROR(TakeRow(state, 'D', ordinal_ - 1, old_row, {}));
+  state.whole = row;
+  CompleteRow(state.whole, old_row);
+  return TakeRow(state, 'I', ordinal_, state.whole, {});
+}
+
+Status ChangeCollector::TakeRow(TableState& state, char op, int64_t ordinal,
+                                const std::vector<WireValue>& row, const std::vector<WireValue>& old_row) {
   const RowFate fate = state.filter ? state.filter->Judge(op, row, old_row) : RowFate::kKept;
   if (fate == RowFate::kOutside) return {};
   if (fate == RowFate::kUntold) {
     const int64_t lsn = OrderingValue(options_.epoch, transaction_.commit_lsn);
-    segment_.events.push_back({state.table, nullptr, {lsn, ordinal_}, kUntoldRow});
+    segment_.events.push_back({state.table, nullptr, {lsn, ordinal}, kUntoldRow});
     open_rows_++;
     return {};
   }
@@ -228,7 +242,7 @@ Status ChangeCollector::OnRow(char op, uint32_t relation, const std::vector<Wire
     state.KeepKeyOnly();
     old_key.reset();
   }
-  const RowHead head{op, commit_time_, OrderingValue(options_.epoch, transaction_.commit_lsn), ordinal_,
+  const RowHead head{op, commit_time_, OrderingValue(options_.epoch, transaction_.commit_lsn), ordinal,
                      transaction_.xid};
   state.builder->AppendRow(head, state.row, old_key);
   open_rows_++;

@@ -95,6 +95,8 @@ class ChangeCollector : public PgoutputHandler {
   Result<std::optional<SourceTable>> Describe(const StreamRelation& relation,
                                               const std::optional<FollowedTable>& known);
   void FinishBuilder(TableState& state);
+  Status TakeRow(TableState& state, char op, int64_t ordinal, const std::vector<WireValue>& row,
+                 const std::vector<WireValue>& old_row);  ///< Under mutex_.
   bool IsInCopy(uint32_t oid) const;  ///< Whether the transaction is in the table's copy. Under mutex_.
   Segment CutLocked(bool open);
 

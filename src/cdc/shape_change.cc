@@ -43,7 +43,7 @@ bool IsFilled(const SourceTable& now, const std::string& column) {
 
 /// Why the rows of before do not tell what the source has in this column now; empty when they do.
 std::string WhyStale(const schema::Column& column, const schema::Column* before,
-                     const std::string& storage_before, const SourceTable& now, bool rewritten) {
+                     const std::vector<std::string>& kept_out, const SourceTable& now, bool rewritten) {
   const auto constant_before = before == nullptr ? std::nullopt : before->constant;
   if (column.constant != constant_before)
     return "column '" + column.name + "' is added by the configuration, or has another value by it";
@@ -51,7 +51,8 @@ std::string WhyStale(const schema::Column& column, const schema::Column* before,
     if (IsFilled(now, column.name))
       return "column '" + column.name + "' was added with a default, which its earlier rows have, too";
     if (rewritten) return "column '" + column.name + "' was added, and the table was rewritten";
-    if (HasColumn(storage_before, column.attnum))
+    if (std::any_of(kept_out.begin(), kept_out.end(),
+                    [&](const std::string& pattern) { return MatchesPattern(pattern, column.name); }))
       return "column '" + column.name + "' was kept out of the lake until now";
     return "";
   }
@@ -148,6 +149,7 @@ void KeepNames(schema::TableSchema& table, const schema::TableSchema& known) {
 std::string WhyCopyAgain(const schema::TableSchema& table, const FollowedTable& known,
                          const std::optional<SourceTable>& now) {
   if (table.KeyNames() != known.schema.KeyNames()) return "its key changed";
+  if (table.append_only != known.schema.append_only) return "its replica identity changed";
   if (table.filter_id != known.schema.filter_id) return "it has other rows by the configuration's filter now";
   if (!now || !Continues(now->schema, table))
     return "its columns changed more than once before the stream came to it";
@@ -156,12 +158,16 @@ std::string WhyCopyAgain(const schema::TableSchema& table, const FollowedTable& 
     const schema::Column* before = Before(known.schema, column);
     if (before == nullptr && FindColumn(known.schema, column.name) != nullptr)
       return "column '" + column.name + "' was dropped and made again";
-    std::string why = WhyStale(column, before, known.storage, *now, rewritten);
+    std::string why = WhyStale(column, before, known.schema.kept_out, *now, rewritten);
     if (!why.empty()) return why;
   }
   for (const schema::Column& column : known.schema.columns) {
     if (column.attnum != 0 && std::count(now->hidden.begin(), now->hidden.end(), column.attnum) > 0)
       return "column '" + column.name + "' is kept out of the lake from now on";
+    const bool is_there = std::any_of(table.columns.begin(), table.columns.end(),
+                                      [&](const auto& c) { return Before(known.schema, c) == &column; });
+    if (!is_there && IsKeyless(table))
+      return "column '" + column.name + "' was dropped, and rows are told apart by all their columns";
     if (column.constant && FindColumn(table, column.name) == nullptr)
       return "column '" + column.name + "' is no longer added by the configuration";
   }
@@ -199,6 +205,8 @@ bool IsBehind(const std::optional<SourceTable>& now, const StreamRelation& relat
 }
 
 bool SameShape(const StreamRelation& relation, const schema::TableSchema& known) {
+  const bool whole_rows = relation.replica_identity == 'f';
+  if (known.KeyNames().empty() && known.append_only == whole_rows) return false;
   return std::equal(
       relation.columns.begin(), relation.columns.end(), known.columns.begin(), known.columns.end(),
       [&](const StreamRelation::Column& now, const schema::Column& before) {
@@ -223,6 +231,9 @@ ShapeChange FollowShape(const StreamRelation& relation, const FollowedTable* kno
   const bool identity_full = relation.replica_identity == 'f';
   if (known != nullptr) Complete(change.table, known->schema, identity_full);
   if (now) Complete(change.table, now->schema, identity_full);
+  if (change.table.KeyNames().empty()) {
+    change.table.append_only = now ? now->schema.append_only : known == nullptr || known->schema.append_only;
+  }
   if (known != nullptr) {
     KeepNames(change.table, known->schema);
     change.copy_again = WhyCopyAgain(change.table, *known, now);
@@ -230,7 +241,11 @@ ShapeChange FollowShape(const StreamRelation& relation, const FollowedTable* kno
     change.table.lake_name = now->schema.lake_name;
     change.table.named = now->schema.named;
   }
-  change.table.append_only = change.table.KeyNames().empty();
+  if (known != nullptr) {
+    change.table.kept_out = known->schema.kept_out;
+  } else if (now) {
+    change.table.kept_out = now->schema.kept_out;
+  }
   return change;
 }
 

@@ -129,7 +129,9 @@ void AddColumn(std::vector<SourceTable>& tables, const Row& row) {
 
 Status FinishTable(SourceTable& table, const TableMappings& mappings) {
   schema::AssignLakeNames(table.schema);
-  table.schema.append_only = table.schema.KeyNames().empty();
+  // A partition that somebody attaches has an identity of its own: published, its updates could fail.
+  const bool old_rows_are_whole = table.replica_identity == 'f' && !table.partitioned;
+  table.schema.append_only = table.schema.KeyNames().empty() && !old_rows_are_whole;
   table.from = QuoteName(table.schema.schema_name) + "." + QuoteName(table.schema.table_name);
   return mappings.Apply(table);
 }
@@ -163,6 +165,8 @@ Status CheckPatterns(const TablePatterns& patterns, const std::vector<SourceTabl
 
 }  // namespace
 
+bool IsKeyless(const schema::TableSchema& table) { return !table.append_only && table.KeyNames().empty(); }
+
 bool NamesMeet(const schema::TableSchema& named, const schema::TableSchema& other) {
   return other.lake_name == named.lake_name ||
          (other.schema_name == named.schema_name && other.table_name == named.lake_name);
@@ -195,10 +199,6 @@ bool StorageReplaced(const std::string& before, const std::string& now) {
     if (!nodes.empty() && (same == nodes.end() || same->second != node)) return true;
   }
   return false;
-}
-
-bool HasColumn(const std::string& storage, int16_t attnum) {
-  return PairsOf(storage, 1).contains(std::to_string(attnum));
 }
 
 bool ColumnsTouched(const std::string& before, const std::string& now) {

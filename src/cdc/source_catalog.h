@@ -44,11 +44,13 @@ struct SourceTable {
   std::vector<std::string> filled;
 };
 
+/// Whether the table has no key, and changes tell old rows whole (REPLICA IDENTITY FULL), so that its rows
+/// are told apart by all their values. Its updates come as a deleted row and an inserted one.
+bool IsKeyless(const schema::TableSchema& table);
+
 /// True when a relation of `before` has another storage in `now`, or is gone from it. Both as
 /// SourceTable::storage; nothing is known of an empty one.
 bool StorageReplaced(const std::string& before, const std::string& now);
-/// True when the column was there then, as far as is known.
-bool HasColumn(const std::string& storage, int16_t attnum);
 /// True when DDL touched a column that both know.
 bool ColumnsTouched(const std::string& before, const std::string& now);
 /// True when an enum's label was renamed, or a composite has other fields: rows of before have another text.

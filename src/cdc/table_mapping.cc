@@ -149,6 +149,10 @@ Status TableMappings::Apply(SourceTable& source) const {
   TARN_RETURN_IF_ERROR(ApplyFilter(source));
   schema::TableSchema& table = source.schema;
   const std::string name = table.QualifiedName();
+  for (const TableMapping& mapping : list) {
+    if (MatchesPattern(mapping.tables, name))
+      table.kept_out.insert(table.kept_out.end(), mapping.drop.begin(), mapping.drop.end());
+  }
   std::set<std::string> taken;
   std::vector<schema::Column> kept;
   for (schema::Column& column : table.columns) {

@@ -91,6 +91,13 @@ TEST(TableMapping, AColumnOfTheSourceGoesBeforeAddedOnes) {
   EXPECT_EQ(change.table.columns, wider.schema.columns);
 }
 
+TEST(TableMapping, AColumnThatTheCatalogueHadBeforeTheStreamCameToItWasNotKeptOut) {
+  SourceTable before = TextTable("customer", {"id", "email"});
+  SourceTable now = TextTable("customer", {"id", "email", "later"});
+  const FollowedTable known{before.schema, Lsn{}, now.storage};
+  EXPECT_EQ(FollowShape(RelationOf(now), &known, now).copy_again, "");
+}
+
 TEST(TableMapping, AChangedMappingIsAReasonToCopy) {
   const SourceTable mapped = Mapped(Mappings());
   EXPECT_EQ(WhyCopied(mapped, mapped), "");

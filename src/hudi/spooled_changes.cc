@@ -28,6 +28,8 @@ class HudiSpooledChanges : public SpooledChanges {
     return {};
   }
 
+  bool empty() const override { return !truncated_ && spool_->pieces() == 0; }
+
   Result<std::vector<StagedChanges::Newest>> Find(const arrow::RecordBatch& identities) override {
     using State = StagedChanges::Newest::State;
     TARN_ASSIGN(const IdentityKeys keys, table_->keys_.FromIdentities(identities));

@@ -23,6 +23,9 @@ class SpooledChanges {
   /// All rows are gone: the table's, and those added before.
   virtual Status Truncate() = 0;
 
+  /// Nothing was added.
+  virtual bool empty() const = 0;
+
   /// `identities`: columns identity_fields. Memory: the pieces that hold what was found stay mapped as long
   /// as the answer.
   virtual Result<std::vector<StagedChanges::Newest>> Find(const arrow::RecordBatch& identities) = 0;

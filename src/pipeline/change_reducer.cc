@@ -7,7 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
+#include "cdc/source_catalog.h"
 #include "cdc/value_decoder.h"
+#include "pipeline/equal_rows.h"
 #include "pipeline/refused_key.h"
 
 namespace tarn::pipeline {
@@ -333,12 +335,14 @@ class Reducer {
 
 std::vector<std::string> IdentityFields(const schema::TableSchema& table) {
   if (table.append_only) return {std::string(schema::kLsn), std::string(schema::kOrdinal)};
+  if (cdc::IsKeyless(table)) return {kRowName};
   return table.KeyNames();
 }
 
 Result<ReducedChanges> ReduceChanges(const schema::TableSchema& table,
                                      const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches,
                                      const BaseLookup& lookup) {
+  if (cdc::IsKeyless(table)) return ReduceByValues(table, batches, lookup);
   if (batches.size() == 1) return Reducer(table, batches[0]).Run(lookup);
   TARN_ASSIGN(auto changes, Unwrap(arrow::ConcatenateRecordBatches(batches)));
   return Reducer(table, std::move(changes)).Run(lookup);

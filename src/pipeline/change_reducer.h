@@ -29,13 +29,13 @@ struct BaseRows {
 };
 using BaseLookup = std::function<Result<BaseRows>(const arrow::RecordBatch& identities)>;
 
-/// Columns that identify a row of the lake's table: the source's key, or _lsn and _ordinal of an append-only
-/// table.
+/// Columns that identify a row of the lake's table: the source's key, _lsn and _ordinal of an append-only
+/// table, kRowName of a keyless one.
 std::vector<std::string> IdentityFields(const schema::TableSchema& table);
 
 /// Reduces batches that are in commit order. A TOAST column that an update did not touch takes its value from
 /// the row's image before, here or (by `lookup`, which is called at most once) in the lake; a key change
-/// carries it along. Errors: the lookup's.
+/// carries it along. A keyless table's are reduced by ReduceByValues. Errors: the lookup's.
 Result<ReducedChanges> ReduceChanges(const schema::TableSchema& table,
                                      const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches,
                                      const BaseLookup& lookup);

@@ -127,6 +127,18 @@ Status SilverLayer::AddTable(const catalog::RegisteredTable& table) {
   TARN_ASSIGN(applied_[name], opened->AppliedLsn());
   tables_[name] = std::move(opened);
   registry_.tables[name] = table;
+  return MarkHalfApplied(name);
+}
+
+Status SilverLayer::MarkHalfApplied(const std::string& name) {
+  const bool is_half = tables_.at(name)->IsHalfApplied() && registry_.tables.at(name).copy_again.empty();
+  if (!is_half) return {};
+  return MarkCopyAgain(
+      name, "tarn was interrupted within a step of this table, which has no key to tell what is in it", true);
+}
+
+Status SilverLayer::MarkHalfApplied() {
+  for (const auto& [name, table] : tables_) TARN_RETURN_IF_ERROR(MarkHalfApplied(name));
   return {};
 }
 
@@ -253,18 +265,20 @@ Result<bool> SilverLayer::ApplyTable(const std::string& name,
   int64_t& applied = applied_.at(name);
   const auto columns_before = table.registered().source.columns;
   TARN_ASSIGN(const StepCut cut, CutOf(events, EndOf(applied)));
-  const bool truncated = cut.from != EndOf(applied);
-  size_t commits = cut.runs.size() + (truncated ? 1 : 0);
-  // Only the last commit of a step says that the step is in: after a crash between them all of it comes
-  // again.
-  const auto next_lsn = [&] { return --commits == 0 ? lsn : applied; };
-  if (truncated) TARN_RETURN_IF_ERROR(table.Truncate(next_lsn()));
   for (const ShapeRun& run : cut.runs) {
     TARN_FAULT_POINT("silver.apply.before_run");
-    TARN_RETURN_IF_ERROR(table.Apply(run.shape, run.batches, next_lsn()));
+    TARN_RETURN_IF_ERROR(table.Apply(run.shape, run.batches, lsn));
   }
   applied = std::max(applied, lsn);
   return table.registered().source.columns != columns_before;
+}
+
+bool SilverLayer::IsOneCommitEach(const TableEvents& by_table) const {
+  return std::all_of(by_table.begin(), by_table.end(), [&](const auto& entry) {
+    const schema::ChangePosition after = EndOf(applied_.at(entry.first));
+    const auto cut = CutOf(entry.second, after);
+    return !cut || (cut->from == after && cut->runs.size() <= 1);
+  });
 }
 
 SilverLayer::TableEvents SilverLayer::EventsByTable(const SilverStep& step) const {
@@ -287,8 +301,8 @@ Status SilverLayer::HoldOrFail(const std::string& name, const Error& error) {
 }
 
 Status SilverLayer::Apply(const SilverStep& step) {
-  if (step.open || spooling_) return ApplyPiece(step);
   const TableEvents by_table = EventsByTable(step);
+  if (step.open || spooling_ || !IsOneCommitEach(by_table)) return ApplyPiece(step);
   const int64_t lsn = OrderingValue(step.position);
   std::vector<const TableEvents::value_type*> work;
   for (const auto& entry : by_table) work.push_back(&entry);

@@ -56,6 +56,8 @@ class SilverLayer : public TailSource {
 
   /// Marks a table as to be copied again, and durably so; `hold`: what it has cannot be relied on.
   Status MarkCopyAgain(const std::string& name, const std::string& reason, bool hold);
+  /// Has tables copied again that hold a part of what will come once more, and have no key.
+  Status MarkHalfApplied();
   /// Tables that must be copied again, with the reason.
   std::map<std::string, std::string> WantedCopies() const;
   /// Tables that are copied for the first time, with what statements that name them are told. True when they
@@ -77,7 +79,8 @@ class SilverLayer : public TailSource {
 
   /// Applies what is newer than each table's own position (a step may come again after a crash), then
   /// publishes. A table that cannot follow is held with the reason; the others go on. Steps of a transaction
-  /// that goes on are kept aside, and become one commit of each table with its last one.
+  /// that goes on are kept aside, and become one commit of each table with its last one; so is a step that is
+  /// more than one commit can hold otherwise.
   Status Apply(const SilverStep& step);
   /// Shows the step to readers at once and keeps it for the next commit. False, and nothing done, when it
   /// cannot be staged (a truncation, a new shape, part of a transaction, a table that must be held): then
@@ -123,10 +126,14 @@ class SilverLayer : public TailSource {
   /// True when the table's columns changed.
   Result<bool> ApplyTable(const std::string& name, const std::vector<const bronze::TableRows*>& events,
                           int64_t lsn);
+  /// Whether the step asks for no more of any table than one commit can hold: no truncation, no new shape in
+  /// its midst.
+  bool IsOneCommitEach(const TableEvents& by_table) const;
   Status ApplyPiece(const SilverStep& step);
   Status SpoolTable(const std::string& name, const std::vector<const bronze::TableRows*>& events,
                     int64_t lsn);
   Status CommitSpooled(const SilverStep& step);
+  Status MarkHalfApplied(const std::string& name);
   bool CanStage(const std::string& name, const std::vector<const bronze::TableRows*>& events) const;
   /// Holds the table when it cannot follow; any other error is given back.
   Status HoldOrFail(const std::string& name, const Error& error);

@@ -27,6 +27,7 @@ arrow::FieldVector SilverFields(const catalog::RegisteredTable& table) {
   }
   fields.push_back(arrow::field(std::string(schema::kLsn), arrow::int64()));
   if (table.source.append_only) fields.push_back(arrow::field(std::string(schema::kOrdinal), arrow::int64()));
+  if (cdc::IsKeyless(table.source)) fields.push_back(arrow::field(kRowName, arrow::utf8()));
   if (!table.month_of.empty()) fields.push_back(arrow::field(kMonth, arrow::utf8()));
   return fields;
 }
@@ -139,7 +140,21 @@ Result<std::unique_ptr<SilverTable>> SilverTable::Open(storage::Storage* storage
   clock->MustPass(out->quarantine_->LastInstant());
   TARN_ASSIGN(auto rules, RowRules::Make(table.source, model));
   out->rules_.push_back(std::move(rules));
+  if (cdc::IsKeyless(table.source)) TARN_RETURN_IF_ERROR(out->NoteHalfApplied());
   return out;
+}
+
+Status SilverTable::NoteHalfApplied() {
+  int64_t silver_lsn = 0;
+  for (const hudi::Table* table : {silver_.get(), quarantine_.get()}) {
+    TARN_ASSIGN(const auto lsn, table->LastProperty(kLsnProperty));
+    if (table == silver_.get()) {
+      silver_lsn = lsn ? std::stoll(*lsn) : 0;
+    } else {
+      unfinished_ = lsn && std::stoll(*lsn) > silver_lsn;
+    }
+  }
+  return {};
 }
 
 Result<int64_t> SilverTable::AppliedLsn() const {
@@ -152,6 +167,7 @@ hudi::CommitProperties SilverTable::Properties(int64_t lsn) const {
 }
 
 Status SilverTable::BeginLoad(const std::string& instant, int workers) {
+  loaded_rows_ = {};
   while (rules_.size() < static_cast<size_t>(workers)) {
     TARN_ASSIGN(auto rules, RowRules::Make(registered_.source, model_));
     rules_.push_back(std::move(rules));
@@ -208,6 +224,7 @@ Status SilverTable::BeginReload(const std::string& instant, const schema::TableS
   TARN_ASSIGN(auto rules, RowRules::Make(shape, model_));
   rules_.push_back(std::move(rules));
   registered_ = std::move(after);
+  loaded_rows_ = {};
   const arrow::FieldVector fields = SilverFields(registered_);
   silver_schema_ = Reshaped(*silver_schema_, fields);
   quarantine_schema_ = Reshaped(*quarantine_schema_, fields);
@@ -216,7 +233,12 @@ Status SilverTable::BeginReload(const std::string& instant, const schema::TableS
   return {};
 }
 
-Status SilverTable::Load(int worker, const std::shared_ptr<arrow::RecordBatch>& rows) {
+Status SilverTable::Load(int worker, const std::shared_ptr<arrow::RecordBatch>& from) {
+  std::shared_ptr<arrow::RecordBatch> rows = from;
+  if (cdc::IsKeyless(registered_.source)) {
+    const std::lock_guard lock(load_mutex_);
+    TARN_ASSIGN(rows, loaded_rows_.Name(registered_.source, from));
+  }
   TARN_ASSIGN(const RuledRows ruled, rules_[static_cast<size_t>(worker)]->Apply(rows));
   TARN_ASSIGN(const auto silver, SilverRows(*ruled.accepted));
   counts_->inserted += ruled.accepted->num_rows();
@@ -237,6 +259,8 @@ Status SilverTable::FinishLoad(int64_t lsn) {
   TARN_ASSIGN([[maybe_unused]] const auto loaded, silver_load_->Finish(Properties(lsn)));
   quarantine_load_.reset();
   silver_load_.reset();
+  loaded_rows_ = {};
+  unfinished_ = false;
   counts_->commits++;
   return {};
 }
@@ -466,10 +490,14 @@ Status SilverTable::SpoolTruncation(const schema::ChangePosition& at) {
 }
 
 Status SilverTable::CommitSpooled(int64_t lsn) {
-  TARN_ASSIGN([[maybe_unused]] const auto quarantined,
-              spooled_quarantine_->Commit(clock_->Next(), Properties(lsn)));
+  if (!spooled_quarantine_->empty()) {
+    unfinished_ = true;
+    TARN_ASSIGN([[maybe_unused]] const auto quarantined,
+                spooled_quarantine_->Commit(clock_->Next(), Properties(lsn)));
+  }
   TARN_FAULT_POINT("silver.spooled.between_tables");
   TARN_ASSIGN(const hudi::CommitResult done, spooled_silver_->Commit(clock_->Next(), Properties(lsn)));
+  unfinished_ = false;
   Count(done);
   spooled_quarantine_.reset();
   spooled_silver_.reset();
@@ -524,12 +552,14 @@ Result<std::shared_ptr<arrow::RecordBatch>> SilverTable::Keys(const arrow::Recor
 Status SilverTable::Write(const Changes& changes, int64_t lsn) {
   if (changes.in_quarantine) {
     quarantine_has_rows_ = true;
+    unfinished_ = true;
     TARN_ASSIGN([[maybe_unused]] const auto done,
                 quarantine_->Upsert(clock_->Next(), changes.quarantine, Properties(lsn)));
     TARN_FAULT_POINT("silver.apply.between_tables");
   }
   TARN_ASSIGN(const hudi::CommitResult done,
               silver_->Upsert(clock_->Next(), changes.silver, Properties(lsn)));
+  unfinished_ = false;
   Count(done);
   return {};
 }
@@ -539,14 +569,6 @@ void SilverTable::Count(const hudi::CommitResult& done) {
   counts_->updated += done.updated;
   counts_->deleted += done.deleted;
   counts_->commits++;
-}
-
-Status SilverTable::Truncate(int64_t lsn) {
-  for (hudi::Table* table : {quarantine_.get(), silver_.get()}) {
-    TARN_ASSIGN([[maybe_unused]] const auto done, table->Truncate(clock_->Next(), Properties(lsn)));
-  }
-  counts_->commits++;
-  return {};
 }
 
 Result<bool> SilverTable::RunServices(const hudi::ServiceOptions& options, bool compact_everything) {

@@ -11,10 +11,12 @@
 #include "base/error.h"
 #include "catalog/lake_layout.h"
 #include "catalog/table_registry.h"
+#include "cdc/source_catalog.h"
 #include "hudi/spooled_changes.h"
 #include "hudi/staged_changes.h"
 #include "hudi/table.h"
 #include "pipeline/change_reducer.h"
+#include "pipeline/equal_rows.h"
 #include "pipeline/instant_clock.h"
 #include "pipeline/row_rules.h"
 #include "pipeline/silver_model.h"
@@ -30,9 +32,9 @@ struct SilverCounts {
 inline constexpr const char* kLsnProperty = "tarn.lsn";
 
 /// One table of Silver and its quarantine. Silver's columns: the source's, then _lsn (and _ordinal when
-/// append-only, _month when partitioned by month). Quarantine's: the same, then _rule, _reason, _bad,
-/// _refused_op and, where a key may be refused, _refused_key, which is part of its identity. Threads: one
-/// writer; counts from any.
+/// append-only, _row when keyless, _month when partitioned by month). Quarantine's: the same, then _rule,
+/// _reason, _bad, _refused_op and, where a key may be refused, _refused_key, which is part of its identity.
+/// Threads: one writer; counts from any.
 class SilverTable {
  public:
   /// Opens the two tables, or makes them when there are none yet.
@@ -95,8 +97,9 @@ class SilverTable {
   /// is where the table stands then.
   Status Apply(const std::shared_ptr<const schema::TableSchema>& shape,
                const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches, int64_t lsn);
-  /// The source truncated it.
-  Status Truncate(int64_t lsn);
+  /// Whether a keyless table's quarantine has a step that Silver lacks: applied again, its rows would be
+  /// counted twice, so that only a newer copy helps. A key, or a position, makes that harmless for others.
+  bool IsHalfApplied() const { return cdc::IsKeyless(registered_.source) && unfinished_; }
 
   /// Compaction, cleaning, archiving of both tables, each a bounded step; nothing may be staged. True when
   /// anything was compacted.
@@ -121,6 +124,7 @@ class SilverTable {
   void Count(const hudi::CommitResult& done);
   Result<std::shared_ptr<arrow::RecordBatch>> Keys(const arrow::RecordBatch& rows) const;
   hudi::CommitProperties Properties(int64_t lsn) const;
+  Status NoteHalfApplied();
 
   catalog::RegisteredTable registered_;
   std::shared_ptr<arrow::Schema> silver_schema_, quarantine_schema_;
@@ -134,7 +138,9 @@ class SilverTable {
   InstantClock* clock_ = nullptr;
   std::shared_ptr<SilverCounts> counts_;
   bool quarantine_has_rows_ = false;  ///< It may hold rows, so good images must be looked for in it.
+  bool unfinished_ = false;           ///< Quarantine has a commit that Silver lacks.
   std::mutex load_mutex_;
+  EqualRows loaded_rows_;
   std::unique_ptr<hudi::BulkWriter> silver_load_, quarantine_load_;
 };
 

@@ -121,7 +121,9 @@ class Checker {
       if (table.schema.append_only) {
         Warn("table " + name +
                  " has no primary key: only its inserts are followed, its updates and deletes are not",
-             "give it a primary key, or a unique index with REPLICA IDENTITY USING INDEX");
+             "give it a primary key, or a unique index with REPLICA IDENTITY USING INDEX, or REPLICA "
+             "IDENTITY FULL (which a "
+             "partitioned table cannot use)");
       }
     }
     return {};

@@ -124,6 +124,7 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
   unflushed_bytes_ = 0;
   in_open_transaction_ = uncommitted_ = false;
   TARN_RETURN_IF_ERROR(silver_->DropStaged());
+  TARN_RETURN_IF_ERROR(silver_->MarkHalfApplied());
   // What Bronze has and Silver lacks (a commit that failed) does not come from the source again.
   if (last && silver_->position() < last->position()) {
     TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));

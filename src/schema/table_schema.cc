@@ -40,9 +40,10 @@ std::set<std::string> TakenNames() {
   for (const std::string_view name : {kOp, kCommitTime, kLsn, kOrdinal, kXid, kUnchanged, kOldKey, kBad}) {
     taken.insert(LowerName(std::string(name)));
   }
-  for (const char* name : {"_month", "_rule", "_reason", "_refused_op", "_refused_key", "_hoodie_commit_time",
-                           "_hoodie_commit_seqno", "_hoodie_record_key", "_hoodie_partition_path",
-                           "_hoodie_file_name", "_hoodie_is_deleted", "_hoodie_operation"}) {
+  for (const char* name :
+       {"_month", "_row", "_rule", "_reason", "_refused_op", "_refused_key", "_hoodie_commit_time",
+        "_hoodie_commit_seqno", "_hoodie_record_key", "_hoodie_partition_path", "_hoodie_file_name",
+        "_hoodie_is_deleted", "_hoodie_operation"}) {
     taken.insert(name);
   }
   return taken;
@@ -116,6 +117,7 @@ std::string ToJson(const TableSchema& table) {
                            {"columns", columns}};
   if (!table.filter_id.empty()) object["filter_id"] = table.filter_id;
   if (table.named) object["named"] = true;
+  if (!table.kept_out.empty()) object["kept_out"] = table.kept_out;
   return object.dump();
 }
 
@@ -130,6 +132,7 @@ Result<TableSchema> TableSchemaFromJson(const std::string& json) {
     table.append_only = object.at("append_only");
     table.filter_id = object.value("filter_id", "");
     table.named = object.value("named", false);
+    table.kept_out = object.value("kept_out", table.kept_out);
     for (const auto& from : object.at("columns")) {
       Column column{from.at("name"),  from.at("lake_name"), from.at("type_oid"), from.at("typmod"), {},
                     from.at("is_key")};

@@ -50,6 +50,8 @@ struct TableSchema {
   /// Tells the filters of rows that it was made with apart; empty: it has all rows.
   std::string filter_id = {};
   bool named = false;  ///< `lake_name` is what the configuration says, also in Bronze.
+  /// Patterns of the source's columns that the configuration kept out when it was made.
+  std::vector<std::string> kept_out = {};
 
   std::vector<std::string> KeyNames() const;  ///< lake_name of the key columns, in table order.
   std::string QualifiedName() const { return schema_name + "." + table_name; }
