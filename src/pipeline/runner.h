@@ -195,6 +195,7 @@ class Runner {
   bool mappings_checked_ = false;
   bool in_open_transaction_ = false;        ///< Its rest follows.
   std::atomic<bool> uncommitted_{false};    ///< Something is in the tail that no lake version has.
+  std::atomic<bool> copy_awaited_{false};   ///< A copied table is no member of the newest lake version yet.
   std::atomic<bool> commit_wanted_{false};  ///< Commit at every step: somebody waits for a lake version.
 
   std::mutex collector_mutex_;

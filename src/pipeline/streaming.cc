@@ -144,6 +144,7 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
     for (const auto& [name, table] : followed_) collector.Follow(table);
     for (const auto& [oid, table] : coming_) collector.Follow(table);
   }
+  copy_awaited_ = silver_->AwaitedCopy(identity_.epoch).has_value();
   {
     const std::lock_guard lock(collector_mutex_);
     collector_ = &collector;

@@ -140,6 +140,7 @@ Status Runner::AdvanceTo(const SourcePosition& position, int64_t micros) {
 
 Status Runner::AdmitCopied(cdc::ChangeCollector& collector) {
   const auto awaited = silver_->AwaitedCopy(identity_.epoch);
+  copy_awaited_ = awaited.has_value();
   if (!awaited || !HasPassed(collector, awaited->lsn)) return {};
   TARN_RETURN_IF_ERROR(CommitSilver());
   if (silver_->position() >= *awaited) return {};
