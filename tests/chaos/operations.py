@@ -57,7 +57,7 @@ def insert_some_columns(rng, table) -> Step:
 
 
 def upsert(rng, table) -> Step:
-    if table.append_only:
+    if not table.key:
         return insert(rng, table)
     changed = ", ".join(f"{c.name} = excluded.{c.name}" for c in some(rng, table.columns))
     return Step([insert_into(table, table.columns, salt(rng), span(rng, table)) +
@@ -67,14 +67,14 @@ def upsert(rng, table) -> Step:
 def update(rng, table) -> Step:
     """Mostly leaves a large value as it is."""
     columns = some(rng, table.columns)
-    if table.append_only:
+    if not table.key:
         return Step([f"UPDATE {table.name} SET {columns[0].name} = NULL WHERE ctid IN (SELECT ctid FROM {table.name} LIMIT 3)"])
     return Step([f"UPDATE {table.name} SET {assignments(columns, salt(rng))} FROM {span(rng, table)} WHERE {where_key(table)}"])
 
 
 def update_twice(rng, table) -> Step:
     """The same rows by two statements: one leaves untouched what the other changes."""
-    if table.append_only:
+    if not table.key:
         return insert(rng, table)
     rows = span(rng, table)
     return Step([f"UPDATE {table.name} SET {assignments(some(rng, table.columns), salt(rng))} FROM {rows} WHERE {where_key(table)}"
@@ -82,7 +82,7 @@ def update_twice(rng, table) -> Step:
 
 
 def change_key(rng, table) -> Step:
-    if table.append_only:
+    if not table.key:
         return insert(rng, table)
     old, new = rng.randrange(table.keys), rng.randrange(table.keys)
     columns = some(rng, table.columns) if rng.random() < 0.3 else []
@@ -93,7 +93,7 @@ def change_key(rng, table) -> Step:
 
 def swap_keys(rng, table) -> Step:
     """Two rows change places by way of a third key."""
-    if table.append_only:
+    if not table.key:
         return insert(rng, table)
     a, b = rng.sample(range(table.keys), 2)
     aside = table.keys * 7 + 1
@@ -104,14 +104,14 @@ def swap_keys(rng, table) -> Step:
 
 
 def delete(rng, table) -> Step:
-    if table.append_only:
+    if not table.key:
         return Step([f"DELETE FROM {table.name} WHERE ctid IN (SELECT ctid FROM {table.name} LIMIT {rng.randint(1, 3)})"])
     return Step([f"DELETE FROM {table.name} USING {span(rng, table)} WHERE {where_key(table)}"])
 
 
 def delete_and_insert(rng, table) -> Step:
     """Gone and there again in one transaction, with nothing of the old row."""
-    if table.append_only:
+    if not table.key:
         return insert(rng, table)
     rows = span(rng, table)
     return Step([f"DELETE FROM {table.name} USING {rows} WHERE {where_key(table)}",
@@ -134,7 +134,7 @@ def large(rng, table) -> Step:
     count = rng.choice((1500, 4000))
     rows = f"generate_series({FAR}, {FAR + count}) g"
     sql = insert_into(table, light, salt(rng), rows) + (" ON CONFLICT DO NOTHING" if table.key else "")
-    if table.append_only:
+    if not table.key:
         return Step([sql])
     kept = FAR + rng.randrange(count)
     return Step([sql, f"UPDATE {table.name} SET {assignments(some(rng, light), salt(rng))} FROM {rows} WHERE {where_key(table)} "
@@ -152,7 +152,7 @@ def add_column(rng, table) -> Step:
         statements.append(f"ALTER TABLE {table.name} ALTER {column.name} SET STORAGE EXTERNAL")
     if table.append_only:
         statements.append(f"ALTER TABLE shadow.{table.name} ADD COLUMN {column.name} {column.kind.type}")
-    elif rng.random() < 0.7:
+    elif table.key and rng.random() < 0.7:
         statements.append(f"UPDATE {table.name} SET {column.name} = {column.value(salt(rng))} FROM {span(rng, table)} "
                           f"WHERE {where_key(table)}")
     table.widened = True

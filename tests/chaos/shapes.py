@@ -83,7 +83,7 @@ class Table:
     name: str
     key: list[tuple[str, str, str]]
     columns: list[Column]
-    full: bool = False  # REPLICA IDENTITY FULL, with a key.
+    full: bool = False  # REPLICA IDENTITY FULL, with a key or without.
     keys: int = 60      # Numbers of the rows that meet each other.
     numbers: Iterator[int] = field(default_factory=itertools.count)  # Of added columns.
     widens: bool = False  # An append-only table is widened or truncated: both together may have it copied again, without what is gone.
@@ -93,7 +93,7 @@ class Table:
 
     @property
     def append_only(self) -> bool:
-        return not self.key
+        return not self.key and not self.full
 
     def key_names(self) -> str:
         return ", ".join(name for name, _, _ in self.key)
@@ -141,19 +141,20 @@ def lake_rows(table: Table, columns: list[Column], known: set[str]) -> str:
 
 
 def random_table(rng: random.Random, name: str, form: str, tenants: bool) -> Table:
+    has_key = form not in ("append", "whole")
     kinds = rng.sample(ORDINARY, rng.randint(3, 8))
     if form != "append" and not any(KINDS[kind].large for kind in kinds):
         kinds.append(rng.choice(("body", "document", "blob")))
     columns = [Column(f"{kind}_{i}", KINDS[kind], rng.choice((0, 5, 11))) for i, kind in enumerate(kinds)]
-    key = rng.choice(KEYS) if form != "append" else []
+    key = rng.choice(KEYS) if has_key else []
     if tenants and rng.random() < 0.6:
-        if form != "append" and rng.random() < 0.4:
+        if has_key and rng.random() < 0.4:
             key = TENANT_KEY
         else:
             columns.append(Column("tenant_id", KINDS["tenant"], rng.choice((0, 0, 13))))
-    return Table(name, key, columns, full=form == "full", keys=rng.choice((20, 60, 200)), widens=rng.random() < 0.5)
+    return Table(name, key, columns, full=form in ("full", "whole"), keys=rng.choice((20, 60, 200)), widens=rng.random() < 0.5)
 
 
 def random_tables(rng: random.Random, tenants: bool) -> list[Table]:
-    forms = ["keyed"] + rng.sample(["keyed", "append", "full", "keyed"], rng.randint(1, 4))
+    forms = ["keyed"] + rng.sample(["keyed", "append", "full", "whole", "keyed"], rng.randint(1, 4))
     return [random_table(rng, f"t{i}_{form}", form, tenants) for i, form in enumerate(forms)]
