@@ -5,6 +5,7 @@
 
 #include "base/lsn.h"
 #include "parquet/parquet_reader.h"
+#include "storage/arrow_status.h"
 
 namespace tarn::bronze {
 namespace {
@@ -46,7 +47,7 @@ class FileChecker {
   Status CheckBytes() {
     TARN_ASSIGN(const auto input, storage_.Open(path_));
     const auto size = input->GetSize();
-    if (!size.ok()) return MakeError(ErrorCode::kIo, "{}", size.status().message());
+    TARN_RETURN_IF_ERROR(storage::FromArrow(size.status(), ErrorCode::kIo, "its size"));
     if (*size != expected_.file.size_bytes) {
       Add(fmt::format("has {} bytes, its manifest says {}", *size, expected_.file.size_bytes));
       return {};
@@ -54,7 +55,7 @@ class FileChecker {
     uint32_t crc = 0;
     for (int64_t at = 0; at < *size; at += kChunkBytes) {
       const auto chunk = input->ReadAt(at, std::min(kChunkBytes, *size - at));
-      if (!chunk.ok()) return MakeError(ErrorCode::kIo, "{}", chunk.status().message());
+      TARN_RETURN_IF_ERROR(storage::FromArrow(chunk.status(), ErrorCode::kIo, "its bytes"));
       crc = static_cast<uint32_t>(crc32_z(crc, (*chunk)->data(), static_cast<size_t>((*chunk)->size())));
       on_bytes_((*chunk)->size());
     }

@@ -183,6 +183,7 @@ class InterruptedStorage : public storage::Storage {
   Status CreateFolder(const std::string&) override { return ReadOnly(); }
   Status Remove(const std::string&) override { return ReadOnly(); }
   Status RemoveTree(const std::string&) override { return ReadOnly(); }
+  Status DiscardUnpublished(const std::string&) override { return ReadOnly(); }
 
  private:
   static Status ReadOnly() { return Error{ErrorCode::kPermission, "a reader writes"}; }

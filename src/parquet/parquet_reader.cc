@@ -4,9 +4,12 @@
 #include <arrow/compute/api_vector.h>
 #include <arrow/util/key_value_metadata.h>
 #include <parquet/arrow/reader.h>
+#include <parquet/exception.h>
 #include <parquet/file_reader.h>
 
 #include <algorithm>
+
+#include "storage/arrow_status.h"
 
 namespace tarn::parquet {
 namespace {
@@ -25,7 +28,7 @@ class ArrowFileReader : public FileReader {
       TARN_RETURN_IF_ERROR(Check(builder.properties(properties)->Build(&reader_)));
       TARN_RETURN_IF_ERROR(Check(reader_->GetSchema(&schema_)));
     } catch (const std::exception& error) {
-      return Broken(error.what());
+      return Thrown(error);
     }
     return {};
   }
@@ -54,7 +57,7 @@ class ArrowFileReader : public FileReader {
         group_begin += group_rows;
       }
     } catch (const std::exception& error) {
-      return Broken(error.what());
+      return Thrown(error);
     }
     return {};
   }
@@ -92,7 +95,13 @@ class ArrowFileReader : public FileReader {
   }
   Status Check(const arrow::Status& status) const {
     if (status.ok()) return {};
-    return Broken(status.ToString());
+    return storage::FromArrow(status, ErrorCode::kCorrupt, "Parquet '" + name_ + "'");
+  }
+  /// The library wraps a file's own status into an exception: a store that is away is no broken file.
+  Error Thrown(const std::exception& error) const {
+    const auto* wrapped = dynamic_cast<const ::parquet::ParquetStatusException*>(&error);
+    if (wrapped != nullptr && !wrapped->status().ok()) return Check(wrapped->status()).error();
+    return Broken(error.what());
   }
 
   std::vector<int> Indices(const std::vector<std::string>& columns) const {

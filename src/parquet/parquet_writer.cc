@@ -3,20 +3,29 @@
 #include <arrow/api.h>
 #include <arrow/util/key_value_metadata.h>
 #include <parquet/arrow/writer.h>
+#include <parquet/exception.h>
 #include <parquet/properties.h>
 
 #include <algorithm>
 #include <string_view>
 #include <unordered_set>
 
+#include "storage/arrow_status.h"
+
 namespace tarn::parquet {
 namespace {
 
 constexpr int64_t kSampleRows = 4096;
 
-Status FromArrow(const arrow::Status& status) {
-  if (status.ok()) return {};
-  return MakeError(ErrorCode::kIo, "write Parquet: {}", status.ToString());
+Status Check(const arrow::Status& status) {
+  return storage::FromArrow(status, ErrorCode::kIo, "write Parquet");
+}
+
+/// What a thrown exception says; the library wraps a stream's own status into one.
+Error Thrown(const std::exception& error) {
+  const auto* wrapped = dynamic_cast<const ::parquet::ParquetStatusException*>(&error);
+  if (wrapped != nullptr && !wrapped->status().ok()) return Check(wrapped->status()).error();
+  return MakeError(ErrorCode::kIo, "write Parquet: {}", error.what());
 }
 
 /// Whether most values of the sample differ; a dictionary of such a column costs time and saves nothing.
@@ -59,10 +68,10 @@ class ArrowFileWriter : public FileWriter {
     if (rows.num_rows() == 0) return {};
     try {
       if (!writer_) TARN_RETURN_IF_ERROR(Start(&rows));
-      if (std::exchange(end_group_, false)) TARN_RETURN_IF_ERROR(FromArrow(writer_->NewBufferedRowGroup()));
-      TARN_RETURN_IF_ERROR(FromArrow(writer_->WriteRecordBatch(rows)));
+      if (std::exchange(end_group_, false)) TARN_RETURN_IF_ERROR(Check(writer_->NewBufferedRowGroup()));
+      TARN_RETURN_IF_ERROR(Check(writer_->WriteRecordBatch(rows)));
     } catch (const std::exception& error) {
-      return MakeError(ErrorCode::kIo, "write Parquet: {}", error.what());
+      return Thrown(error);
     }
     rows_ += rows.num_rows();
     group_rows_ = (group_rows_ + rows.num_rows()) % options_.row_group_rows;
@@ -83,10 +92,10 @@ class ArrowFileWriter : public FileWriter {
   Status Close() override {
     try {
       if (!writer_) TARN_RETURN_IF_ERROR(Start(nullptr));
-      if (metadata_->size() > 0) TARN_RETURN_IF_ERROR(FromArrow(writer_->AddKeyValueMetadata(metadata_)));
-      return FromArrow(writer_->Close());
+      if (metadata_->size() > 0) TARN_RETURN_IF_ERROR(Check(writer_->AddKeyValueMetadata(metadata_)));
+      return Check(writer_->Close());
     } catch (const std::exception& error) {
-      return MakeError(ErrorCode::kIo, "write Parquet: {}", error.what());
+      return Thrown(error);
     }
   }
 
@@ -113,7 +122,7 @@ class ArrowFileWriter : public FileWriter {
     auto writer =
         ::parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), stream_, builder.build(),
                                            ::parquet::default_arrow_writer_properties());
-    TARN_RETURN_IF_ERROR(FromArrow(writer.status()));
+    TARN_RETURN_IF_ERROR(Check(writer.status()));
     writer_ = std::move(*writer);
     return {};
   }

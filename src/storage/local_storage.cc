@@ -204,6 +204,8 @@ class LocalStorage : public Storage {
     if (error) return ErrnoError(error.value(), "remove", path);
     return {};
   }
+  /// They are in the staging folder, which is emptied when it is opened.
+  Status DiscardUnpublished(const std::string& folder) override { return CheckWritable(folder); }
 
  private:
   Status CheckWritable(const std::string& path) const {

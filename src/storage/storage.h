@@ -53,6 +53,10 @@ class Storage {
   /// Removing what is not there succeeds.
   virtual Status Remove(const std::string& path) = 0;
   virtual Status RemoveTree(const std::string& path) = 0;
+
+  /// Removes what a process that was killed had staged below the folder. Only for the one process that writes
+  /// there.
+  virtual Status DiscardUnpublished(const std::string& folder) = 0;
 };
 
 /// A local file system. `staging` is a folder on the same file system for temporary files; it is emptied
@@ -61,6 +65,12 @@ class Storage {
 Result<std::unique_ptr<Storage>> OpenLocalStorage(const std::string& staging);
 /// A local file system that refuses every write.
 std::unique_ptr<Storage> OpenLocalStorageReadOnly();
+
+/// Whether the path names something of an object store: "s3://bucket/key".
+bool IsRemotePath(std::string_view path);
+/// One storage for both: paths of an object store go to `remote`, or fail with its error, others to `local`.
+std::unique_ptr<Storage> RouteStorage(std::unique_ptr<Storage> local,
+                                      Result<std::unique_ptr<Storage>> remote);
 
 /// Maps errno to an Error that names the path.
 Error ErrnoError(int error_number, std::string_view what, const std::string& path);
