@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "bronze/chain_verifier.h"
 #include "catalog/lake_version.h"
+#include "pipeline/lake_storage.h"
 
 namespace tarn::app {
 namespace {
@@ -55,7 +56,7 @@ Result<SourcePosition> Reached(const storage::Storage& storage, const catalog::L
 }  // namespace
 
 int RunBronzeVerify(const Config& config, bool json) {
-  const auto storage = storage::OpenLocalStorageReadOnly();
+  const auto storage = pipeline::OpenLakeStorageReadOnly(config.pipeline);
   const catalog::LakeLayout layout(config.pipeline.lake);
   const auto identity = catalog::ReadIdentity(*storage, layout);
   if (!identity) return Fail(identity.error());
@@ -66,7 +67,7 @@ int RunBronzeVerify(const Config& config, bool json) {
   options.reached = *reached;
   options.on_progress = [&](const auto& progress) { reporter(progress); };
   const int64_t started = MonotonicMicros();
-  const auto report = bronze::VerifyChain(*storage, config.pipeline.lake, options);
+  const auto report = bronze::VerifyChain(*storage, config.pipeline.bronze_root(), options);
   reporter.Finish();
   if (!report) return Fail(report.error());
   const double seconds = static_cast<double>(MonotonicMicros() - started) / 1e6;

@@ -5,6 +5,7 @@
 
 #include "app/commands.h"
 #include "base/clock.h"
+#include "pipeline/lake_storage.h"
 #include "pipeline/lake_view.h"
 #include "pipeline/silver_model.h"
 #include "server/local_client.h"
@@ -24,14 +25,15 @@ std::string StatisticsLine(const nlohmann::json& s) {
 /// Without a running tarn the lake is read as it is.
 Result<std::string> QueryLake(const Config& config, const server::QueryRequest& request,
                               const server::AnswerHandler& handler) {
-  const auto storage = storage::OpenLocalStorageReadOnly();
-  const catalog::LakeLayout layout(config.pipeline.lake);
+  const auto storage = pipeline::OpenLakeStorageReadOnly(config.pipeline);
+  const catalog::LakeLayout layout(config.pipeline.lake, config.pipeline.bronze_root());
   TARN_ASSIGN([[maybe_unused]] const auto identity, catalog::ReadIdentity(*storage, layout));
   TARN_ASSIGN(const auto versions, catalog::LakeVersions::Open(storage.get(), layout));
   pipeline::LakeView view(storage.get(), layout, versions.get(), true);
   engine::SessionOptions options;
   options.memory_limit_bytes = config.pipeline.query_memory_bytes;
   options.threads = config.query_threads;
+  options.open_file = pipeline::OpenerOf(storage.get(), config.pipeline);
   server::KeptSession kept;
   TARN_ASSIGN(const auto outcome, server::RunQuery(
                                       &view, server::Principals(config.principals), request, options, &kept,

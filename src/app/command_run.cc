@@ -5,6 +5,7 @@
 #include "app/commands.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "pipeline/lake_storage.h"
 #include "pipeline/runner.h"
 #include "server/local_server.h"
 
@@ -38,8 +39,9 @@ class CopyReporter {
   int64_t last_micros_ = 0;
 };
 
-engine::SessionOptions QueryOptions(const Config& config) {
+engine::SessionOptions QueryOptions(const Config& config, const pipeline::Runner& runner) {
   engine::SessionOptions options;
+  options.open_file = pipeline::OpenerOf(runner.storage(), config.pipeline);
   options.memory_limit_bytes = config.pipeline.query_memory_bytes;
   options.threads = config.query_threads;
   options.spill_folder = config.pipeline.lake + "/_tarn/spill";
@@ -55,10 +57,13 @@ int RunPipeline(const Config& config, const std::string& until, CancelToken& can
     if (!lsn) return Fail(lsn.error());
     until_lsn = *lsn;
   }
-  auto runner = pipeline::Runner::Open(config.pipeline, &Clock::System());
+  pipeline::PipelineOptions options = config.pipeline;
+  options.s3.cancel = &cancel;
+  auto runner = pipeline::Runner::Open(std::move(options), &Clock::System());
   if (!runner) return Fail(runner.error());
-  auto server = server::LocalServer::Start(config.pipeline.lake + "/_tarn", runner->get(),
-                                           server::Principals(config.principals), QueryOptions(config));
+  auto server =
+      server::LocalServer::Start(config.pipeline.lake + "/_tarn", runner->get(),
+                                 server::Principals(config.principals), QueryOptions(config, **runner));
   if (!server) return Fail(server.error());
   spdlog::info("lake {}; `tarn status` and `tarn query` answer now", config.pipeline.lake);
   CopyReporter reporter;
@@ -70,7 +75,10 @@ int RunPipeline(const Config& config, const std::string& until, CancelToken& can
 }
 
 int RunRebuild(const Config& config, CancelToken& cancel) {
-  auto runner = pipeline::Runner::Open(config.pipeline, &Clock::System());
+  pipeline::PipelineOptions options = config.pipeline;
+  options.s3.cancel = &cancel;
+  options.adopt_bronze = true;
+  auto runner = pipeline::Runner::Open(std::move(options), &Clock::System());
   if (!runner) return Fail(runner.error());
   CopyReporter reporter;
   const Status outcome = (*runner)->Rebuild(cancel, [&](const auto& progress) { reporter(progress); });

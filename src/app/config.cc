@@ -152,8 +152,8 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
     return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", path, error.source().begin.line,
                      error.description());
   }
-  const std::vector<std::string> sections = {"source", "tables", "lake", "tenants",    "bronze", "silver",
-                                             "gold",   "query",  "log",  "principals", "mapping"};
+  const std::vector<std::string> sections = {"source", "tables", "lake", "tenants",    "bronze",  "silver",
+                                             "gold",   "query",  "log",  "principals", "mapping", "s3"};
   for (const auto& [key, node] : root) {
     const std::string name(key.str());
     if (std::find(sections.begin(), sections.end(), name) != sections.end()) {
@@ -200,7 +200,9 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   TARN_RETURN_IF_ERROR(tenants.CheckKnown());
   Section bronze = section("bronze");
   TARN_RETURN_IF_ERROR(bronze.Read("flush_interval_ms", options.flush_interval_ms));
+  TARN_RETURN_IF_ERROR(bronze.Read("path", options.bronze_path));
   TARN_RETURN_IF_ERROR(bronze.CheckKnown());
+  TARN_RETURN_IF_ERROR(ReadObjectStore(bronze, section("s3"), folder, options));
   Section silver = section("silver");
   TARN_RETURN_IF_ERROR(silver.Read("commit_interval_ms", options.commit_interval_ms));
   TARN_RETURN_IF_ERROR(silver.Read("copy_workers", workers));

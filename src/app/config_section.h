@@ -76,6 +76,7 @@ class Section {
   /// The same of the section as a whole.
   Error Wrong(const std::string& what) const { return Wrong(*table_, name_ + " " + what); }
   bool present() const { return table_ != nullptr; }
+  bool Has(const std::string& key) const { return table_ != nullptr && table_->contains(key); }
   /// A key that is there.
   const toml::node& at(const std::string& key) const { return *table_->get(key); }
 
@@ -93,6 +94,10 @@ class Section {
 /// otherwise: passed over, it would leave out what the operator meant.
 Result<const toml::array*> EntriesOf(const toml::table& root, const std::string& name,
                                      const std::string& file);
+
+/// [s3] of the file, and where [bronze] is. Relative paths are of `folder`.
+Status ReadObjectStore(const Section& bronze, Section s3, const std::string& folder,
+                       pipeline::PipelineOptions& options);
 
 /// [[mapping]] of the file. The secret comes from TARN_HASH_SECRET or the file's first line.
 Status ReadMappings(const toml::table& root, const std::string& file, const std::string& secret_file,

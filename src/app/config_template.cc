@@ -99,7 +99,13 @@ Result<std::string> ConfigTemplate(const std::string& source, const std::string&
   out += "path = " + TomlText(lake) + "               # a folder; relative to this file\n";
   out += "time_travel_hours = 168     # how far back AS OF reaches\n\n";
   out += "[bronze]\n";
-  out += "flush_interval_ms = 4000    # a change is confirmed to the source at the latest after this\n\n";
+  out += "flush_interval_ms = 4000    # a change is confirmed to the source at the latest after this\n";
+  out +=
+      "# path = \"s3://bucket/prefix\"  # in an object store, not in the lake's folder; never moved "
+      "later\n\n";
+  out += "# Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials.\n";
+  out += "# [s3]\n# region = \"eu-central-1\"\n# endpoint = \"https://minio.example:9000\"   # not AWS's\n";
+  out += "# sse = \"aws:kms\"            # or \"AES256\"; kms_key_id names the key\n\n";
   out += "[silver]\n";
   out +=
       "commit_interval_ms = 10000  # what other readers of the Hudi tables wait; tarn's own queries do not\n";

@@ -146,5 +146,39 @@ TEST(ConfigTest, PrincipalsAreReadAndMayNotRepeat) {
   EXPECT_EQ(odd->principals.at("a").tenant_column, "Org_Id");
 }
 
+TEST(ConfigTest, AnObjectStoreForBronze) {
+  const std::string source = "[source]\nhost = \"h\"\n";
+  const auto config =
+      ParseConfig(source +
+                      "[bronze]\npath = \"s3://lake/a/b/\"\n[s3]\nregion = \"r\"\nsse = \"aws:kms\"\n"
+                      "kms_key_id = \"k\"\npath_style = false\nca_file = \"ca.pem\"\n",
+                  "/etc/tarn.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->pipeline.bronze_root(), "s3://lake/a/b");
+  EXPECT_EQ(config->pipeline.s3.bucket, "lake");
+  EXPECT_EQ(config->pipeline.s3.path_style, false);
+  EXPECT_EQ(config->pipeline.s3.ca_file, "/etc/ca.pem");
+  EXPECT_TRUE(config->pipeline.bronze().is_remote());
+  const auto local = ParseConfig(source, "/etc/tarn.toml");
+  EXPECT_EQ(local->pipeline.bronze_root(), "/etc/lake");
+  EXPECT_FALSE(local->pipeline.bronze().is_remote());
+  const std::string path = "[bronze]\npath = \"s3://lake/a\"\n";
+  for (const auto& [text, says] : std::vector<std::pair<std::string, std::string>>{
+           {"[bronze]\npath = \"/data/bronze\"\n",
+            "tarn.toml:4: [bronze] path '/data/bronze' is not written as s3://"},
+           {"[bronze]\npath = \"s3://lake\"\n",
+            "tarn.toml:4: [bronze] path 's3://lake' names the bucket as a whole"},
+           {"[bronze]\npath = \"s3://LAKE/x\"\n", "is no name of a bucket"},
+           {"[s3]\nregion = \"r\"\n", "[s3] is of no use without [bronze] path"},
+           {path + "[s3]\nsse = \"AES\"\n", "tarn.toml:6: [s3] sse 'AES' is neither AES256 nor aws:kms"},
+           {path + "[s3]\nkms_key_id = \"k\"\n", "tarn.toml:6: [s3] kms_key_id needs sse"},
+           {path + "[s3]\nretry_seconds = 0\n", "tarn.toml:6: [s3] retry_seconds must be 1 or more"},
+           {path + "[s3]\nregio = \"r\"\n", "did you mean 'region'?"}}) {
+    const auto refused = ParseConfig(source + text, "tarn.toml");
+    ASSERT_FALSE(refused) << text;
+    EXPECT_NE(refused.error().message.find(says), std::string::npos) << refused.error().message;
+  }
+}
+
 }  // namespace
 }  // namespace tarn::app

@@ -28,17 +28,33 @@ Result<int64_t> FileTimeMicros(const std::string& name) {
 
 }  // namespace
 
-Result<std::unique_ptr<ChangeLog>> ChangeLog::Open(storage::Storage* storage, std::string lake,
+Result<std::unique_ptr<ChangeLog>> ChangeLog::Open(storage::Storage* storage, BronzePlace place,
                                                    const Clock* clock) {
-  std::unique_ptr<ChangeLog> log(new ChangeLog(storage, std::move(lake), clock));
+  std::unique_ptr<ChangeLog> log(new ChangeLog(storage, std::move(place), clock));
   TARN_ASSIGN(const auto names, storage->List(ManifestFolder(log->lake_)));
   if (!names.empty()) {
     TARN_ASSIGN(const std::string json, storage->Read(ManifestFolder(log->lake_) + "/" + names.back().name));
     TARN_ASSIGN(log->last_, ManifestFromJson(json));
     log->last_name_ = log->last_->last_file_name;
-    log->after_ = log->last_->last_commit;
   }
-  TARN_RETURN_IF_ERROR(log->RemoveOrphans());
+  if (!log->place_.is_remote()) {
+    TARN_RETURN_IF_ERROR(log->RemoveOrphans());
+    return log;
+  }
+  TARN_ASSIGN(log->intent_, ReadFlushIntent(*storage, log->place_));
+  if (!log->intent_) {
+    TARN_RETURN_IF_ERROR(log->RemoveOrphans());
+    return log;
+  }
+  const int64_t newest = log->last_ ? log->last_->sequence : 0;
+  if (log->intent_->sequence > newest + 1) {
+    return MakeError(
+        ErrorCode::kCorrupt,
+        "Bronze at '{}' ends with manifest {}, but this lake wrote number {}: restore the newest "
+        "ones from a backup, or point [bronze] path at where they are",
+        log->lake_, newest, log->intent_->sequence - 1);
+  }
+  TARN_RETURN_IF_ERROR(log->Recover());
   return log;
 }
 
@@ -61,6 +77,10 @@ Status ChangeLog::RemoveOrphans() {
     }
   }
   return {};
+}
+
+std::string ChangeLog::ManifestPath(int64_t sequence) const {
+  return ManifestFolder(lake_) + "/" + ManifestName(sequence);
 }
 
 std::string ChangeLog::NextFileName() {
@@ -90,7 +110,7 @@ Status ChangeLog::AppendEvent(const TableRows& event) {
     const std::string path = TableFolder(*event.table) + "/" + NextFileName() + std::string(kSuffix);
     TARN_ASSIGN(auto made, CreateChangeFile(storage_, lake_, path, *event.table));
     file = made.get();
-    pending_.push_back({{event.table, {}, std::nullopt}, std::move(made)});
+    pending_.push_back({{event.table, {path}, std::nullopt}, std::move(made)});
   }
   return file->Append(*event.rows);
 }
@@ -102,11 +122,12 @@ Result<std::optional<Manifest>> ChangeLog::Flush(const FlushInput& input) {
   Manifest manifest;
   manifest.sequence = last_ ? last_->sequence + 1 : 1;
   manifest.epoch = input.epoch;
-  manifest.after = after_;
+  manifest.after = last_ ? last_->last_commit : Lsn{};
   manifest.last_commit = input.last_commit;
   manifest.end = input.end;
   manifest.last_commit_micros = input.last_commit_micros;
   manifest.transactions = input.transactions;
+  TARN_RETURN_IF_ERROR(Announce(manifest));
   for (Pending& pending : pending_) {
     if (pending.file) {
       TARN_ASSIGN(pending.event.file, pending.file->Publish());
@@ -118,10 +139,9 @@ Result<std::optional<Manifest>> ChangeLog::Flush(const FlushInput& input) {
   pending_.clear();
   manifest.last_file_name = last_name_;
   TARN_FAULT_POINT("bronze.flush.before_manifest");
-  TARN_RETURN_IF_ERROR(
-      storage_->PutIfAbsent(ManifestFolder(lake_) + "/" + ManifestName(manifest.sequence), ToJson(manifest)));
+  TARN_RETURN_IF_ERROR(storage_->PutIfAbsent(ManifestPath(manifest.sequence), ToJson(manifest)));
   TARN_FAULT_POINT("bronze.flush.after_manifest");
-  after_ = manifest.last_commit;
+  intent_.reset();
   last_ = manifest;
   return std::optional<Manifest>(std::move(manifest));
 }
@@ -160,7 +180,7 @@ Result<std::map<std::string, std::vector<LoadManifest>>> ChangeLog::ReadLoads(co
   for (const auto& name : names) {
     TARN_ASSIGN(const std::string json, storage.Read(LoadFolder(lake) + "/" + name.name));
     TARN_ASSIGN(LoadManifest load, LoadManifestFromJson(json));
-    loads[load.table->lake_name].push_back(std::move(load));
+    if (!load.cut_off) loads[load.table->lake_name].push_back(std::move(load));
   }
   for (auto& [name, copies] : loads) {
     std::sort(copies.begin(), copies.end(),

@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "bronze/manifest.h"
 #include "bronze/parquet_files.h"
+#include "bronze/place.h"
+#include "bronze/write_intent.h"
 
 namespace tarn::bronze {
 
@@ -41,19 +43,21 @@ struct FlushInput {
 class ChangeLog {
  public:
   /// Opens for writing; removes files that no manifest names (a flush that was cut off: its changes come
-  /// again).
-  static Result<std::unique_ptr<ChangeLog>> Open(storage::Storage* storage, std::string lake,
+  /// again). In an object store the manifest's number of such a flush is taken by an empty manifest, lest it
+  /// comes late. Errors: kCorrupt when manifests that were written are gone.
+  static Result<std::unique_ptr<ChangeLog>> Open(storage::Storage* storage, BronzePlace place,
                                                  const Clock* clock);
 
   /// The newest manifest; nullopt before the first flush.
   const std::optional<Manifest>& last() const { return last_; }
 
   /// Writes the events. Durability: when it returns a manifest, all up to its `end` survives a crash; nullopt
-  /// for an open input. Errors leave nothing visible; the same changes may be flushed again.
+  /// for an open input. After an error only Recover tells whether it is durable all the same.
   Result<std::optional<Manifest>> Flush(const FlushInput& input);
 
-  /// Forgets the files of a transaction whose end did not come: the source sends it again.
-  void DiscardOpen() { pending_.clear(); }
+  /// Makes good a flush that failed: afterwards `last` is what is durable, and nothing of it that is not
+  /// remains. Forgets the files of a transaction whose end did not come: the source sends it again.
+  Status Recover();
 
   /// The manifests that go beyond `after`, in order.
   static Status ForEachManifest(const storage::Storage& storage, const std::string& lake,
@@ -64,17 +68,27 @@ class ChangeLog {
                                                                             const std::string& lake);
 
  private:
-  ChangeLog(storage::Storage* storage, std::string lake, const Clock* clock)
-      : storage_(storage), lake_(std::move(lake)), clock_(clock) {}
+  ChangeLog(storage::Storage* storage, BronzePlace place, const Clock* clock)
+      : storage_(storage), place_(std::move(place)), lake_(place_.root), clock_(clock) {}
+  std::string ManifestPath(int64_t sequence) const;
   Status RemoveOrphans();
+  /// Has it durable what is about to be sent.
+  Status Announce(const Manifest& manifest);
+  /// The manifest of the flush that was announced; puts an empty one where it is not there.
+  Result<std::optional<Manifest>> SettledManifest();
+  /// Removes what may have come late, once more, when it is time.
+  void RemoveAbandoned();
   std::string NextFileName();
   Status AppendEvent(const TableRows& event);
 
   storage::Storage* storage_;
-  std::string lake_;
+  const BronzePlace place_;
+  const std::string& lake_;  ///< The place's root.
   const Clock* clock_;
   std::optional<Manifest> last_;
-  Lsn after_;
+  std::optional<FlushIntent> intent_;   ///< Of a flush that is not known to be durable.
+  std::vector<std::string> abandoned_;  ///< Files that may come late.
+  int64_t abandoned_until_ = 0;         ///< On the monotonic clock: they don't come any more.
   std::string last_name_;
   struct Pending {
     ManifestEvent event;
@@ -90,7 +104,7 @@ class LoadWriter {
   static constexpr int64_t kMaxFileBytes = 256 << 20;
 
   /// Removes files of an earlier copy that was not finished.
-  static Result<std::unique_ptr<LoadWriter>> Begin(storage::Storage* storage, std::string lake,
+  static Result<std::unique_ptr<LoadWriter>> Begin(storage::Storage* storage, BronzePlace place,
                                                    const schema::TableSchema& table, int workers);
   ~LoadWriter();
   Status Append(int worker, const arrow::RecordBatch& rows);

@@ -43,6 +43,10 @@ std::string ManifestFolder(const std::string& lake) { return lake + "/_tarn/bron
 std::string LoadFolder(const std::string& lake) { return lake + "/_tarn/bronze/loads"; }
 std::string ManifestName(int64_t sequence) { return fmt::format("{:012}.json", sequence); }
 
+std::string LoadManifestName(const std::string& table, int64_t copy) {
+  return copy == 1 ? table + ".json" : fmt::format("{}.{}.json", table, copy);
+}
+
 std::string ToJson(const Manifest& manifest) {
   // Each schema once: a table may have several files in a flush.
   std::map<const schema::TableSchema*, size_t> positions;
@@ -110,14 +114,15 @@ Result<Manifest> ManifestFromJson(const std::string& text) {
 std::string ToJson(const LoadManifest& manifest) {
   json files = json::array();
   for (const FileEntry& file : manifest.files) files.push_back(FileJson(file));
-  return json{{"version", 1},
-              {"table", json::parse(schema::ToJson(*manifest.table))},
-              {"epoch", manifest.epoch},
-              {"snapshot", manifest.snapshot.ToString()},
-              {"snapshot_micros", manifest.snapshot_micros},
-              {"rows", manifest.rows},
-              {"files", files}}
-      .dump(1);
+  json text = {{"version", 1},
+               {"table", json::parse(schema::ToJson(*manifest.table))},
+               {"epoch", manifest.epoch},
+               {"snapshot", manifest.snapshot.ToString()},
+               {"snapshot_micros", manifest.snapshot_micros},
+               {"rows", manifest.rows},
+               {"files", files}};
+  if (manifest.cut_off) text["cut_off"] = true;
+  return text.dump(1);
 }
 
 Result<LoadManifest> LoadManifestFromJson(const std::string& text) {
@@ -128,6 +133,7 @@ Result<LoadManifest> LoadManifestFromJson(const std::string& text) {
     manifest.snapshot = LsnFromJson(from.at("snapshot"));
     manifest.snapshot_micros = from.at("snapshot_micros");
     manifest.rows = from.at("rows");
+    manifest.cut_off = from.value("cut_off", false);
     for (const json& file : from.at("files")) manifest.files.push_back(FileFromJson(file));
     return manifest;
   });

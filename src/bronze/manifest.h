@@ -53,6 +53,8 @@ struct LoadManifest {
   int64_t snapshot_micros = 0;
   int64_t rows = 0;
   std::vector<FileEntry> files;
+  /// It came to nothing: its number is taken, so that it cannot come late. The rest says nothing then.
+  bool cut_off = false;
 
   SourcePosition position() const { return {epoch, snapshot}; }
 };
@@ -62,6 +64,8 @@ std::string ManifestFolder(const std::string& lake);
 std::string LoadFolder(const std::string& lake);
 /// "000000000007.json".
 std::string ManifestName(int64_t sequence);
+/// "orders.json", "orders.2.json": of the first copy, of the second.
+std::string LoadManifestName(const std::string& table, int64_t copy);
 
 std::string ToJson(const Manifest& manifest);
 Result<Manifest> ManifestFromJson(const std::string& json);

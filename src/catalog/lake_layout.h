@@ -11,8 +11,12 @@ namespace tarn::catalog {
 /// Where things are in a lake; see architecture.md, "The lake".
 class LakeLayout {
  public:
-  explicit LakeLayout(std::string root) : root_(std::move(root)) {}
+  explicit LakeLayout(std::string root) : root_(root), bronze_root_(std::move(root)) {}
+  /// `bronze_root`: what has bronze/ and _tarn/bronze/; the lake's folder, or a place in an object store.
+  LakeLayout(std::string root, std::string bronze_root)
+      : root_(std::move(root)), bronze_root_(std::move(bronze_root)) {}
   const std::string& root() const { return root_; }
+  const std::string& bronze_root() const { return bronze_root_; }
   std::string Silver(const std::string& table) const { return root_ + "/silver/" + table; }
   std::string Quarantine(const std::string& table) const { return root_ + "/quarantine/" + table; }
   std::string Gold(const std::string& model) const { return root_ + "/gold/" + model; }
@@ -22,7 +26,7 @@ class LakeLayout {
   std::string Internal(const std::string& name) const { return root_ + "/_tarn/" + name; }
 
  private:
-  std::string root_;
+  std::string root_, bronze_root_;
 };
 
 /// What the lake says of itself (`_tarn/lake.json`).

@@ -27,7 +27,7 @@ class TableCopier {
 
   Result<cdc::CopyOutcome> Copy(const cdc::SourceTable& table, cdc::CopyProgress* progress) {
     TARN_ASSIGN(auto bronze,
-                bronze::LoadWriter::Begin(storage_, options_.lake, table.schema, options_.copy_workers));
+                bronze::LoadWriter::Begin(storage_, options_.bronze(), table.schema, options_.copy_workers));
     SilverTable& silver = *silver_.Find(table.schema.lake_name);
     TARN_RETURN_IF_ERROR(silver.BeginLoad(silver_.instants()->Next(), options_.copy_workers));
     const cdc::CopyOptions copy = CopyOptionsAt(options_, snapshot_, epoch_);

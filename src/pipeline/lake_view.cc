@@ -128,9 +128,9 @@ Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanBronze(const std::st
   auto plan = std::make_shared<hudi::ScanPlan>();
   plan->schema = schema::ChangeSchema(registered->second.source);
   const auto add = [&](const bronze::FileEntry& file) {
-    plan->files.push_back({layout_.root() + "/" + file.path, file.size_bytes, file.rows, {}, nullptr});
+    plan->files.push_back({layout_.bronze_root() + "/" + file.path, file.size_bytes, file.rows, {}, nullptr});
   };
-  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, layout_.root()));
+  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, layout_.bronze_root()));
   const auto copies = loads.find(table);
   // Files of another shape stay out when a column has another type there: they cannot be read as one table.
   const auto fits = [&](const schema::TableSchema& shape) {
@@ -146,7 +146,7 @@ Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanBronze(const std::st
     }
   }
   TARN_RETURN_IF_ERROR(bronze::ChangeLog::ForEachManifest(
-      *storage_, layout_.root(), SourcePosition{}, [&](const bronze::Manifest& manifest) -> Status {
+      *storage_, layout_.bronze_root(), SourcePosition{}, [&](const bronze::Manifest& manifest) -> Status {
         if (manifest.position() > up_to) return {};
         for (const auto& event : manifest.events) {
           if (!event.at && event.table->lake_name == table && fits(*event.table)) add(event.file);

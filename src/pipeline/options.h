@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <string>
 
+#include "bronze/place.h"
 #include "cdc/replication_objects.h"
 #include "cdc/source_catalog.h"
 #include "hudi/table.h"
+#include "storage/s3_options.h"
 
 namespace tarn::pipeline {
 
@@ -15,6 +17,9 @@ struct PipelineOptions {
   cdc::ReplicationNames names;
   cdc::TablePatterns patterns;
   std::string lake;           ///< Folder.
+  std::string bronze_path;    ///< "s3://bucket/prefix"; empty: in the lake's folder.
+  storage::S3Options s3;      ///< With a bronze_path.
+  bool adopt_bronze = false;  ///< A lake without a folder may take over what is at bronze_path.
   std::string models;         ///< Folder with silver/ and gold/; empty: no rules, no models.
   std::string tenant_column;  ///< Source column by which tables that have it are partitioned; empty: none.
   int64_t watch_interval_ms = 5'000;    ///< Between two looks at the source's catalogue.
@@ -28,6 +33,13 @@ struct PipelineOptions {
   int64_t piece_bytes() const { return piece_kb << 10; }
   int64_t query_memory_bytes = int64_t{1} << 30;
   hudi::ServiceOptions services;
+
+  /// What has bronze/ and _tarn/bronze/.
+  const std::string& bronze_root() const { return bronze_path.empty() ? lake : bronze_path; }
+  bronze::BronzePlace bronze() const {
+    return bronze_path.empty() ? bronze::BronzePlace(lake)
+                               : bronze::BronzePlace(bronze_path, lake + "/_tarn/bronze_store");
+  }
 };
 
 }  // namespace tarn::pipeline

@@ -18,7 +18,7 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
   TARN_ASSIGN(versions_, catalog::LakeVersions::Open(storage_.get(), layout_));
   view_ = std::make_unique<LakeView>(storage_.get(), layout_, versions_.get(), false);
   TARN_ASSIGN(silver_, SilverLayer::Open(storage_.get(), layout_, options_, clock_, versions_.get()));
-  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.lake));
+  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
   LoadProgress progress;
   progress.tables_total = static_cast<int64_t>(loads.size());
   for (const auto& [name, copies] : loads) progress.estimated_rows += copies.back().rows;
@@ -33,12 +33,13 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
     SilverTable& table = *silver_->Find(load.table->lake_name);
     TARN_RETURN_IF_ERROR(table.BeginLoad(silver_->instants()->Next(), 1));
     for (const bronze::FileEntry& file : load.files) {
-      TARN_RETURN_IF_ERROR(bronze::ReadChangeFile(*storage_, options_.lake, file, [&](auto rows) -> Status {
-        TARN_RETURN_IF_ERROR(cancel.Check());
-        progress.rows += rows->num_rows();
-        report(progress);
-        return table.Load(0, rows);
-      }));
+      TARN_RETURN_IF_ERROR(
+          bronze::ReadChangeFile(*storage_, options_.bronze_root(), file, [&](auto rows) -> Status {
+            TARN_RETURN_IF_ERROR(cancel.Check());
+            progress.rows += rows->num_rows();
+            report(progress);
+            return table.Load(0, rows);
+          }));
     }
     TARN_RETURN_IF_ERROR(silver_->FinishLoad(name, OrderingValue(load.position())));
     progress.tables_done++;
@@ -49,7 +50,7 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
     }
   }
   if (loads.empty())
-    return MakeError(ErrorCode::kNotFound, "'{}' holds no finished first copy", options_.lake);
+    return MakeError(ErrorCode::kNotFound, "'{}' holds no finished first copy", options_.bronze_root());
   TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
   TARN_RETURN_IF_ERROR(silver_->Publish(first, first_micros));
   TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "pipeline/lake_storage.h"
 
 namespace tarn::pipeline {
 std::string_view RunPhaseName(RunPhase phase) {
@@ -40,7 +41,8 @@ Result<std::unique_ptr<Runner>> Runner::Open(PipelineOptions options, const Cloc
 
 Status Runner::OpenLake() {
   TARN_ASSIGN(lease_, catalog::WriterLease::Take(layout_));
-  TARN_ASSIGN(storage_, storage::OpenLocalStorage(layout_.Internal("staging")));
+  TARN_ASSIGN(storage_, OpenLakeStorage(options_));
+  TARN_RETURN_IF_ERROR(ClaimBronze(*storage_, options_));
   auto identity = catalog::ReadIdentity(*storage_, layout_);
   if (identity) {
     identity_ = *identity;
@@ -49,7 +51,12 @@ Status Runner::OpenLake() {
   }
   TARN_ASSIGN(versions_, catalog::LakeVersions::Open(storage_.get(), layout_));
   view_ = std::make_unique<LakeView>(storage_.get(), layout_, versions_.get(), false);
-  TARN_ASSIGN(bronze_, bronze::ChangeLog::Open(storage_.get(), options_.lake, clock_));
+  TARN_ASSIGN(bronze_, bronze::ChangeLog::Open(storage_.get(), options_.bronze(), clock_));
+  if (!identity && options_.adopt_bronze && bronze_->last()) {
+    // A lake whose folder is lost: the source tells its name when it is asked.
+    identity_.epoch = bronze_->last()->epoch;
+    TARN_RETURN_IF_ERROR(catalog::WriteIdentity(*storage_, layout_, identity_));
+  }
   TARN_ASSIGN(silver_, SilverLayer::Open(storage_.get(), layout_, options_, clock_, versions_.get()));
   stream_ = std::make_unique<cdc::ReplicationStream>(options_.conninfo, options_.names,
                                                      cdc::SpoolOptions{layout_.Internal("spool")});
@@ -105,7 +112,7 @@ Status Runner::DescribeAgain(std::vector<cdc::SourceTable>& tables) {
 
 Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel,
                            const LoadReporter& report) {
-  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.lake));
+  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
   std::vector<cdc::SourceTable> missing;
   for (cdc::SourceTable& table : tables) {
     const std::string& name = table.schema.lake_name;
@@ -156,7 +163,7 @@ Status Runner::CatchUpFromBronze(const CancelToken& cancel) {
 
 Status Runner::ReplayFromBronze(const SourcePosition& after, const std::string& only,
                                 const CancelToken& cancel) {
-  return bronze::ChangeLog::ForEachManifest(*storage_, options_.lake, after,
+  return bronze::ChangeLog::ForEachManifest(*storage_, options_.bronze_root(), after,
                                             [&](const bronze::Manifest& manifest) -> Status {
                                               TARN_RETURN_IF_ERROR(cancel.Check());
                                               return ReplayManifest(manifest, only);
@@ -189,7 +196,7 @@ Status Runner::ReplayManifest(const bronze::Manifest& manifest, const std::strin
   for (const bronze::ManifestEvent& event : manifest.events) {
     if (event.at || !wanted(event)) continue;
     TARN_RETURN_IF_ERROR(
-        bronze::ReadChangeFile(*storage_, options_.lake, event.file, [&](auto rows) -> Status {
+        bronze::ReadChangeFile(*storage_, options_.bronze_root(), event.file, [&](auto rows) -> Status {
           step.rows += rows->num_rows();
           bytes += arrow::util::ReferencedBufferSize(*rows).ValueOr(0);
           step.events.push_back({event.table, std::move(rows)});

@@ -64,6 +64,7 @@ class Runner {
   const PipelineOptions& options() const { return options_; }
   const cdc::StreamPositions* stream_positions() const { return &stream_->positions(); }
   LakeView* view() { return view_.get(); }
+  const storage::Storage* storage() const { return storage_.get(); }
   catalog::LakeVersions* versions() { return versions_.get(); }
   SilverLayer* silver() { return silver_.get(); }
   const GoldLayer* gold() const { return gold_.get(); }
@@ -90,7 +91,7 @@ class Runner {
 
  private:
   explicit Runner(PipelineOptions options, const Clock* clock)
-      : options_(std::move(options)), clock_(clock), layout_(options_.lake) {}
+      : options_(std::move(options)), clock_(clock), layout_(options_.lake, options_.bronze_root()) {}
   Status OpenLake();
   /// From the source's objects to a lake that is ready to stream.
   Status Prepare(const CancelToken& cancel, const LoadReporter& report);

@@ -9,6 +9,7 @@
 #include "catalog/table_registry.h"
 #include "cdc/pg_connection.h"
 #include "cdc/replication_objects.h"
+#include "pipeline/lake_storage.h"
 #include "pipeline/source_watch.h"
 
 namespace tarn::pipeline {
@@ -259,6 +260,7 @@ Result<std::vector<Finding>> CheckSource(const PipelineOptions& options) {
   }
   Checker checker(options, *connection);
   TARN_RETURN_IF_ERROR(checker.Run());
+  for (Finding& finding : CheckBronzeStore(options)) checker.findings.push_back(std::move(finding));
   return std::move(checker.findings);
 }
 

@@ -121,7 +121,7 @@ Status Runner::GoOnBehind(const Break& broken, const cdc::SourceIdentity& source
                           broken.reason});
   }
   TARN_FAULT_POINT("source.break.before_manifest");
-  bronze_->DiscardOpen();
+  TARN_RETURN_IF_ERROR(bronze_->Recover());
   TARN_RETURN_IF_ERROR(bronze_->Flush(gap));
   TARN_FAULT_POINT("source.break.before_identity");
   if (broken.new_epoch) {

@@ -312,7 +312,7 @@ Status SourceWatch::Copy(const cdc::SourceTable& table, const std::vector<cdc::S
 Result<std::optional<FinishedCopy>> SourceWatch::CopyOnce(const cdc::SourceTable& table) {
   TARN_ASSIGN(const cdc::ExportedSnapshot snapshot, cdc::ExportSnapshot(options_.conninfo, &cancel_));
   TARN_ASSIGN(auto bronze,
-              bronze::LoadWriter::Begin(storage_, options_.lake, table.schema, options_.copy_workers));
+              bronze::LoadWriter::Begin(storage_, options_.bronze(), table.schema, options_.copy_workers));
   const cdc::CopyOptions copy = CopyOptionsAt(options_, snapshot, epoch_);
   TARN_ASSIGN(const cdc::CopyOutcome outcome,
               cdc::CopyTable(table, copy, cancel_, &progress_,

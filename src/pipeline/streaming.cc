@@ -115,11 +115,12 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
   collector_options.epoch = identity_.epoch;
   collector_options.max_bytes = options_.piece_bytes();
   collector_options.mappings = options_.patterns.mappings;
+  // A flush that failed may be durable all the same.
+  TARN_RETURN_IF_ERROR(bronze_->Recover());
   // Positions of an earlier epoch say nothing in this one.
   const auto& last = bronze_->last();
   const bool same_epoch = last && last->epoch == identity_.epoch;
   if (same_epoch) collector_options.skip_up_to = last->last_commit;
-  bronze_->DiscardOpen();
   unflushed_ = {};
   unflushed_bytes_ = 0;
   in_open_transaction_ = uncommitted_ = false;

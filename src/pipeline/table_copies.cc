@@ -171,10 +171,11 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
   spdlog::info("silver {}: taking the copy of {} rows at {}", name, load.rows, at.ToString());
   TARN_RETURN_IF_ERROR(silver_->TakeCopy(table, load.position(), [&](const auto& take) -> Status {
     for (const bronze::FileEntry& file : load.files) {
-      TARN_RETURN_IF_ERROR(bronze::ReadChangeFile(*storage_, options_.lake, file, [&](auto rows) -> Status {
-        TARN_RETURN_IF_ERROR(cancel.Check());
-        return take(std::move(rows));
-      }));
+      TARN_RETURN_IF_ERROR(
+          bronze::ReadChangeFile(*storage_, options_.bronze_root(), file, [&](auto rows) -> Status {
+            TARN_RETURN_IF_ERROR(cancel.Check());
+            return take(std::move(rows));
+          }));
     }
     return {};
   }));
@@ -196,7 +197,7 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
 }
 
 Status Runner::AddUntakenCopies() {
-  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.lake));
+  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
   for (const auto& [name, copies] : loads) {
     const auto known = silver_->registry().tables.find(name);
     if (known != silver_->registry().tables.end() && copies.back().position() <= known->second.start)

@@ -66,6 +66,9 @@ Result<std::unique_ptr<Storage>> OpenLocalStorage(const std::string& staging);
 /// A local file system that refuses every write.
 std::unique_ptr<Storage> OpenLocalStorageReadOnly();
 
+struct S3Options;
+/// A bucket of an object store; see s3_storage.h.
+Result<std::unique_ptr<Storage>> OpenS3Storage(S3Options options);
 /// Whether the path names something of an object store: "s3://bucket/key".
 bool IsRemotePath(std::string_view path);
 /// One storage for both: paths of an object store go to `remote`, or fail with its error, others to `local`.

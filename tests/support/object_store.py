@@ -82,7 +82,7 @@ class FlakyProxy:
     def __init__(self, port: int, fate: Callable[[str, str], str] = lambda method, path: PASS):
         self.fate = fate
         self.requests: list[tuple[str, str, str]] = []
-        self.headers: list[dict[str, str]] = []
+        self.withheld: set[str] = set()  # Headers of requests that the store is not shown.
         self._lock = threading.Lock()
         proxy = self
 
@@ -118,13 +118,13 @@ class FlakyProxy:
         with self._lock:
             fate = self.fate(handler.command, handler.path)
             self.requests.append((handler.command, handler.path, fate))
-            self.headers.append({name.lower(): value for name, value in handler.headers.items()})
         if fate == DROP:
             return self._hang_up(handler)
         if fate in (BUSY, FAIL):
             return self._send(handler, 503 if fate == BUSY else 500, {}, SLOW_DOWN if fate == BUSY else b"")
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        connection.request(handler.command, handler.path, body, dict(handler.headers))
+        headers = {name: value for name, value in handler.headers.items() if name.lower() not in self.withheld}
+        connection.request(handler.command, handler.path, body, headers)
         response = connection.getresponse()
         content = response.read()
         connection.close()

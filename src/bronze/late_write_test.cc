@@ -1,0 +1,182 @@
+#include <arrow/api.h>
+#include <gtest/gtest.h>
+
+#include "bronze/chain_verifier.h"
+#include "bronze/change_log.h"
+#include "bronze/test_bronze.h"
+
+namespace tarn::bronze {
+namespace {
+
+/// A store whose answer to a conditional write is lost, as when the network or the process dies; the write is
+/// done at once, later, or never.
+class LateStore : public storage::Storage {
+ public:
+  explicit LateStore(storage::Storage* real) : real_(real) {}
+  enum class Next { kAnswer, kLose, kDelay } next = Next::kAnswer;
+
+  Status PutIfAbsent(const std::string& path, std::string_view bytes) override {
+    const Next now = std::exchange(next, Next::kAnswer);
+    if (now == Next::kAnswer) return real_->PutIfAbsent(path, bytes);
+    delayed_ = {path, std::string(bytes)};
+    if (now == Next::kLose) {
+      EXPECT_TRUE(real_->PutIfAbsent(path, bytes));
+    }
+    return MakeError(ErrorCode::kUnavailable, "no answer for '{}'", path);
+  }
+  /// The delayed write comes.
+  Status Arrive() { return real_->PutIfAbsent(delayed_.first, delayed_.second); }
+
+  Status Write(const std::string& path, std::string_view bytes) override { return real_->Write(path, bytes); }
+  Result<std::unique_ptr<storage::StagedFile>> Stage(const std::string& path) override {
+    return real_->Stage(path);
+  }
+  Result<std::string> Read(const std::string& path) const override { return real_->Read(path); }
+  Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(const std::string& path) const override {
+    return real_->Open(path);
+  }
+  Result<std::vector<storage::FileInfo>> List(const std::string& folder) const override {
+    return real_->List(folder);
+  }
+  bool Exists(const std::string& path) const override { return real_->Exists(path); }
+  Status CreateFolder(const std::string& path) override { return real_->CreateFolder(path); }
+  Status Remove(const std::string& path) override { return real_->Remove(path); }
+  Status RemoveTree(const std::string& path) override { return real_->RemoveTree(path); }
+  Status DiscardUnpublished(const std::string& folder) override { return real_->DiscardUnpublished(folder); }
+
+ private:
+  storage::Storage* real_;
+  std::pair<std::string, std::string> delayed_;
+};
+
+class LateWriteTest : public BronzeTest {
+ protected:
+  void SetUp() override {
+    BronzeTest::SetUp();
+    store_ = std::make_unique<LateStore>(storage_.get());
+    place_ = std::make_unique<BronzePlace>(lake_, lake_ + "/intents");
+    Start();
+  }
+  /// As a process that begins.
+  void Start() {
+    auto log = ChangeLog::Open(store_.get(), *place_, &clock_);
+    ASSERT_TRUE(log) << log.error().message;
+    log_ = std::move(*log);
+  }
+  /// So many rows of one transaction.
+  FlushInput Transaction(uint64_t commit, int64_t rows) {
+    std::vector<schema::ChangePosition> positions;
+    for (int64_t i = 0; i < rows; i++) positions.push_back({static_cast<int64_t>(commit), i + 1});
+    return Input(commit, RowsAt(positions));
+  }
+  int64_t RowsInBronze() {
+    const auto report = VerifyChain(*store_, lake_, {});
+    EXPECT_TRUE(report && report->complete())
+        << (report && !report->faults.empty() ? report->faults[0].where + " " + report->faults[0].what : "");
+    EXPECT_EQ(report->warning_count, 0) << "files of nobody";
+    return report->rows;
+  }
+
+  std::unique_ptr<LateStore> store_;
+  std::unique_ptr<BronzePlace> place_;
+  std::unique_ptr<ChangeLog> log_;
+};
+
+TEST_F(LateWriteTest, AManifestThatComesLateIsRefused) {
+  for (const bool restart : {false, true}) {
+    const auto commit = static_cast<uint64_t>(restart ? 300 : 100);
+    store_->next = LateStore::Next::kDelay;
+    EXPECT_EQ(log_->Flush(Transaction(commit, 3)).error().code, ErrorCode::kUnavailable);
+    if (restart) {
+      Start();
+    } else {
+      ASSERT_TRUE(log_->Recover());
+    }
+    EXPECT_EQ(log_->last()->last_commit.value, restart ? 200U : 0U) << "nothing of it is durable";
+    EXPECT_EQ(store_->Arrive().error().code, ErrorCode::kAlreadyExists);
+    // The source sends it again, and more.
+    ASSERT_TRUE(log_->Flush(Transaction(commit + 100, 4)));
+    EXPECT_EQ(log_->last()->sequence, restart ? 4 : 2);
+    EXPECT_EQ(RowsInBronze(), restart ? 8 : 4);
+  }
+}
+
+TEST_F(LateWriteTest, AManifestWhoseAnswerWasLostCounts) {
+  for (const bool restart : {false, true}) {
+    const auto commit = static_cast<uint64_t>(restart ? 200 : 100);
+    store_->next = LateStore::Next::kLose;
+    EXPECT_FALSE(log_->Flush(Transaction(commit, 3)));
+    if (restart) {
+      Start();
+    } else {
+      ASSERT_TRUE(log_->Recover());
+    }
+    EXPECT_EQ(log_->last()->last_commit.value, commit);
+    EXPECT_EQ(RowsInBronze(), restart ? 6 : 3);
+  }
+}
+
+TEST_F(LateWriteTest, AFileThatComesLateIsRemovedByTheNextStart) {
+  store_->next = LateStore::Next::kDelay;
+  EXPECT_FALSE(log_->Flush(Transaction(100, 3)));
+  const std::string folder = lake_ + "/bronze/public/notes";
+  const std::string name = store_->List(folder)->at(0).name;
+  ASSERT_TRUE(log_->Recover());
+  EXPECT_TRUE(store_->List(folder)->empty());
+  ASSERT_TRUE(log_->Flush(Transaction(200, 4)));
+  EXPECT_GT(log_->last()->last_file_name + ".parquet", name) << "its name is not used again";
+  ASSERT_TRUE(store_->Write(folder + "/" + name, "late"));
+  Start();
+  EXPECT_EQ(RowsInBronze(), 4);
+}
+
+TEST_F(LateWriteTest, ManifestsThatAreGoneAreNoticed) {
+  ASSERT_TRUE(log_->Flush(Transaction(100, 3)));
+  ASSERT_TRUE(log_->Flush(Transaction(200, 3)));
+  ASSERT_TRUE(store_->RemoveTree(ManifestFolder(lake_)));
+  const auto log = ChangeLog::Open(store_.get(), *place_, &clock_);
+  ASSERT_FALSE(log);
+  EXPECT_EQ(log.error().code, ErrorCode::kCorrupt);
+  EXPECT_NE(log.error().message.find("ends with manifest 0, but this lake wrote number 1"), std::string::npos)
+      << log.error().message;
+}
+
+TEST_F(LateWriteTest, ACopyThatWasCutOffCannotComeLate) {
+  auto writer = std::move(*LoadWriter::Begin(store_.get(), *place_, *table_, 1));
+  ASSERT_TRUE(writer->Append(0, *Rows(0, 10)));
+  store_->next = LateStore::Next::kDelay;
+  EXPECT_FALSE(writer->Finish(0, Lsn{50}, 1));
+  const std::string folder = lake_ + "/bronze/public/notes";
+  const std::string cut_off = store_->List(folder)->at(0).name;
+
+  writer = std::move(*LoadWriter::Begin(store_.get(), *place_, *table_, 1));
+  EXPECT_TRUE(ChangeLog::ReadLoads(*store_, lake_)->empty());
+  EXPECT_EQ(store_->Arrive().error().code, ErrorCode::kAlreadyExists);
+  // The rows of the new copy are one more; so is its number.
+  ASSERT_TRUE(writer->Append(0, *RowsAt(std::vector<schema::ChangePosition>(1, {60, 1}))));
+  ASSERT_TRUE(store_->Write(folder + "/" + cut_off, "late"));
+  ASSERT_TRUE(writer->Finish(0, Lsn{60}, 1));
+  const auto loads = ChangeLog::ReadLoads(*store_, lake_);
+  ASSERT_EQ(loads->at("notes").size(), 1U);
+  EXPECT_EQ(loads->at("notes")[0].rows, 1);
+  EXPECT_NE(loads->at("notes")[0].files[0].path, "bronze/public/notes/" + cut_off);
+  EXPECT_EQ(RowsInBronze(), 1);
+
+  writer = std::move(*LoadWriter::Begin(store_.get(), *place_, *table_, 1));
+  ASSERT_TRUE(writer->Append(0, *RowsAt({{70, 1}, {70, 2}})));
+  ASSERT_TRUE(writer->Finish(0, Lsn{70}, 1));
+  EXPECT_EQ(RowsInBronze(), 3) << "a finished copy stays";
+}
+
+TEST_F(LateWriteTest, ACopyWhoseAnswerWasLostCounts) {
+  auto writer = std::move(*LoadWriter::Begin(store_.get(), *place_, *table_, 1));
+  ASSERT_TRUE(writer->Append(0, *RowsAt({{50, 1}, {50, 2}})));
+  store_->next = LateStore::Next::kLose;
+  EXPECT_FALSE(writer->Finish(0, Lsn{50}, 1));
+  writer = std::move(*LoadWriter::Begin(store_.get(), *place_, *table_, 1));
+  EXPECT_EQ(ChangeLog::ReadLoads(*store_, lake_)->at("notes").size(), 1U);
+  EXPECT_EQ(RowsInBronze(), 2);
+}
+
+}  // namespace
+}  // namespace tarn::bronze
