@@ -121,9 +121,22 @@ def avro_container(codec: bytes) -> bytes:
             + avro_text(codec) + avro_long(0) + sync + avro_long(1) + avro_text(packed) + sync)
 
 
+def s3_listing() -> bytes:
+    return (b"<?xml version='1.0' encoding='UTF-8'?>\n<ListBucketResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'><Prefix>a/</Prefix>"
+            b"<KeyCount>2</KeyCount><IsTruncated>true</IsTruncated><NextContinuationToken>1/x=</NextContinuationToken><Contents><Key>a/b%20c</Key>"
+            b"<LastModified>2026-11-22T10:15:00.000Z</LastModified><ETag>&quot;0&quot;</ETag><Size>12</Size></Contents>"
+            b"<CommonPrefixes><Prefix>a/&#x1F41F;&amp;/</Prefix></CommonPrefixes><Delimiter/></ListBucketResult>")
+
+
+def s3_refusal() -> bytes:
+    return (b"<?xml version='1.0'?><Error><Code>AuthorizationHeaderMalformed</Code><Message>the region 'a' is wrong; expecting 'b'</Message>"
+            b"<Region>b</Region><RequestId>1</RequestId></Error>")
+
+
 def main():
     for name, data in {"pgoutput/all": pgoutput(), "pgoutput/blocks": pgoutput_blocks(), "copy/all": copy(), "log_block/all": log_block(),
-                       "avro_container/null": avro_container(b"null"), "avro_container/deflate": avro_container(b"deflate")}.items():
+                       "avro_container/null": avro_container(b"null"), "avro_container/deflate": avro_container(b"deflate"),
+                       "s3_answer/listing": s3_listing(), "s3_answer/refusal": s3_refusal()}.items():
         path = SEEDS / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
