@@ -3,6 +3,7 @@
 #include <arrow/record_batch.h>
 
 #include <algorithm>
+#include <future>
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -11,6 +12,7 @@ namespace tarn::bronze {
 namespace {
 
 constexpr std::string_view kSuffix = ".parquet";
+constexpr size_t kUploads = 8;  ///< At a time.
 
 /// "20261122-101500123" of a time.
 std::string FileTime(int64_t micros) {
@@ -115,6 +117,22 @@ Status ChangeLog::AppendEvent(const TableRows& event) {
   return file->Append(*event.rows);
 }
 
+Status ChangeLog::PublishTogether(size_t from, size_t to) {
+  std::vector<std::future<Result<FileEntry>>> uploads;
+  for (size_t at = from; at < to; at++) {
+    uploads.push_back(std::async(std::launch::async, [file = pending_[at].file.get()]() -> Result<FileEntry> {
+      return file == nullptr ? FileEntry{} : file->Publish();
+    }));
+  }
+  Status outcome;
+  for (size_t at = from; at < to; at++) {
+    auto entry = uploads[at - from].get();
+    if (entry && pending_[at].file) pending_[at].event.file = *std::move(entry);
+    if (!entry && outcome) outcome = std::move(entry).error();
+  }
+  return outcome;
+}
+
 Result<std::optional<Manifest>> ChangeLog::Flush(const FlushInput& input) {
   for (const TableRows& event : input.events) TARN_RETURN_IF_ERROR(AppendEvent(event));
   if (input.open) return std::optional<Manifest>();
@@ -128,9 +146,14 @@ Result<std::optional<Manifest>> ChangeLog::Flush(const FlushInput& input) {
   manifest.last_commit_micros = input.last_commit_micros;
   manifest.transactions = input.transactions;
   TARN_RETURN_IF_ERROR(Announce(manifest));
+  // In an object store each takes a while: side by side.
+  for (size_t at = 0; place_.is_remote() && at < pending_.size(); at += kUploads)
+    TARN_RETURN_IF_ERROR(PublishTogether(at, std::min(pending_.size(), at + kUploads)));
   for (Pending& pending : pending_) {
     if (pending.file) {
-      TARN_ASSIGN(pending.event.file, pending.file->Publish());
+      if (!place_.is_remote()) {
+        TARN_ASSIGN(pending.event.file, pending.file->Publish());
+      }
       manifest.rows += pending.event.file.rows;
       TARN_FAULT_POINT("bronze.flush.between_files");
     }

@@ -72,6 +72,7 @@ class ChangeLog {
       : storage_(storage), place_(std::move(place)), lake_(place_.root), clock_(clock) {}
   std::string ManifestPath(int64_t sequence) const;
   Status RemoveOrphans();
+  Status PublishTogether(size_t from, size_t to);
   /// Has it durable what is about to be sent.
   Status Announce(const Manifest& manifest);
   /// The manifest of the flush that was announced; puts an empty one where it is not there.

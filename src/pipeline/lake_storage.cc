@@ -102,16 +102,18 @@ Status ClaimBronze(storage::Storage& storage, const PipelineOptions& options) {
   TARN_RETURN_IF_ERROR(CheckPlace(storage, options, own));
   if (options.bronze_path.empty()) return {};
   TARN_ASSIGN(const auto there, ReadClaim(storage, RemoteClaim(options)));
-  if (there && own && there->lake != own->lake) return NotOurs(options);
+  const bool others = there && (!own || there->lake != own->lake);
+  if (others && (!options.adopt_bronze || begun)) return NotOurs(options);
   if (!own) {
-    if (there && !options.adopt_bronze) return NotOurs(options);
-    own = Claim{options.bronze_path, there ? there->lake : RandomName()};
+    own = Claim{options.bronze_path, RandomName()};
     // Before the store has it: a crash between leaves nobody's claim there.
     TARN_RETURN_IF_ERROR(
         storage.Write(LocalClaim(options), json{{"path", own->path}, {"lake", own->lake}}.dump(1)));
   }
-  // What is there must not be written over, and in the end this lake's name is there.
   const std::string text = json{{"lake", own->lake}}.dump(1);
+  // Under a new name: the lake that it was, should it be found again, must not go on.
+  if (others) TARN_RETURN_IF_ERROR(storage.Write(RemoteClaim(options), text));
+  // What is there must not be written over, and in the end this lake's name is there.
   for (int attempt = 0; attempt < 2; attempt++) {
     const Status put = storage.PutIfAbsent(RemoteClaim(options), text);
     if (!put && put.error().code != ErrorCode::kAlreadyExists) return put;

@@ -95,7 +95,8 @@ void SetMethod(CURL* handle, const HttpRequest& request) {
     if (request.method == "DELETE") return;
     curl_easy_setopt(handle, CURLOPT_POST, 1L);
     curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.body.data());
+    // Never null: libcurl would read its standard input.
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.body.empty() ? "" : request.body.data());
   }
 }
 

@@ -244,7 +244,7 @@ def test_a_lake_whose_folder_is_lost(source, make_tarn, seed):
     tarn.wait_caught_up()
     before = {table: tarn.table_rows(table) for table in LAYERS}
     assert tarn.stop() == 0
-    shutil.rmtree(tarn.lake)
+    tarn.lake.rename(tarn.lake.with_name("lost"))
     refused = tarn.command("run")
     assert refused.code == WRONG and "another lake's" in refused.err and "tarn rebuild" in refused.err, refused.text
     tarn.must("rebuild")
@@ -256,6 +256,10 @@ def test_a_lake_whose_folder_is_lost(source, make_tarn, seed):
     tarn.verify()
     assert tarn.stop() == 0
     assert verified(tarn)["warnings"] == []
+    shutil.rmtree(tarn.lake)
+    tarn.lake.with_name("lost").rename(tarn.lake)
+    found = tarn.command("run")
+    assert found.code == WRONG and "another lake's" in found.err, "it was found again, but is not the one that goes on"
 
 
 def test_one_place_is_one_lakes(source, make_tarn):
