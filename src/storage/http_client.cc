@@ -85,6 +85,28 @@ Error TransportError(CURLcode code, const char* detail, const std::string& url) 
   }
 }
 
+using HeaderList = std::unique_ptr<curl_slist, ListDeleter>;
+
+/// Nothing that libcurl would add by itself: what is signed is what is sent.
+HeaderList MakeHeaders(const HttpRequest& request) {
+  HeaderList headers;
+  const auto add = [&headers](const std::string& line) {
+    headers.reset(curl_slist_append(headers.release(), line.c_str()));
+  };
+  for (const auto& [name, value] : request.headers) add(name + (value.empty() ? ";" : ": " + value));
+  for (const char* unwanted : {"expect", "content-type", "accept"}) {
+    if (!request.headers.contains(unwanted)) add(std::string(unwanted) + ":");
+  }
+  return headers;
+}
+
+void SetResponse(CURL* handle, HttpResponse* response) {
+  curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &TakeBody);
+  curl_easy_setopt(handle, CURLOPT_WRITEDATA, response);
+  curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, &TakeHeader);
+  curl_easy_setopt(handle, CURLOPT_HEADERDATA, response);
+}
+
 void SetMethod(CURL* handle, const HttpRequest& request) {
   if (request.method == "HEAD") {
     curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
@@ -115,6 +137,19 @@ void SetLimits(CURL* handle, StopWatch* watch) {
 struct HttpClient::Handles {
   std::mutex mutex;
   std::vector<Easy> free;  ///< Each with its open connection.
+
+  Easy Take() {
+    const std::lock_guard lock(mutex);
+    if (free.empty()) return Easy(curl_easy_init());
+    Easy handle = std::move(free.back());
+    free.pop_back();
+    return handle;
+  }
+  void Keep(Easy handle) {
+    curl_easy_reset(handle.get());
+    const std::lock_guard lock(mutex);
+    if (free.size() < kMostKept) free.push_back(std::move(handle));
+  }
 };
 
 HttpClient::HttpClient(std::string ca_file, const CancelToken* cancel)
@@ -126,38 +161,19 @@ HttpClient::HttpClient(std::string ca_file, const CancelToken* cancel)
 HttpClient::~HttpClient() = default;
 
 Result<HttpResponse> HttpClient::Send(const HttpRequest& request) {
-  Easy handle;
-  {
-    const std::lock_guard lock(handles_->mutex);
-    if (!handles_->free.empty()) {
-      handle = std::move(handles_->free.back());
-      handles_->free.pop_back();
-    }
-  }
-  if (handle == nullptr) handle.reset(curl_easy_init());
-  if (handle == nullptr) return MakeError(ErrorCode::kInternal, "libcurl gives no handle");
-  CURL* curl = handle.get();
-  curl_easy_reset(curl);
+  // What the handle points to outlives it.
   HttpResponse response;
   StopWatch watch{cancel_};
   std::array<char, CURL_ERROR_SIZE> detail{};
-  // Nothing that libcurl would add by itself: what is signed is what is sent.
-  std::unique_ptr<curl_slist, ListDeleter> headers;
-  const auto add = [&headers](const std::string& line) {
-    headers.reset(curl_slist_append(headers.release(), line.c_str()));
-  };
-  for (const auto& [name, value] : request.headers) add(name + (value.empty() ? ";" : ": " + value));
-  for (const char* unwanted : {"expect", "content-type", "accept"}) {
-    if (!request.headers.contains(unwanted)) add(std::string(unwanted) + ":");
-  }
+  const HeaderList headers = MakeHeaders(request);
+  Easy handle = handles_->Take();
+  if (handle == nullptr) return MakeError(ErrorCode::kInternal, "libcurl gives no handle");
+  CURL* curl = handle.get();
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);  // A key may have "..".
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &TakeBody);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &response);
-  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, &TakeHeader);
-  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &response);
+  SetResponse(curl, &response);
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail.data());
   if (!ca_file_.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file_.c_str());
   SetLimits(curl, &watch);
@@ -167,8 +183,7 @@ Result<HttpResponse> HttpClient::Send(const HttpRequest& request) {
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   response.status = static_cast<int>(status);
-  const std::lock_guard lock(handles_->mutex);
-  if (handles_->free.size() < kMostKept) handles_->free.push_back(std::move(handle));
+  handles_->Keep(std::move(handle));
   return response;
 }
 

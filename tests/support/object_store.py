@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import socket
@@ -84,6 +85,7 @@ class FlakyProxy:
         self.requests: list[tuple[str, str, str]] = []
         self.withheld: set[str] = set()  # Headers of requests that the store is not shown.
         self._lock = threading.Lock()
+        self._conditional = threading.Lock()
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -122,12 +124,15 @@ class FlakyProxy:
             return self._hang_up(handler)
         if fate in (BUSY, FAIL):
             return self._send(handler, 503 if fate == BUSY else 500, {}, SLOW_DOWN if fate == BUSY else b"")
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         headers = {name: value for name, value in handler.headers.items() if name.lower() not in self.withheld}
-        connection.request(handler.command, handler.path, body, headers)
-        response = connection.getresponse()
-        content = response.read()
-        connection.close()
+        # moto looks first and writes then, which S3 does as one: one conditional write at a time.
+        conditional = any(name.lower() == "if-none-match" for name in headers)
+        with self._conditional if conditional else contextlib.nullcontext():
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request(handler.command, handler.path, body, headers)
+            response = connection.getresponse()
+            content = response.read()
+            connection.close()
         if fate == LOSE:
             return self._hang_up(handler)
         if response.status == 500 and "uploadId=" in handler.path:  # moto's answer where S3 says this.
