@@ -35,7 +35,7 @@ struct LakeIdentity {
   int format = kFormat;
   std::string system_identifier;  ///< Of the source that fills it.
   int timeline = 0;
-  int64_t epoch = 0;  ///< Rises when the source's identity changes.
+  int64_t epoch = 0;   ///< Rises when the source's identity changes.
   std::string broken;  ///< Why the stream no longer follows on, while that is being seen to; else empty.
 };
 

@@ -40,6 +40,7 @@ class FailingStorage : public storage::Storage {
   Status CreateFolder(const std::string& path) override { return real_->CreateFolder(path); }
   Status Remove(const std::string& path) override { return real_->Remove(path); }
   Status RemoveTree(const std::string& path) override { return real_->RemoveTree(path); }
+  Status DiscardUnpublished(const std::string& folder) override { return real_->DiscardUnpublished(folder); }
 
  private:
   class File : public storage::StagedFile {

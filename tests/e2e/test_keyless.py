@@ -112,11 +112,16 @@ def test_random_changes_with_kills(entries, seed, commit_ms):
     assert lake(tarn) == stored(source)
 
 
-FAULTS = ["runner.between_layers", "runner.before_staged_commit", "silver.apply.between_tables", "silver.apply.before_run", "bronze.flush.after_manifest",
+FAULTS = ["runner.between_layers", "runner.before_staged_commit", "silver.apply.between_tables", "silver.apply.before_run", "silver.spooled.between_tables",
+          "hudi.spooled.before_commit", "bronze.flush.after_manifest",
           "hudi.commit.after_positions", "hudi.commit.after_partitions", "lake_version.before_publish", "lake_version.after_publish"]
 
 
-@pytest.mark.parametrize("commit_ms,fault", [(ms, fault) for fault in FAULTS for ms in (0, 100) if ms or fault != "runner.before_staged_commit"])
+# Not on the way of every step: what is staged is not applied.
+NEVER = [(0, "runner.before_staged_commit"), (100, "silver.apply.before_run")]
+
+
+@pytest.mark.parametrize("commit_ms,fault", [(ms, fault) for fault in FAULTS for ms in (0, 100) if (ms, fault) not in NEVER])
 def test_a_crash_anywhere_counts_nothing_twice(source, worker, commit_ms, fault):
     """With rows in quarantine, whose commit is another one than Silver's, and DDL within the step."""
     keyless(source, "entry", "word text, n int, day date")
@@ -148,7 +153,7 @@ def test_a_crash_anywhere_counts_nothing_twice(source, worker, commit_ms, fault)
 
 
 def test_a_transaction_that_comes_in_pieces(entries):
-    """What came of it before a crash does not count; the table is copied again, as nothing tells which of equal rows are its own."""
+    """It is one commit: what came of it before a crash is forgotten, and nothing is counted twice."""
     source, tarn = entries
     loads = tarn.lake / "_tarn/bronze/loads"
     tarn.start()
@@ -158,20 +163,15 @@ def test_a_transaction_that_comes_in_pieces(entries):
     source.execute(f"BEGIN; {many}; UPDATE entry SET n = 2 WHERE word LIKE '%7'; DELETE FROM entry WHERE word = 'a' AND n = 1; COMMIT")
     tarn.start(wait=False, environment={"TARN_FAULT": "runner.between_layers:2"})
     assert tarn.wait_exit() == CRASHED, tarn.log_tail()
-    assert "interrupted within a step" not in tarn.log.read_text()
     tarn.start()
     settle(source, tarn)
-    assert "interrupted within a step" in tarn.log.read_text() and len(list(loads.iterdir())) == 2
-    # Whole, it needs no copy.
-    source.execute("UPDATE entry SET n = 3")
-    settle(source, tarn)
-    assert len(list(loads.iterdir())) == 2
     # The same when the connection goes in its midst.
     before = tarn.status()["silver"]["changes"]
     source.execute("UPDATE entry SET n = 4")
     tarn.wait_status(lambda status: status["silver"]["changes"] > before, what="a piece")
     source.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = %s", (tarn.sections["source"]["slot"],))
     settle(source, tarn)
+    assert len(list(loads.iterdir())) == 1, "it was copied again"
 
 
 def test_values_of_many_types(source, worker):
