@@ -4,48 +4,31 @@
 #include "bronze/chain_verifier.h"
 #include "bronze/change_log.h"
 #include "bronze/test_bronze.h"
+#include "storage/forwarding_storage.h"
 
 namespace tarn::bronze {
 namespace {
 
 /// A store whose answer to a conditional write is lost, as when the network or the process dies; the write is
 /// done at once, later, or never.
-class LateStore : public storage::Storage {
+class LateStore : public storage::ForwardingStorage {
  public:
-  explicit LateStore(storage::Storage* real) : real_(real) {}
+  using ForwardingStorage::ForwardingStorage;
   enum class Next { kAnswer, kLose, kDelay } next = Next::kAnswer;
 
   Status PutIfAbsent(const std::string& path, std::string_view bytes) override {
     const Next now = std::exchange(next, Next::kAnswer);
-    if (now == Next::kAnswer) return real_->PutIfAbsent(path, bytes);
+    if (now == Next::kAnswer) return real()->PutIfAbsent(path, bytes);
     delayed_ = {path, std::string(bytes)};
     if (now == Next::kLose) {
-      EXPECT_TRUE(real_->PutIfAbsent(path, bytes));
+      EXPECT_TRUE(real()->PutIfAbsent(path, bytes));
     }
     return MakeError(ErrorCode::kUnavailable, "no answer for '{}'", path);
   }
   /// The delayed write comes.
-  Status Arrive() { return real_->PutIfAbsent(delayed_.first, delayed_.second); }
-
-  Status Write(const std::string& path, std::string_view bytes) override { return real_->Write(path, bytes); }
-  Result<std::unique_ptr<storage::StagedFile>> Stage(const std::string& path) override {
-    return real_->Stage(path);
-  }
-  Result<std::string> Read(const std::string& path) const override { return real_->Read(path); }
-  Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(const std::string& path) const override {
-    return real_->Open(path);
-  }
-  Result<std::vector<storage::FileInfo>> List(const std::string& folder) const override {
-    return real_->List(folder);
-  }
-  bool Exists(const std::string& path) const override { return real_->Exists(path); }
-  Status CreateFolder(const std::string& path) override { return real_->CreateFolder(path); }
-  Status Remove(const std::string& path) override { return real_->Remove(path); }
-  Status RemoveTree(const std::string& path) override { return real_->RemoveTree(path); }
-  Status DiscardUnpublished(const std::string& folder) override { return real_->DiscardUnpublished(folder); }
+  Status Arrive() { return real()->PutIfAbsent(delayed_.first, delayed_.second); }
 
  private:
-  storage::Storage* real_;
   std::pair<std::string, std::string> delayed_;
 };
 

@@ -4,43 +4,31 @@
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "storage/storage.h"
+#include "storage/forwarding_storage.h"
 
 namespace tarn::hudi {
 
 /// For tests: a store whose n-th write fails, as if the disk were full then.
-class FailingStorage : public storage::Storage {
+class FailingStorage : public storage::ForwardingStorage {
  public:
-  explicit FailingStorage(std::unique_ptr<storage::Storage> real) : real_(std::move(real)) {}
+  explicit FailingStorage(std::unique_ptr<storage::Storage> real)
+      : ForwardingStorage(real.get()), owned_(std::move(real)) {}
   /// `nth` from now; 0: none.
   void FailWrite(int64_t nth) { left_ = nth; }
 
   Status Write(const std::string& path, std::string_view bytes) override {
     TARN_RETURN_IF_ERROR(MayWrite(path));
-    return real_->Write(path, bytes);
+    return real()->Write(path, bytes);
   }
   Status PutIfAbsent(const std::string& path, std::string_view bytes) override {
     TARN_RETURN_IF_ERROR(MayWrite(path));
-    return real_->PutIfAbsent(path, bytes);
+    return real()->PutIfAbsent(path, bytes);
   }
   Result<std::unique_ptr<storage::StagedFile>> Stage(const std::string& path) override {
-    TARN_ASSIGN(auto file, real_->Stage(path));
+    TARN_ASSIGN(auto file, real()->Stage(path));
     return std::unique_ptr<storage::StagedFile>(std::make_unique<File>(this, path, std::move(file)));
   }
-  Result<std::string> Read(const std::string& path) const override { return real_->Read(path); }
-  Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(const std::string& path) const override {
-    return real_->Open(path);
-  }
-  Result<std::vector<storage::FileInfo>> List(const std::string& folder) const override {
-    return real_->List(folder);
-  }
-  bool Exists(const std::string& path) const override { return real_->Exists(path); }
-  Status CreateFolder(const std::string& path) override { return real_->CreateFolder(path); }
-  Status Remove(const std::string& path) override { return real_->Remove(path); }
-  Status RemoveTree(const std::string& path) override { return real_->RemoveTree(path); }
-  Status DiscardUnpublished(const std::string& folder) override { return real_->DiscardUnpublished(folder); }
 
  private:
   class File : public storage::StagedFile {
@@ -63,7 +51,7 @@ class FailingStorage : public storage::Storage {
     return MakeError(ErrorCode::kIo, "no space left for '{}'", path);
   }
 
-  std::unique_ptr<storage::Storage> real_;
+  std::unique_ptr<storage::Storage> owned_;
   std::atomic<int64_t> left_{0};
 };
 

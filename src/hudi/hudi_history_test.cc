@@ -9,7 +9,7 @@
 #include "hudi/table_history.h"
 #include "hudi/test_folder.h"
 #include "parquet/parquet_reader.h"
-#include "storage/storage.h"
+#include "storage/forwarding_storage.h"
 
 namespace tarn::hudi {
 namespace {
@@ -158,23 +158,19 @@ INSTANTIATE_TEST_SUITE_P(Layouts, HudiHistory, testing::Bool(),
                          [](const auto& layout) { return layout.param ? "Partitioned" : "Flat"; });
 
 /// Before a file is read, `before_read` may change the table, or be the outcome.
-class InterruptedStorage : public storage::Storage {
+class InterruptedStorage : public storage::ForwardingStorage {
  public:
   InterruptedStorage(storage::Storage* real, std::function<Status(const std::string& path)> before_read)
-      : real_(real), before_read_(std::move(before_read)) {}
+      : ForwardingStorage(real), before_read_(std::move(before_read)) {}
 
   Result<std::string> Read(const std::string& path) const override {
     TARN_RETURN_IF_ERROR(before_read_(path));
-    return real_->Read(path);
+    return real()->Read(path);
   }
   Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(const std::string& path) const override {
     TARN_RETURN_IF_ERROR(before_read_(path));
-    return real_->Open(path);
+    return real()->Open(path);
   }
-  Result<std::vector<storage::FileInfo>> List(const std::string& folder) const override {
-    return real_->List(folder);
-  }
-  bool Exists(const std::string& path) const override { return real_->Exists(path); }
   Status Write(const std::string&, std::string_view) override { return ReadOnly(); }
   Status PutIfAbsent(const std::string&, std::string_view) override { return ReadOnly(); }
   Result<std::unique_ptr<storage::StagedFile>> Stage(const std::string&) override {
@@ -188,7 +184,6 @@ class InterruptedStorage : public storage::Storage {
  private:
   static Status ReadOnly() { return Error{ErrorCode::kPermission, "a reader writes"}; }
 
-  storage::Storage* real_;
   std::function<Status(const std::string&)> before_read_;
 };
 

@@ -12,32 +12,6 @@ namespace {
 
 constexpr int64_t kIds = 400;
 
-/// What became of each id, by the spool alone.
-void CheckFind(SpooledChanges& spooled, const Rows& committed, const Rows& now) {
-  std::vector<int64_t> ids;
-  for (int64_t id = 0; id < kIds; id++) ids.push_back(id);
-  auto found = spooled.Find(*ToIds(ids, 0));
-  ASSERT_TRUE(found) << found.error().message;
-  using State = StagedChanges::Newest::State;
-  for (const int64_t id : ids) {
-    const auto& newest = (*found)[static_cast<size_t>(id)];
-    const auto row = now.find(id);
-    if (newest.state == State::kLive) {
-      ASSERT_NE(row, now.end()) << id;
-      const auto& text = static_cast<const arrow::StringArray&>(*newest.batch->GetColumnByName("text"));
-      EXPECT_EQ(text.GetString(newest.row), row->second.text) << id;
-    } else if (newest.state == State::kDeleted) {
-      EXPECT_EQ(row, now.end()) << id;
-    } else {
-      const auto before = committed.find(id);
-      ASSERT_EQ(before == committed.end(), row == now.end()) << id;
-      if (row != now.end()) {
-        EXPECT_EQ(row->second, before->second) << id;
-      }
-    }
-  }
-}
-
 class Spooled : public testing::TestWithParam<bool> {};
 
 TEST_P(Spooled, IsOneInstantWhateverItsSizeAndReadersSeeNothingBefore) {
@@ -73,7 +47,7 @@ TEST_P(Spooled, IsOneInstantWhateverItsSizeAndReadersSeeNothingBefore) {
         }
         ASSERT_TRUE((*spooled)->Add(history.Draw(random, most, kIds)));
         if (random() % 4 == 0) {
-          if (untouched) CheckFind(**spooled, committed, history.rows());
+          if (untouched) CheckFind(**spooled, committed, history.rows(), kIds);
           const Rows now = std::exchange(history.rows(), committed);
           history.CheckNewest();
           history.rows() = now;

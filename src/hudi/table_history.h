@@ -96,6 +96,33 @@ inline Rows RowsOf(const storage::Storage& storage, const ScanPlan& plan) {
   return rows;
 }
 
+/// What became of each id, by StagedChanges or SpooledChanges alone.
+template <typename Changes>
+void CheckFind(Changes& changes, const Rows& committed, const Rows& now, int64_t count) {
+  std::vector<int64_t> ids;
+  for (int64_t id = 0; id < count; id++) ids.push_back(id);
+  auto found = changes.Find(*ToIds(ids, 0));
+  ASSERT_TRUE(found) << found.error().message;
+  using State = StagedChanges::Newest::State;
+  for (const int64_t id : ids) {
+    const auto& newest = (*found)[static_cast<size_t>(id)];
+    const auto row = now.find(id);
+    if (newest.state == State::kLive) {
+      ASSERT_NE(row, now.end()) << id;
+      const auto& text = static_cast<const arrow::StringArray&>(*newest.batch->GetColumnByName("text"));
+      EXPECT_EQ(text.GetString(newest.row), row->second.text) << id;
+    } else if (newest.state == State::kDeleted) {
+      EXPECT_EQ(row, now.end()) << id;
+    } else {
+      const auto before = committed.find(id);
+      ASSERT_EQ(before == committed.end(), row == now.end()) << id;
+      if (row != now.end()) {
+        EXPECT_EQ(row->second, before->second) << id;
+      }
+    }
+  }
+}
+
 /// A table with what it must hold as of each instant.
 class History {
  public:
