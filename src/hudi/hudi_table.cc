@@ -84,6 +84,8 @@ Status HudiTable::Start(const std::string& sidecar_folder) {
   TARN_ASSIGN(keys_, KeyFormat::Make(options_));
   TARN_RETURN_IF_ERROR(Recover());
   TARN_RETURN_IF_ERROR(LoadState());
+  // Of a process that was killed.
+  if (!sidecar_folder.empty()) TARN_RETURN_IF_ERROR(storage_->RemoveTree(SpoolFolder()));
   return LoadIndex();
 }
 

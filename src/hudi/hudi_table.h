@@ -111,6 +111,7 @@ class HudiTable : public Table {
   Status IndexGroup(uint32_t ordinal);
   std::string GroupList() const;
   std::string IndexFolder() const { return options_.sidecar_folder + "/keys"; }
+  std::string SpoolFolder() const { return options_.sidecar_folder + "/spool"; }
 
   // Committing (commit.cc).
   Status Begin(const std::string& instant);

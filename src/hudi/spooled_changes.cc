@@ -55,7 +55,7 @@ class HudiSpooledChanges : public SpooledChanges {
 
  private:
   std::unique_ptr<ChangeSpool> MakeSpool() const {
-    return std::make_unique<ChangeSpool>(table_->options_.sidecar_folder + "/spool");
+    return std::make_unique<ChangeSpool>(table_->SpoolFolder());
   }
 
   Status AddUpserts(const std::shared_ptr<arrow::RecordBatch>& upserts) {

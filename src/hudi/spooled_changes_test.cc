@@ -95,6 +95,15 @@ TEST(SpooledChanges, AfterATruncationWhatWasThereIsDeleted) {
   history.CheckAll();
 }
 
+TEST(SpooledChanges, WhatAKilledProcessLeftIsTakenAway) {
+  const TestFolder folder;
+  History history(folder.path(), true);
+  const std::string left = history.side() + "/spool/0.arrow";
+  ASSERT_TRUE(history.storage().Write(left, "a piece"));
+  history.Reopen(false);
+  EXPECT_FALSE(history.storage().Exists(left));
+}
+
 TEST(SpooledChanges, ManyChangesOfAGroupBecomeABaseFileAndFewALog) {
   for (const int rows : {5, 400}) {
     const TestFolder folder;
