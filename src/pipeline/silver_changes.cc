@@ -15,7 +15,9 @@ namespace {
 std::shared_ptr<arrow::RecordBatch> AsIdentified(const std::shared_ptr<arrow::RecordBatch>& deletes,
                                                  const hudi::TableOptions& table) {
   const int refused_key = deletes == nullptr ? -1 : deletes->schema()->GetFieldIndex(kRefusedKey);
-  if (refused_key < 0 || std::count(table.identity_fields.begin(), table.identity_fields.end(), kRefusedKey) > 0) return deletes;
+  if (refused_key < 0 ||
+      std::count(table.identity_fields.begin(), table.identity_fields.end(), kRefusedKey) > 0)
+    return deletes;
   return *deletes->RemoveColumn(refused_key);
 }
 
