@@ -108,18 +108,29 @@ Result<ChangeSpool::LiveRows> ChangeSpool::Live(uint32_t piece) {
   return live;
 }
 
-Result<std::shared_ptr<arrow::RecordBatch>> ChangeSpool::Gather(
-    std::span<const SpooledRow> rows, const std::shared_ptr<arrow::Schema>& schema) {
-  std::vector<std::shared_ptr<arrow::RecordBatch>> parts;
+Status ChangeSpool::ForEachStretch(
+    std::span<const SpooledRow> rows,
+    const std::function<Status(uint32_t piece, const std::shared_ptr<arrow::RecordBatch>&,
+                               const std::vector<int64_t>& rows)>& take) {
   for (size_t i = 0; i < rows.size();) {
     const uint32_t piece = rows[i].piece;
     std::vector<int64_t> selected;
     for (; i < rows.size() && rows[i].piece == piece; i++) selected.push_back(rows[i].row);
     TARN_ASSIGN(const auto batch, Open(piece));
+    TARN_RETURN_IF_ERROR(take(piece, batch, selected));
+  }
+  return {};
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> ChangeSpool::Gather(
+    std::span<const SpooledRow> rows, const std::shared_ptr<arrow::Schema>& schema) {
+  std::vector<std::shared_ptr<arrow::RecordBatch>> parts;
+  TARN_RETURN_IF_ERROR(ForEachStretch(rows, [&](uint32_t, const auto& batch, const auto& selected) -> Status {
     TARN_ASSIGN(const auto columns, ProjectTo(batch, schema));
     TARN_ASSIGN(auto taken, TakeRows(*columns, selected));
     parts.push_back(std::move(taken));
-  }
+    return {};
+  }));
   if (parts.size() == 1) return parts.front();
   auto whole = parts.empty() ? arrow::RecordBatch::MakeEmpty(schema) : arrow::ConcatenateRecordBatches(parts);
   TARN_RETURN_IF_ERROR(FromArrow(whole.status(), "join spooled rows"));

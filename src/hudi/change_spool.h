@@ -49,6 +49,10 @@ class ChangeSpool {
     std::vector<Hash128> identities;
   };
   Result<LiveRows> Live(uint32_t piece);
+  /// The rows in their order, by stretches that lie in one piece: `take` gets the piece as Open has it.
+  Status ForEachStretch(std::span<const SpooledRow> rows,
+                        const std::function<Status(uint32_t piece, const std::shared_ptr<arrow::RecordBatch>&,
+                                                   const std::vector<int64_t>& rows)>& take);
   /// Columns of `schema` by name (null where a piece has none) of these rows, in their order.
   Result<std::shared_ptr<arrow::RecordBatch>> Gather(std::span<const SpooledRow> rows,
                                                      const std::shared_ptr<arrow::Schema>& schema);

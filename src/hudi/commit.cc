@@ -84,6 +84,15 @@ WriteStat HudiTable::BaseStat(const BaseFileWriter& file, const std::string& pre
   return stat;
 }
 
+Status HudiTable::NeedIndex() const {
+  if (!has_index_) {
+    return MakeError(ErrorCode::kUnsupported,
+                     "table '{}' is copy-on-write or has no sidecar folder: replace partitions",
+                     options_.name);
+  }
+  return {};
+}
+
 Status HudiTable::Settle() {
   if (!needs_recovery_) return {};
   TARN_RETURN_IF_ERROR(Recover());

@@ -114,6 +114,7 @@ class HudiTable : public Table {
   std::string SpoolFolder() const { return options_.sidecar_folder + "/spool"; }
 
   // Committing (commit.cc).
+  Status NeedIndex() const;  ///< kUnsupported for a table that cannot take single changes.
   Status Begin(const std::string& instant);
   Status Publish(CommitContent& content);
   Result<CommitResult> Complete(CommitContent& content, const CommitProperties& properties);

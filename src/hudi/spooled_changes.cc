@@ -105,11 +105,7 @@ class HudiSpooledChanges : public SpooledChanges {
 };
 
 Result<std::unique_ptr<SpooledChanges>> HudiTable::Spool() {
-  if (!has_index_) {
-    return MakeError(ErrorCode::kUnsupported,
-                     "table '{}' is copy-on-write or has no sidecar folder: replace partitions",
-                     options_.name);
-  }
+  TARN_RETURN_IF_ERROR(NeedIndex());
   return std::unique_ptr<SpooledChanges>(std::make_unique<HudiSpooledChanges>(this));
 }
 

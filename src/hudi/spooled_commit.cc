@@ -221,29 +221,27 @@ Result<std::vector<DeleteRecord>> SpooledCommit::Removed(uint32_t ordinal, std::
   const std::string& path = table_->partitions_[table_->groups_[ordinal].partition];
   const size_t width = table_->options_.identity_fields.size();
   std::vector<DeleteRecord> records;
-  for (size_t i = 0; i < rows.size();) {
-    const uint32_t piece = rows[i].piece;
-    std::vector<int64_t> selected;
-    for (; i < rows.size() && rows[i].piece == piece; i++) selected.push_back(rows[i].row);
-    TARN_ASSIGN(const auto batch, spool_->Open(piece));
-    TARN_ASSIGN(const auto taken, TakeRows(*batch, selected));
-    const bool deletes = spool_->AreDeletes(piece);
-    const std::string ordering =
-        deletes ? taken->schema()->field(static_cast<int>(width))->name() : table_->options_.ordering_field;
-    const std::vector<int64_t> orderings = OrderingsOf(*taken, ordering);
-    if (deletes) {
-      TARN_ASSIGN(const IdentityKeys keys, table_->keys_.FromIdentities(*taken));
-      for (size_t row = 0; row < orderings.size(); row++)
-        records.push_back({table_->keys_.KeyIn(path, &keys.pieces[row * width]), path, orderings[row]});
-      continue;
-    }
-    // Rows that live in another partition now; their key there has the identity's values, too.
-    const auto& keys = static_cast<const arrow::StringArray&>(*taken->GetColumnByName(kRecordKey));
-    for (size_t row = 0; row < orderings.size(); row++) {
-      const auto pieces = table_->keys_.PiecesOf(keys.GetView(static_cast<int64_t>(row)));
-      records.push_back({table_->keys_.KeyIn(path, pieces.data()), path, orderings[row]});
-    }
-  }
+  TARN_RETURN_IF_ERROR(
+      spool_->ForEachStretch(rows, [&](uint32_t piece, const auto& batch, const auto& selected) -> Status {
+        TARN_ASSIGN(const auto taken, TakeRows(*batch, selected));
+        const bool deletes = spool_->AreDeletes(piece);
+        const std::string ordering = deletes ? taken->schema()->field(static_cast<int>(width))->name()
+                                             : table_->options_.ordering_field;
+        const std::vector<int64_t> orderings = OrderingsOf(*taken, ordering);
+        if (deletes) {
+          TARN_ASSIGN(const IdentityKeys keys, table_->keys_.FromIdentities(*taken));
+          for (size_t row = 0; row < orderings.size(); row++)
+            records.push_back({table_->keys_.KeyIn(path, &keys.pieces[row * width]), path, orderings[row]});
+          return {};
+        }
+        // Rows that live in another partition now; their key there has the identity's values, too.
+        const auto& keys = static_cast<const arrow::StringArray&>(*taken->GetColumnByName(kRecordKey));
+        for (size_t row = 0; row < orderings.size(); row++) {
+          const auto pieces = table_->keys_.PiecesOf(keys.GetView(static_cast<int64_t>(row)));
+          records.push_back({table_->keys_.KeyIn(path, pieces.data()), path, orderings[row]});
+        }
+        return {};
+      }));
   return records;
 }
 

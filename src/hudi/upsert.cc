@@ -224,11 +224,7 @@ Status HudiTable::WriteFirstBases(const std::string& instant, UpsertPlan& plan,
 
 Result<CommitResult> HudiTable::Upsert(const std::string& instant, const ChangeSet& changes,
                                        const CommitProperties& properties) {
-  if (!has_index_) {
-    return MakeError(ErrorCode::kUnsupported,
-                     "table '{}' is copy-on-write or has no sidecar folder: replace partitions",
-                     options_.name);
-  }
+  TARN_RETURN_IF_ERROR(NeedIndex());
   TARN_RETURN_IF_ERROR(Begin(instant));
   UpsertPlan plan;
   std::shared_ptr<arrow::RecordBatch> rows;

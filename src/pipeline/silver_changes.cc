@@ -179,8 +179,7 @@ Status SilverTable::Apply(const std::shared_ptr<const schema::TableSchema>& shap
                           const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches, int64_t lsn) {
   TARN_RETURN_IF_ERROR(AddColumns(*shape, lsn));
   TARN_ASSIGN(const Changes changes, Prepare(*shape, batches));
-  counts_->warnings += changes.warnings;
-  counts_->refused += changes.refused;
+  Count(changes);
   return Write(changes, lsn);
 }
 
@@ -198,9 +197,7 @@ Status SilverTable::Spool(const std::shared_ptr<const schema::TableSchema>& shap
   TARN_RETURN_IF_ERROR(BeginSpool());
   TARN_RETURN_IF_ERROR(AddColumns(*shape, lsn));
   TARN_ASSIGN(const Changes changes, Prepare(*shape, batches));
-  counts_->warnings += changes.warnings;
-  counts_->refused += changes.refused;
-  if (changes.refused > 0) quarantine_has_rows_ = true;
+  Count(changes);
   if (changes.in_quarantine) TARN_RETURN_IF_ERROR(spooled_quarantine_->Add(changes.quarantine));
   return spooled_silver_->Add(changes.silver);
 }
@@ -235,9 +232,7 @@ bool SilverTable::DropSpooled() {
 }
 
 Status SilverTable::Stage(const Changes& changes) {
-  counts_->warnings += changes.warnings;
-  counts_->refused += changes.refused;
-  if (changes.refused > 0) quarantine_has_rows_ = true;
+  Count(changes);
   if (changes.in_quarantine) TARN_RETURN_IF_ERROR(staged_quarantine_->Add(changes.quarantine));
   return staged_silver_->Add(changes.silver);
 }
@@ -292,6 +287,12 @@ void SilverTable::Count(const hudi::CommitResult& done) {
   counts_->updated += done.updated;
   counts_->deleted += done.deleted;
   counts_->commits++;
+}
+
+void SilverTable::Count(const Changes& changes) {
+  counts_->warnings += changes.warnings;
+  counts_->refused += changes.refused;
+  if (changes.refused > 0) quarantine_has_rows_ = true;
 }
 
 }  // namespace tarn::pipeline

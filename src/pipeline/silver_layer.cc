@@ -2,6 +2,8 @@
 
 #include <arrow/api.h>
 
+#include <algorithm>
+
 #include "base/fault.h"
 #include "base/log.h"
 #include "pipeline/step_cut.h"
@@ -77,6 +79,13 @@ void SilverLayer::RemoveTable(const std::string& name) {
 Status SilverLayer::SaveRegistry() {
   for (const auto& [name, table] : tables_) registry_.tables[name].source = table->registered().source;
   return WriteRegistry();
+}
+
+Status SilverLayer::SaveReshaped() {
+  const bool reshaped = std::any_of(tables_.begin(), tables_.end(), [&](const auto& entry) {
+    return registry_.tables.at(entry.first).source.columns != entry.second->registered().source.columns;
+  });
+  return reshaped ? SaveRegistry() : Status{};
 }
 
 SourcePosition SilverLayer::ReleaseHeld() {

@@ -123,9 +123,8 @@ class SilverLayer : public TailSource {
   using TableEvents = std::map<std::string, std::vector<const bronze::TableRows*>>;
   /// By table, without those that are none of ours or held.
   TableEvents EventsByTable(const SilverStep& step) const;
-  /// True when the table's columns changed.
-  Result<bool> ApplyTable(const std::string& name, const std::vector<const bronze::TableRows*>& events,
-                          int64_t lsn);
+  Status ApplyTable(const std::string& name, const std::vector<const bronze::TableRows*>& events,
+                    int64_t lsn);
   /// Whether the step asks for no more of any table than one commit can hold: no truncation, no new shape in
   /// its midst.
   bool IsOneCommitEach(const TableEvents& by_table) const;
@@ -138,6 +137,8 @@ class SilverLayer : public TailSource {
   /// Holds the table when it cannot follow; any other error is given back.
   Status HoldOrFail(const std::string& name, const Error& error);
   Status WriteRegistry();
+  /// SaveRegistry when a table has other columns than the registry says.
+  Status SaveReshaped();
   Status LoadCopy(SilverTable& table, int64_t lsn, const std::function<Status(const CopyRows&)>& read);
 
   storage::Storage* storage_;

@@ -33,18 +33,17 @@ std::vector<Outcome> TogetherOver(const std::vector<Item>& items, const Work& wo
 
 }  // namespace
 
-Result<bool> SilverLayer::ApplyTable(const std::string& name,
-                                     const std::vector<const bronze::TableRows*>& events, int64_t lsn) {
+Status SilverLayer::ApplyTable(const std::string& name, const std::vector<const bronze::TableRows*>& events,
+                               int64_t lsn) {
   SilverTable& table = *tables_.at(name);
   int64_t& applied = applied_.at(name);
-  const auto columns_before = table.registered().source.columns;
   TARN_ASSIGN(const StepCut cut, CutOf(events, EndOf(applied)));
   for (const ShapeRun& run : cut.runs) {
     TARN_FAULT_POINT("silver.apply.before_run");
     TARN_RETURN_IF_ERROR(table.Apply(run.shape, run.batches, lsn));
   }
   applied = std::max(applied, lsn);
-  return table.registered().source.columns != columns_before;
+  return {};
 }
 
 bool SilverLayer::IsOneCommitEach(const TableEvents& by_table) const {
@@ -80,18 +79,16 @@ Status SilverLayer::Apply(const SilverStep& step) {
   const int64_t lsn = OrderingValue(step.position);
   std::vector<const TableEvents::value_type*> work;
   for (const auto& entry : by_table) work.push_back(&entry);
-  const auto outcomes = TogetherOver<Result<bool>>(
+  const auto outcomes = TogetherOver<Status>(
       work, [&](const auto* entry) { return ApplyTable(entry->first, entry->second, lsn); });
-  bool shapes_changed = false;
   for (size_t i = 0; i < work.size(); i++) {
     if (!outcomes[i]) {
       TARN_RETURN_IF_ERROR(HoldOrFail(work[i]->first, outcomes[i].error()));
       continue;
     }
     touched_[work[i]->first] = true;
-    shapes_changed |= *outcomes[i];
   }
-  if (shapes_changed) TARN_RETURN_IF_ERROR(SaveRegistry());
+  TARN_RETURN_IF_ERROR(SaveReshaped());
   return Publish(step.position, step.commit_micros);
 }
 
@@ -139,7 +136,7 @@ Status SilverLayer::CommitSpooled(const SilverStep& step) {
     applied_.at(name) = std::max(applied_.at(name), lsn);
   }
   // Columns may have been added in the midst; the registry must not know of them before the tables do.
-  TARN_RETURN_IF_ERROR(SaveRegistry());
+  TARN_RETURN_IF_ERROR(SaveReshaped());
   spooling_ = false;
   return Publish(step.position, step.commit_micros);
 }

@@ -18,17 +18,6 @@ COMPLETE, WRONG, USAGE, FINDINGS = 0, 1, 2, 3
 LAYERS = [f"{layer}.{table}" for table in SILVER for layer in ("silver", "quarantine")]
 
 
-def verified(tarn) -> dict:
-    outcome = tarn.command("bronze", "verify", "--json")
-    assert outcome.code == COMPLETE, outcome.text
-    return json.loads(outcome.out)
-
-
-def make_steps(history: History, count: int):
-    for _ in range(count):
-        history.step()
-
-
 def test_a_life(source, make_tarn, store, bucket, seed, worker):
     """First copy, changes, kill -9 several times, a second copy: the chain is complete, nothing of Bronze is in the folder,
     all is encrypted as asked, others read the files, and Silver comes back from the objects alone."""
@@ -39,14 +28,14 @@ def test_a_life(source, make_tarn, store, bucket, seed, worker):
             steps = history.steps + 15
             wait_for(lambda: history.steps >= steps, 30, "the writer")
             tarn.kill()
-            verified(tarn)
+            tarn.bronze_verified()
             tarn.start()
         tarn.must("resync", "customer")
     tarn.wait_caught_up()
     tarn.verify()
     queried = {table: tarn.value(f"SELECT count(*) FROM bronze.{table}") for table in SILVER}
     assert tarn.stop() == 0
-    report = verified(tarn)
+    report = tarn.bronze_verified()
     assert report["warnings"] == [] and report["copies"] == 5
 
     keys = store.keys(bucket)
@@ -69,7 +58,7 @@ def test_a_life(source, make_tarn, store, bucket, seed, worker):
     tarn.must("rebuild")
     assert {table: tarn.table_rows(table) for table in LAYERS} == before
     tarn.start()
-    make_steps(history, 10)
+    history.take_steps(10)
     tarn.wait_caught_up()
     tarn.verify()
     assert "removed" in (tarn.stop(), tarn.must("remove"))[1]
@@ -80,7 +69,7 @@ def test_a_lake_whose_folder_is_lost(source, make_tarn, seed):
     """`run` does not take another lake's Bronze over; `rebuild` does, and it goes on."""
     history = History(source, seed).create()
     tarn = make_tarn().start()
-    make_steps(history, 30)
+    history.take_steps(30)
     tarn.wait_caught_up()
     before = {table: tarn.table_rows(table) for table in LAYERS}
     assert tarn.stop() == 0
@@ -89,13 +78,13 @@ def test_a_lake_whose_folder_is_lost(source, make_tarn, seed):
     assert refused.code == WRONG and "another lake's" in refused.err and "tarn rebuild" in refused.err, refused.text
     tarn.must("rebuild")
     assert {table: tarn.table_rows(table) for table in LAYERS} == before
-    verified(tarn)
+    tarn.bronze_verified()
     tarn.start()
-    make_steps(history, 10)
+    history.take_steps(10)
     tarn.wait_caught_up()
     tarn.verify()
     assert tarn.stop() == 0
-    assert verified(tarn)["warnings"] == []
+    assert tarn.bronze_verified()["warnings"] == []
     shutil.rmtree(tarn.lake)
     tarn.lake.with_name("lost").rename(tarn.lake)
     found = tarn.command("run")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 
 import pytest
@@ -15,17 +14,6 @@ from support.tarn import lsn_value
 COMPLETE, CRASHED = 0, 137
 
 
-def verified(tarn) -> dict:
-    outcome = tarn.command("bronze", "verify", "--json")
-    assert outcome.code == COMPLETE, outcome.text
-    return json.loads(outcome.out)
-
-
-def make_steps(history: History, count: int):
-    for _ in range(count):
-        history.step()
-
-
 @pytest.mark.parametrize("point", ["bronze.load.before_manifest", "bronze.load.after_manifest", "bronze.flush.before_files",
                                    "bronze.flush.between_files:2", "bronze.flush.before_manifest:2", "bronze.flush.after_manifest"])
 def test_a_crash_at_each_step(source, make_tarn, seed, point):
@@ -36,11 +24,11 @@ def test_a_crash_at_each_step(source, make_tarn, seed, point):
     with history:
         assert tarn.wait_exit(60) == CRASHED, tarn.log_tail()
         tarn.start()
-        verified(tarn)
+        tarn.bronze_verified()
     tarn.wait_caught_up()
     tarn.verify()
     assert tarn.stop() == 0
-    assert verified(tarn)["warnings"] == []
+    assert tarn.bronze_verified()["warnings"] == []
 
 
 @pytest.mark.parametrize("retry_seconds", [60, 1], ids=["within_patience", "beyond_patience"])
@@ -48,20 +36,20 @@ def test_the_store_is_away_for_a_while(source, make_tarn, proxy, seed, retry_sec
     """Nothing is confirmed to the source meanwhile, tarn says why and goes on by itself."""
     history = History(source, seed).create()
     tarn = make_tarn({"retry_seconds": retry_seconds}).start()
-    make_steps(history, 10)
+    history.take_steps(10)
     tarn.wait_caught_up()
 
     def confirmed() -> int:
         slot = tarn.sections["source"]["slot"]
         return lsn_value(source.value("SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = %s", (slot,)))
     proxy.fate = lambda method, path: DROP
-    make_steps(history, 30)
+    history.take_steps(30)
     mark = lsn_value(source.mark())
     said = "the object store " + proxy.endpoint + " does not answer"
     wait_for(lambda: said in tarn.log.read_text(), 30, "the message", every=0.1)
     if retry_seconds == 1:
         wait_for(lambda: tarn.log.read_text().count("trying again in") >= 3, 60, "further attempts", every=0.1)
-    make_steps(history, 30)
+    history.take_steps(30)
     assert confirmed() < mark and tarn.is_running()
     assert tarn.log.read_text().count(said) < 20, "once in a while"
     proxy.fate = lambda method, path: PASS
@@ -69,7 +57,7 @@ def test_the_store_is_away_for_a_while(source, make_tarn, proxy, seed, retry_sec
     assert confirmed() >= mark
     tarn.verify()
     assert tarn.stop() == 0
-    assert verified(tarn)["warnings"] == []
+    assert tarn.bronze_verified()["warnings"] == []
 
 
 def test_stop_while_the_store_is_away(source, make_tarn, proxy, seed):
@@ -77,14 +65,14 @@ def test_stop_while_the_store_is_away(source, make_tarn, proxy, seed):
     history = History(source, seed).create()
     tarn = make_tarn({"retry_seconds": 600}).start()
     proxy.fate = lambda method, path: DROP
-    make_steps(history, 10)
+    history.take_steps(10)
     wait_for(lambda: "does not answer" in tarn.log.read_text(), 30, "the message", every=0.1)
     assert tarn.stop(seconds=20) == 0, tarn.log_tail()
     proxy.fate = lambda method, path: PASS
     tarn.start().wait_caught_up()
     tarn.verify()
     assert tarn.stop() == 0
-    assert verified(tarn)["warnings"] == []
+    assert tarn.bronze_verified()["warnings"] == []
 
 
 def test_answers_that_are_lost_and_other_failures(source, make_tarn, proxy, seed):
@@ -108,7 +96,7 @@ def test_answers_that_are_lost_and_other_failures(source, make_tarn, proxy, seed
     tarn.wait_caught_up()
     tarn.verify()
     assert tarn.stop() == 0
-    assert verified(tarn)["warnings"] == []
+    assert tarn.bronze_verified()["warnings"] == []
     assert len({kind for _, _, kind in proxy.requests}) >= 3, "nothing failed"
 
 
@@ -130,7 +118,7 @@ def test_the_answers_to_manifests_are_lost(source, make_tarn, proxy, seed):
     tarn.verify()
     assert "trying again in" in tarn.log.read_text()
     assert tarn.stop() == 0
-    assert verified(tarn)["warnings"] == []
+    assert tarn.bronze_verified()["warnings"] == []
 
 
 def test_an_upload_that_was_cut_off_is_removed(source, make_tarn, proxy, store, bucket):
@@ -149,5 +137,5 @@ def test_an_upload_that_was_cut_off_is_removed(source, make_tarn, proxy, store, 
     assert store.uploads(bucket) == []
     tarn.verify()
     assert tarn.stop() == 0
-    report = verified(tarn)
+    report = tarn.bronze_verified()
     assert report["warnings"] == [] and report["bytes"] > 10_000_000

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from support.lake_files import files_with
+
 SECRET = "a secret of this test"
 TABLE = """
 CREATE TABLE customer (
@@ -44,18 +46,6 @@ def rows(tarn) -> list[dict]:
 def columns(tarn, table: str) -> list[str]:
     return [row["column_name"] for row in tarn.query(f"SELECT column_name FROM (DESCRIBE {table})")
             if not row["column_name"].startswith("_")]
-
-
-def files_with(folder: Path, *words: str) -> list[str]:
-    """Files in which a word stands: Parquet's rows are read, everything else is looked at as it is."""
-    import pyarrow.parquet as pq
-    found = []
-    for path in folder.rglob("*"):
-        if not path.is_file():
-            continue
-        content = str(pq.read_table(path).to_pylist()).encode() if path.suffix == ".parquet" else path.read_bytes()
-        found += [f"{path}: {word}" for word in words if word.encode() in content]
-    return found
 
 
 @pytest.fixture

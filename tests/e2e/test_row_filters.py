@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.lake_files import files_with
+
 TABLE = """
 CREATE DOMAIN region_name AS text;
 CREATE TABLE orders (
@@ -19,18 +21,6 @@ tables = "public.orders"
 filter = "{FILTER}"
 drop = ["secret"]
 """
-
-
-def files_with(folder: Path, *words: str) -> list[str]:
-    """Files in which a word stands: Parquet's rows are read, everything else is looked at as it is."""
-    import pyarrow.parquet as pq
-    found = []
-    for path in folder.rglob("*"):
-        if not path.is_file():
-            continue
-        content = str(pq.read_table(path).to_pylist()).encode() if path.suffix == ".parquet" else path.read_bytes()
-        found += [f"{path}: {word}" for word in words if word.encode() in content]
-    return found
 
 
 def insert(source, number: int, region: str | None, quantity: int | None, price: str | None = "1.50", secret: str = "x",

@@ -87,6 +87,10 @@ class History:
         elif kind < 99 and self.truncates > 0:
             c.execute("TRUNCATE stock")
 
+    def take_steps(self, count: int):
+        for _ in range(count):
+            self.step()
+
     def step(self, connection: psycopg.Connection | None = None):
         """One transaction: some changes, perhaps a savepoint that is taken back, perhaps all of it."""
         c = connection or self.database.connection

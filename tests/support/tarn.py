@@ -209,6 +209,12 @@ class Tarn:
         assert result["ok"] and not different, f"differs: {json.dumps(different, indent=1)}\n{self.log_tail()}"
         return tables
 
+    def bronze_verified(self) -> dict:
+        """Fails unless Bronze is complete; the report."""
+        outcome = self.command("bronze", "verify", "--json")
+        assert outcome.code == 0, f"{outcome.text}\n{self.log_tail()}"
+        return json.loads(outcome.out)
+
     def table_rows(self, table: str) -> list[str]:
         """All rows of a table but Hudi's own columns, in an order of their own: for comparisons of whole tables."""
         rows = self.query(f"SELECT * FROM {table}")
