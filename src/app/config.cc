@@ -41,6 +41,8 @@ Status ReadSource(Section source, const std::string& folder, pipeline::PipelineO
   TARN_RETURN_IF_ERROR(source.Read("publication", options.names.publication));
   TARN_RETURN_IF_ERROR(source.Read("watch_interval_ms", options.watch_interval_ms));
   TARN_RETURN_IF_ERROR(source.Read("copy_mb_per_s", options.copy_mb_per_s));
+  TARN_RETURN_IF_ERROR(source.Read("copy_range_kb", options.copy_range_kb));
+  TARN_RETURN_IF_ERROR(source.Read("copy_save_ms", options.copy_save_ms));
   TARN_RETURN_IF_ERROR(source.Read("wal_warn_mb", options.wal_warn_mb));
   TARN_RETURN_IF_ERROR(source.Read("piece_kb", options.piece_kb));
   TARN_RETURN_IF_ERROR(source.CheckKnown());
@@ -224,6 +226,8 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   TARN_RETURN_IF_ERROR(
       CheckNumbers(bronze, root, options.watch_interval_ms, "source.watch_interval_ms", 100));
   TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.copy_mb_per_s, "source.copy_mb_per_s", 0));
+  TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.copy_range_kb, "source.copy_range_kb", 8));
+  TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.copy_save_ms, "source.copy_save_ms", 0));
   TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.wal_warn_mb, "source.wal_warn_mb", 1));
   TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.piece_kb, "source.piece_kb", 1));
   TARN_RETURN_IF_ERROR(CheckNumbers(bronze, root, options.flush_interval_ms, "bronze.flush_interval_ms", 0));

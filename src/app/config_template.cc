@@ -79,6 +79,9 @@ Result<std::string> ConfigTemplate(const std::string& source, const std::string&
   out += "slot = \"tarn\"                # one for each lake\n";
   out += "publication = \"tarn\"\n";
   out += "# copy_mb_per_s = 50         # spares the source while a table is copied; 0: as fast as it goes\n";
+  out +=
+      "# copy_save_ms = 10000       # what a copy that is cut off loses at most; the rest need not come "
+      "again\n";
   out += "# wal_warn_mb = 10240        # warn when the source keeps more WAL than this for tarn\n";
   out +=
       "# piece_kb = 49152           # changes held in memory at most; larger transactions come in pieces\n\n";

@@ -1,4 +1,5 @@
 #include <arrow/api.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "bronze/change_log.h"
@@ -63,10 +64,10 @@ TEST_F(BronzeTest, AnOpenTransactionShowsNothing) {
 
 TEST_F(BronzeTest, LoadsReplaceAnUnfinishedCopy) {
   ASSERT_TRUE(storage_->Write(lake_ + "/bronze/public/notes/LOAD00000007.parquet", "torn"));
-  auto writer = std::move(*LoadWriter::Begin(storage_.get(), lake_, *table_, 2));
+  auto writer = std::move(*BeginCopy(storage_.get(), lake_, Lsn{50}, 2));
   ASSERT_TRUE(writer->Append(0, *Rows(0, 10)));
   ASSERT_TRUE(writer->Append(1, *Rows(10, 5)));
-  ASSERT_TRUE(writer->Finish(0, Lsn{50}, 1));
+  ASSERT_TRUE(writer->Finish());
   const auto loads = ChangeLog::ReadLoads(*storage_, lake_);
   ASSERT_TRUE(loads);
   EXPECT_EQ(loads->at("notes").back().rows, 15);
@@ -75,19 +76,89 @@ TEST_F(BronzeTest, LoadsReplaceAnUnfinishedCopy) {
 
 TEST_F(BronzeTest, ASecondCopyStandsBesideTheFirst) {
   for (int copy = 0; copy < 2; copy++) {
-    auto writer = std::move(*LoadWriter::Begin(storage_.get(), lake_, *table_, 1));
+    auto writer = std::move(*BeginCopy(storage_.get(), lake_, Lsn{50U + static_cast<uint64_t>(copy)}, 1));
     ASSERT_TRUE(writer->Append(0, *Rows(0, 10 + copy)));
-    ASSERT_TRUE(writer->Finish(0, Lsn{50U + static_cast<uint64_t>(copy)}, 1));
+    ASSERT_TRUE(writer->Finish());
   }
   // A third that was cut off leaves nothing behind when the next one begins.
   ASSERT_TRUE(storage_->Write(lake_ + "/bronze/public/notes/LOAD00000003.parquet", "torn"));
-  ASSERT_TRUE(LoadWriter::Begin(storage_.get(), lake_, *table_, 1));
+  ASSERT_TRUE(BeginCopy(storage_.get(), lake_, Lsn{60}, 1));
   const auto loads = ChangeLog::ReadLoads(*storage_, lake_);
   ASSERT_EQ(loads->at("notes").size(), 2U);
   EXPECT_EQ(loads->at("notes")[0].rows, 10);
   EXPECT_EQ(loads->at("notes")[1].rows, 11);
   EXPECT_EQ(loads->at("notes")[1].files[0].path, "bronze/public/notes/LOAD00000002.parquet");
   EXPECT_EQ(storage_->List(lake_ + "/bronze/public/notes")->size(), 2U);
+}
+
+/// Three ranges of pages; the first run gets through the first two.
+CopyProgress ThreeRanges(const std::shared_ptr<const schema::TableSchema>& table) {
+  CopyProgress progress;
+  progress.table = table;
+  progress.source = "storage 1";
+  progress.starts = {0, 10, 20};
+  progress.runs_done = {CopyProgress::kMissing, CopyProgress::kMissing, CopyProgress::kMissing};
+  progress.runs = {{Lsn{50}, 1, 700}};
+  return progress;
+}
+
+TEST_F(BronzeTest, ACopyThatIsCutOffGoesOnFromWhatItSaved) {
+  {
+    auto writer = std::move(*LoadWriter::Begin(storage_.get(), lake_, ThreeRanges(table_), {1, 0}));
+    for (size_t range = 0; range < 2; range++) {
+      ASSERT_TRUE(writer->Append(0, *RowsAt({{50, 1}, {50, 2}}, static_cast<int64_t>(range) * 10)));
+      ASSERT_TRUE(writer->Complete(0, range));
+    }
+    ASSERT_TRUE(writer->Append(0, *RowsAt({{50, 3}}, 99)));  // Of a range that is not whole.
+  }
+  auto progress = ReadCopyProgress(*storage_, lake_, "notes");
+  ASSERT_TRUE(progress && *progress);
+  EXPECT_THAT((*progress)->runs_done, testing::ElementsAre(0, 0, CopyProgress::kMissing));
+  EXPECT_EQ((*progress)->rows(), 4);
+  EXPECT_EQ((*progress)->source, "storage 1");
+
+  (*progress)->runs.push_back({Lsn{80}, 2, 900});
+  auto writer = std::move(*LoadWriter::Begin(storage_.get(), lake_, **progress, {1}));
+  ASSERT_TRUE(writer->Append(0, *RowsAt({{80, 1}, {80, 2}}, 20)));
+  ASSERT_TRUE(writer->Append(0, *RowsAt({{80, 3}}, 0), true));
+  const auto load = writer->Finish();
+  ASSERT_TRUE(load);
+  const auto read = ChangeLog::ReadLoads(*storage_, lake_)->at("notes").at(0);
+  EXPECT_EQ(read.snapshot, Lsn{80});
+  EXPECT_EQ(read.least_snapshot(), Lsn{50});
+  EXPECT_EQ(read.rows, 7);
+  std::vector<std::pair<uint64_t, bool>> files;
+  for (const LoadFile& file : read.files) files.emplace_back(file.snapshot.value, file.again);
+  EXPECT_THAT(files, testing::ElementsAre(std::pair(50U, false), std::pair(50U, false), std::pair(80U, false),
+                                          std::pair(80U, true)));
+  EXPECT_EQ(storage_->List(lake_ + "/bronze/public/notes")->size(), 4U);
+  EXPECT_FALSE(*ReadCopyProgress(*storage_, lake_, "notes"));
+}
+
+TEST_F(BronzeTest, ACopyWhoseFilesAreGoneCannotGoOn) {
+  {
+    auto writer = std::move(*LoadWriter::Begin(storage_.get(), lake_, ThreeRanges(table_), {1, 0}));
+    ASSERT_TRUE(writer->Append(0, *RowsAt({{50, 1}})));
+    ASSERT_TRUE(writer->Complete(0, 0));
+  }
+  auto progress = **ReadCopyProgress(*storage_, lake_, "notes");
+  ASSERT_TRUE(storage_->Remove(lake_ + "/" + progress.files[0].path));
+  progress.runs.push_back({Lsn{80}, 2, 900});
+  const auto writer = LoadWriter::Begin(storage_.get(), lake_, progress, {1});
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.error().code, ErrorCode::kNotFound);
+  EXPECT_NE(writer.error().message.find("LOAD00000001.parquet"), std::string::npos) << writer.error().message;
+}
+
+TEST_F(BronzeTest, ADamagedRecordOfACopyIsNamed) {
+  const std::string path = lake_ + "/_tarn/bronze/copying/notes.json";
+  for (const char* text : {"{", "{}", R"({"table": {}, "epoch": 0})"}) {
+    ASSERT_TRUE(storage_->Write(path, text));
+    const auto progress = ReadCopyProgress(*storage_, lake_, "notes");
+    ASSERT_FALSE(progress);
+    EXPECT_EQ(progress.error().code, ErrorCode::kCorrupt);
+    EXPECT_NE(progress.error().message.find(path), std::string::npos) << progress.error().message;
+  }
 }
 
 TEST_F(BronzeTest, WhatOnlyANewCopyTellsStandsInTheManifest) {

@@ -87,9 +87,9 @@ class ChainVerifier {
     if (load.cut_off) return;
     report_.copies++;
     report_.newest = std::max(report_.newest, load.position());
-    const int64_t at = OrderingValue(load.position());
     int64_t rows = 0;
-    for (const FileEntry& file : load.files) {
+    for (const LoadFile& file : load.files) {
+      const int64_t at = OrderingValue(load.epoch, file.snapshot);
       // Workers write side by side: each file has an order of its own.
       schema::ChangePosition newest;
       rows += file.rows;

@@ -12,9 +12,9 @@ class ChainVerifierTest : public BronzeTest {
  protected:
   void SetUp() override {
     BronzeTest::SetUp();
-    auto copy = std::move(*LoadWriter::Begin(storage_.get(), lake_, *table_, 1));
+    auto copy = std::move(*BeginCopy(storage_.get(), lake_, Lsn{50}, 1));
     ASSERT_TRUE(copy->Append(0, *RowsAt({{50, 1}, {50, 2}, {50, 3}, {50, 4}, {50, 5}})));
-    ASSERT_TRUE(copy->Finish(0, Lsn{50}, 1));
+    ASSERT_TRUE(copy->Finish());
     auto log = Log();
     ASSERT_TRUE(log->Flush(Input(100, RowsAt({{60, 1}, {60, 2}, {100, 1}}))));
     ASSERT_TRUE(log->Flush(Input(200, RowsAt({{200, 1}, {200, 2}}))));

@@ -98,23 +98,4 @@ class ChangeLog {
   std::vector<Pending> pending_;  ///< Of the flush that is being built.
 };
 
-/// Writes a copy of a table: LOAD00000001.parquet and on, behind those of earlier copies, one file a worker
-/// at a time; at the end its manifest. Threads: Append from one thread a worker; Finish when all are done.
-class LoadWriter {
- public:
-  static constexpr int64_t kMaxFileBytes = 256 << 20;
-
-  /// Removes files of an earlier copy that was not finished.
-  static Result<std::unique_ptr<LoadWriter>> Begin(storage::Storage* storage, BronzePlace place,
-                                                   const schema::TableSchema& table, int workers);
-  ~LoadWriter();
-  Status Append(int worker, const arrow::RecordBatch& rows);
-  Result<LoadManifest> Finish(int64_t epoch, Lsn snapshot, int64_t snapshot_micros);
-
- private:
-  struct State;
-  explicit LoadWriter(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
-};
-
 }  // namespace tarn::bronze

@@ -125,38 +125,38 @@ TEST_F(LateWriteTest, ManifestsThatAreGoneAreNoticed) {
 }
 
 TEST_F(LateWriteTest, ACopyThatWasCutOffCannotComeLate) {
-  auto writer = std::move(*LoadWriter::Begin(store_.get(), *place_, *table_, 1));
+  auto writer = std::move(*BeginCopy(store_.get(), *place_, Lsn{50}, 1));
   ASSERT_TRUE(writer->Append(0, *Rows(0, 10)));
   store_->next = LateStore::Next::kDelay;
-  EXPECT_FALSE(writer->Finish(0, Lsn{50}, 1));
+  EXPECT_FALSE(writer->Finish());
   const std::string folder = lake_ + "/bronze/public/notes";
   const std::string cut_off = store_->List(folder)->at(0).name;
 
-  writer = std::move(*LoadWriter::Begin(store_.get(), *place_, *table_, 1));
+  writer = std::move(*BeginCopy(store_.get(), *place_, Lsn{60}, 1));
   EXPECT_TRUE(ChangeLog::ReadLoads(*store_, lake_)->empty());
   EXPECT_EQ(store_->Arrive().error().code, ErrorCode::kAlreadyExists);
   // The rows of the new copy are one more; so is its number.
   ASSERT_TRUE(writer->Append(0, *RowsAt(std::vector<schema::ChangePosition>(1, {60, 1}))));
   ASSERT_TRUE(store_->Write(folder + "/" + cut_off, "late"));
-  ASSERT_TRUE(writer->Finish(0, Lsn{60}, 1));
+  ASSERT_TRUE(writer->Finish());
   const auto loads = ChangeLog::ReadLoads(*store_, lake_);
   ASSERT_EQ(loads->at("notes").size(), 1U);
   EXPECT_EQ(loads->at("notes")[0].rows, 1);
   EXPECT_NE(loads->at("notes")[0].files[0].path, "bronze/public/notes/" + cut_off);
   EXPECT_EQ(RowsInBronze(), 1);
 
-  writer = std::move(*LoadWriter::Begin(store_.get(), *place_, *table_, 1));
+  writer = std::move(*BeginCopy(store_.get(), *place_, Lsn{70}, 1));
   ASSERT_TRUE(writer->Append(0, *RowsAt({{70, 1}, {70, 2}})));
-  ASSERT_TRUE(writer->Finish(0, Lsn{70}, 1));
+  ASSERT_TRUE(writer->Finish());
   EXPECT_EQ(RowsInBronze(), 3) << "a finished copy stays";
 }
 
 TEST_F(LateWriteTest, ACopyWhoseAnswerWasLostCounts) {
-  auto writer = std::move(*LoadWriter::Begin(store_.get(), *place_, *table_, 1));
+  auto writer = std::move(*BeginCopy(store_.get(), *place_, Lsn{50}, 1));
   ASSERT_TRUE(writer->Append(0, *RowsAt({{50, 1}, {50, 2}})));
   store_->next = LateStore::Next::kLose;
-  EXPECT_FALSE(writer->Finish(0, Lsn{50}, 1));
-  writer = std::move(*LoadWriter::Begin(store_.get(), *place_, *table_, 1));
+  EXPECT_FALSE(writer->Finish());
+  writer = std::move(*BeginCopy(store_.get(), *place_, Lsn{50}, 1));
   EXPECT_EQ(ChangeLog::ReadLoads(*store_, lake_)->at("notes").size(), 1U);
   EXPECT_EQ(RowsInBronze(), 2);
 }

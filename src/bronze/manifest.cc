@@ -1,10 +1,12 @@
 #include "bronze/manifest.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "bronze/manifest_json.h"
+
 namespace tarn::bronze {
-namespace {
 
 using nlohmann::json;
 
@@ -14,6 +16,19 @@ json FileJson(const FileEntry& file) {
 
 FileEntry FileFromJson(const json& from) {
   return {from.at("path"), from.at("rows"), from.at("bytes"), from.at("crc32")};
+}
+
+json LoadFileJson(const LoadFile& file, Lsn snapshot) {
+  json text = FileJson(file);
+  if (file.snapshot != snapshot) text["snapshot"] = file.snapshot.ToString();
+  if (file.again) text["again"] = true;
+  return text;
+}
+
+LoadFile LoadFileFromJson(const json& from, Lsn snapshot) {
+  LoadFile file{FileFromJson(from), snapshot, from.value("again", false)};
+  if (from.contains("snapshot")) file.snapshot = LsnFromJson(from.at("snapshot"));
+  return file;
 }
 
 Lsn LsnFromJson(const json& from) {
@@ -28,6 +43,8 @@ std::shared_ptr<const schema::TableSchema> TableFromJson(const json& from) {
   return std::make_shared<const schema::TableSchema>(std::move(*table));
 }
 
+namespace {
+
 template <typename Read>
 auto Parse(const std::string& text, Read read) -> Result<decltype(read(json()))> {
   try {
@@ -38,6 +55,12 @@ auto Parse(const std::string& text, Read read) -> Result<decltype(read(json()))>
 }
 
 }  // namespace
+
+Lsn LoadManifest::least_snapshot() const {
+  Lsn least = snapshot;
+  for (const LoadFile& file : files) least = std::min(least, file.snapshot);
+  return least;
+}
 
 std::string ManifestFolder(const std::string& lake) { return lake + "/_tarn/bronze/changes"; }
 std::string LoadFolder(const std::string& lake) { return lake + "/_tarn/bronze/loads"; }
@@ -113,7 +136,7 @@ Result<Manifest> ManifestFromJson(const std::string& text) {
 
 std::string ToJson(const LoadManifest& manifest) {
   json files = json::array();
-  for (const FileEntry& file : manifest.files) files.push_back(FileJson(file));
+  for (const LoadFile& file : manifest.files) files.push_back(LoadFileJson(file, manifest.snapshot));
   json text = {{"version", 1},
                {"table", json::parse(schema::ToJson(*manifest.table))},
                {"epoch", manifest.epoch},
@@ -134,7 +157,8 @@ Result<LoadManifest> LoadManifestFromJson(const std::string& text) {
     manifest.snapshot_micros = from.at("snapshot_micros");
     manifest.rows = from.at("rows");
     manifest.cut_off = from.value("cut_off", false);
-    for (const json& file : from.at("files")) manifest.files.push_back(FileFromJson(file));
+    for (const json& file : from.at("files"))
+      manifest.files.push_back(LoadFileFromJson(file, manifest.snapshot));
     return manifest;
   });
 }

@@ -45,18 +45,30 @@ struct Manifest {
   SourcePosition position() const { return {epoch, last_commit}; }
 };
 
-/// A finished copy of a table: its first, or one that took the place of what came before it.
+/// A file of a copy.
+struct LoadFile : FileEntry {
+  Lsn snapshot;  ///< Of its rows: the copy's, or an earlier one when it was cut off and went on.
+  /// Rows that were written since an earlier snapshot, or seem to be: of their keys there may be rows in
+  /// files of that snapshot, which count for nothing.
+  bool again = false;
+};
+
+/// A finished copy of a table: its first, or one that took the place of what came before it. When it was cut
+/// off and went on, its files are of several snapshots: a row of one stands for the copy's own snapshot
+/// unless its key was changed in between, or is in a file of rows that were read again.
 struct LoadManifest {
   std::shared_ptr<const schema::TableSchema> table;
   int64_t epoch = 0;
   Lsn snapshot;  ///< Exact position of the copy.
   int64_t snapshot_micros = 0;
   int64_t rows = 0;
-  std::vector<FileEntry> files;
+  std::vector<LoadFile> files;
   /// It came to nothing: its number is taken, so that it cannot come late. The rest says nothing then.
   bool cut_off = false;
 
   SourcePosition position() const { return {epoch, snapshot}; }
+  /// The oldest snapshot of its files.
+  Lsn least_snapshot() const;
 };
 
 /// Where a lake keeps the manifests of its flushes ("<sequence>.json"), and those of its copies.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bronze/change_log.h"
+#include "bronze/load_writer.h"
 
 namespace tarn::bronze {
 
@@ -32,6 +33,17 @@ class BronzeTest : public testing::Test {
     table_ = std::make_shared<const schema::TableSchema>(table);
   }
   void TearDown() override { std::filesystem::remove_all(lake_); }
+
+  /// A copy that begins; of one range.
+  Result<std::unique_ptr<LoadWriter>> BeginCopy(storage::Storage* storage, const BronzePlace& place,
+                                                Lsn snapshot, int workers) {
+    CopyProgress progress;
+    progress.table = table_;
+    progress.starts = {0};
+    progress.runs_done = {CopyProgress::kMissing};
+    progress.runs = {{snapshot, 1, 1}};
+    return LoadWriter::Begin(storage, place, progress, {workers});
+  }
 
   /// A row for each position; id is the number of the row, from `first` on.
   std::shared_ptr<arrow::RecordBatch> RowsAt(const std::vector<schema::ChangePosition>& positions,

@@ -163,6 +163,11 @@ Result<Lsn> CreateSlot(PgConnection& replication, const std::string& slot) {
   return Lsn::Parse(*rows[0][1]);
 }
 
+Status BeginAtSnapshot(PgConnection& connection, const std::string& snapshot_name) {
+  TARN_RETURN_IF_ERROR(connection.Execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+  return connection.Execute("SET TRANSACTION SNAPSHOT " + QuoteText(snapshot_name));
+}
+
 Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo, const CancelToken* cancel) {
   static std::atomic<int> counter{0};
   ExportedSnapshot snapshot;
@@ -178,6 +183,12 @@ Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo, const Cance
   TARN_ASSIGN(const Lsn consistent_point, Lsn::Parse(*rows[0][1]));
   snapshot.lsn = consistent_point.Before();
   snapshot.name = *rows[0][2];
+  // Not on the connection that holds the snapshot: its next statement ends it.
+  TARN_ASSIGN(const auto connection,
+              PgConnection::Connect(conninfo, PgConnection::Kind::kOrdinary, "snapshot", cancel));
+  TARN_RETURN_IF_ERROR(BeginAtSnapshot(*connection, snapshot.name));
+  TARN_ASSIGN(const Rows oldest, connection->Query("SELECT pg_snapshot_xmin(pg_current_snapshot())"));
+  snapshot.oldest_xid = std::stoull(oldest.at(0).at(0).value_or("0"));
   return snapshot;
 }
 

@@ -62,9 +62,14 @@ struct ExportedSnapshot {
   std::unique_ptr<PgConnection> connection;
   std::string name;
   Lsn lsn;
+  /// Every transaction with a lower number had ended: what one wrote is in the snapshot or nowhere.
+  uint64_t oldest_xid = 0;
 };
 /// Waits for the transactions that are open on the server; `cancel`, where given, ends that with kCancelled.
 Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo, const CancelToken* cancel = nullptr);
+
+/// Begins a transaction that reads at the exported snapshot.
+Status BeginAtSnapshot(PgConnection& connection, const std::string& snapshot_name);
 
 /// Removes slot and publications; what is not there is passed over. Returns what was removed.
 Result<std::vector<std::string>> RemoveReplicationObjects(PgConnection& connection,

@@ -8,27 +8,10 @@
 
 #include "base/clock.h"
 #include "cdc/copy_decoder.h"
+#include "cdc/replication_objects.h"
 
 namespace tarn::cdc {
 namespace {
-
-/// Pages [from, to) of a table; to = -1 is "to the end".
-struct PageRange {
-  int64_t from = 0;
-  int64_t to = -1;
-};
-
-std::vector<PageRange> SplitPages(const SourceTable& table, int64_t pages_per_range) {
-  std::vector<PageRange> ranges;
-  int64_t from = 0;
-  // A partitioned root has no pages of its own: one range takes all.
-  while (!table.partitioned && table.pages - from > pages_per_range) {
-    ranges.push_back({from, from + pages_per_range});
-    from += pages_per_range;
-  }
-  ranges.push_back({from, -1});
-  return ranges;
-}
 
 /// The column as its type's output function writes it, which is what the stream has. A cast to text may be
 /// another function (inet's adds the mask, xml's keeps the declaration, anybody may make one), and IS NULL is
@@ -37,7 +20,14 @@ std::string OutputText(const std::string& column) {
   return "CASE pg_catalog.num_nulls(" + column + ") WHEN 0 THEN pg_catalog.format('%s', " + column + ") END";
 }
 
-std::string CopySql(const SourceTable& table, const PageRange& range) {
+/// xid has 32 bits: transactions of the last 2^31 have an order, by age(); rows that were frozen long ago may
+/// seem to be new.
+std::string WrittenSince(uint64_t xid) {
+  return fmt::format("pg_catalog.age(xmin) <= pg_catalog.age('{}'::pg_catalog.xid)",
+                     static_cast<uint32_t>(xid));
+}
+
+std::string CopySql(const SourceTable& table, const CopyRange& range) {
   std::string columns;
   for (const schema::Column& column : table.schema.columns) {
     if (column.constant) continue;
@@ -46,11 +36,14 @@ std::string CopySql(const SourceTable& table, const PageRange& range) {
     columns += (columns.empty() ? "" : ", ") + (as_text ? OutputText(name) : name);
   }
   std::string where;
-  if (range.from > 0) where = fmt::format(" WHERE ctid >= '({},0)'::pg_catalog.tid", range.from);
-  if (range.to >= 0) {
-    where += fmt::format("{} ctid < '({},0)'::pg_catalog.tid", where.empty() ? " WHERE" : " AND", range.to);
-  }
-  if (!table.where.empty()) where += (where.empty() ? " WHERE " : " AND ") + table.where;
+  const auto add = [&](const std::string& condition) {
+    where += (where.empty() ? " WHERE " : " AND ") + condition;
+  };
+  const PageRange& pages = range.pages;
+  if (pages.from > 0) add(fmt::format("ctid >= '({},0)'::pg_catalog.tid", pages.from));
+  if (pages.to >= 0) add(fmt::format("ctid < '({},0)'::pg_catalog.tid", pages.to));
+  if (range.since_xid) add(WrittenSince(*range.since_xid));
+  if (!table.where.empty()) add(table.where);
   const std::string only = table.partitioned ? "" : "ONLY ";
   return "COPY (SELECT " + columns + " FROM " + only + table.from + where + ") TO STDOUT (FORMAT binary)";
 }
@@ -78,12 +71,13 @@ class RangeCopier {
     return BeginAtSnapshot(*connection_, options_.snapshot_name);
   }
 
-  Status Copy(const PageRange& range) {
+  Status Copy(const CopyRange& range) {
     TARN_RETURN_IF_ERROR(connection_->StartCopy(CopySql(table_, range)));
     const auto is_sent = [](const schema::Column& column) { return !column.constant; };
     CopyDecoder decoder(static_cast<size_t>(
         std::count_if(table_.schema.columns.begin(), table_.schema.columns.end(), is_sent)));
-    RowHead head{'I', copy_time_, OrderingValue(options_.epoch, options_.snapshot_lsn), range.from << 24, 0};
+    RowHead head{'I', copy_time_, OrderingValue(options_.epoch, options_.snapshot_lsn),
+                 range.pages.from << 24, 0};
     while (true) {
       char* buffer = nullptr;
       const int length = PQgetCopyData(connection_->raw(), &buffer, 0);
@@ -98,10 +92,11 @@ class RangeCopier {
       progress_->rows.fetch_add(1, std::memory_order_relaxed);
       progress_->bytes.fetch_add(length, std::memory_order_relaxed);
       if (builder_.rows() >= options_.batch_rows || builder_.bytes() >= options_.batch_bytes)
-        TARN_RETURN_IF_ERROR(Flush());
+        TARN_RETURN_IF_ERROR(Flush(range));
     }
     TARN_RETURN_IF_ERROR(EndCopy());
-    return Flush();
+    TARN_RETURN_IF_ERROR(Flush(range));
+    return sink_.done ? sink_.done(worker_, range) : Status{};
   }
 
   /// Whether the table's storage is another than the snapshot knows. The lock that the copies took is held
@@ -130,10 +125,10 @@ class RangeCopier {
     return cancel_.Check();
   }
 
-  Status Flush() {
+  Status Flush(const CopyRange& range) {
     TARN_RETURN_IF_ERROR(KeepRate());
     if (builder_.rows() == 0) return {};
-    return sink_(worker_, builder_.Finish());
+    return sink_.rows(worker_, range, builder_.Finish());
   }
 
   Status EndCopy() {
@@ -175,14 +170,24 @@ Result<bool> DescribedOtherwise(const SourceTable& table, const CopyOptions& opt
 
 }  // namespace
 
-Status BeginAtSnapshot(PgConnection& connection, const std::string& snapshot_name) {
-  TARN_RETURN_IF_ERROR(connection.Execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-  return connection.Execute("SET TRANSACTION SNAPSHOT " + QuoteText(snapshot_name));
+std::vector<PageRange> SplitPages(const SourceTable& table, int64_t pages_per_range) {
+  std::vector<PageRange> ranges;
+  int64_t from = 0;
+  while (!table.partitioned && table.pages - from > pages_per_range) {
+    ranges.push_back({from, from + pages_per_range});
+    from += pages_per_range;
+  }
+  ranges.push_back({from, -1});
+  return ranges;
 }
 
 Result<CopyOutcome> CopyTable(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,
                               CopyProgress* progress, const CopySink& sink) {
-  const std::vector<PageRange> ranges = SplitPages(table, options.pages_per_range);
+  std::vector<CopyRange> ranges = options.ranges;
+  if (ranges.empty()) {
+    for (const PageRange& pages : SplitPages(table, options.pages_per_range))
+      ranges.push_back({ranges.size(), pages});
+  }
   std::atomic<size_t> next{0};
   std::atomic<bool> failed{false};
   std::atomic<bool> rewritten{false};

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,24 @@ struct CopyProgress {
   std::atomic<int64_t> bytes{0};  ///< As they came over the wire.
 };
 
+/// Pages [from, to) of a table; to = -1 is "to the end".
+struct PageRange {
+  int64_t from = 0;
+  int64_t to = -1;
+};
+
+/// What a copy takes at a time.
+struct CopyRange {
+  size_t number = 0;  ///< Its place in SplitPages.
+  PageRange pages;
+  /// Only rows that a transaction of this number or a higher one wrote: the rest is there from an earlier
+  /// snapshot, whose oldest_xid it is. Rows of earlier ones may be among them.
+  std::optional<uint64_t> since_xid = std::nullopt;
+};
+
+/// The ranges of a table, in order; one for a table that has no pages of its own (a partitioned one).
+std::vector<PageRange> SplitPages(const SourceTable& table, int64_t pages_per_range);
+
 struct CopyOptions {
   std::string conninfo;
   /// Where the copy runs, when not on connections of its own: one whose transaction is at the snapshot
@@ -33,15 +52,18 @@ struct CopyOptions {
   int64_t batch_bytes = 8 << 20;
   int64_t bytes_per_second = 0;      ///< Of all workers together, as they come over the wire; 0: no limit.
   int64_t pages_per_range = 16'384;  ///< 128 MB of a table at a time.
+  std::vector<CopyRange> ranges;     ///< What to copy; empty: all.
   TableMappings mappings;            ///< Those that the table was described with.
 };
 
-/// Takes the rows of a copy as batches of schema::ChangeSchema (Op I, _commit_ts the copy's time). `worker`
-/// is from 0. Called from each worker's thread, never at once for one worker.
-using CopySink = std::function<Status(int worker, std::shared_ptr<arrow::RecordBatch> rows)>;
-
-/// Begins a transaction that reads at the exported snapshot.
-Status BeginAtSnapshot(PgConnection& connection, const std::string& snapshot_name);
+/// Takes what a copy reads. `worker` is from 0. Called from each worker's thread, never at once for one
+/// worker.
+struct CopySink {
+  /// Batches of schema::ChangeSchema (Op I, _commit_ts the copy's time), each of one range.
+  std::function<Status(int worker, const CopyRange&, std::shared_ptr<arrow::RecordBatch>)> rows;
+  /// All of the range's rows were given; may be empty.
+  std::function<Status(int worker, const CopyRange&)> done = {};
+};
 
 /// kRewritten: between the snapshot and the copy the table's storage was replaced (TRUNCATE, a rewriting
 /// ALTER TABLE, DROP), behind which an older snapshot sees no rows, or not the right ones; or its columns are

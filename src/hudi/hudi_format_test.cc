@@ -5,6 +5,7 @@
 
 #include "hudi/bloom_filter.h"
 #include "hudi/file_name.h"
+#include "hudi/identity_marks.h"
 #include "hudi/key_index.h"
 #include "hudi/key_spool.h"
 #include "hudi/log_block.h"
@@ -271,6 +272,33 @@ TEST(KeySpool, BuildsTheIndexThatPutWouldAndFindsWhatComesTwice) {
   EXPECT_EQ(twice.group, 3u);
   EXPECT_EQ(twice.position, 9u);
   EXPECT_EQ(index.Find(identity(kKeys)).group, 1u) << "what was there stays, and more comes";
+}
+
+TEST(HudiIdentityMarks, TheGreatestMarkStays) {
+  const TestFolder folder;
+  auto marks = std::move(*IdentityMarks::Make(folder.path() + "/marks", {"tenant", "id"}));
+  const auto rows = [](std::vector<std::pair<int64_t, std::string>> keys) {
+    arrow::Int64Builder tenants;
+    arrow::StringBuilder ids;
+    for (const auto& [tenant, id] : keys) {
+      (void)tenants.Append(tenant);
+      (void)ids.Append(id);
+    }
+    const auto shape =
+        arrow::schema({arrow::field("tenant", arrow::int64()), arrow::field("id", arrow::utf8())});
+    return arrow::RecordBatch::Make(shape, static_cast<int64_t>(keys.size()),
+                                    {*tenants.Finish(), *ids.Finish()});
+  };
+  constexpr int64_t kLarge = (int64_t{3} << 56) + 12345;
+  ASSERT_TRUE(
+      marks->Note(*rows({{1, "a"}, {1, "b"}, {2, "a"}, {1, "a"}}), std::vector<int64_t>{7, 8, kLarge, 5}));
+  ASSERT_TRUE(marks->Note(*rows({{1, "b"}}), std::vector<int64_t>{9}));
+  // More than it began with room for.
+  for (int64_t i = 0; i < 5000; i++) ASSERT_TRUE(marks->Note(*rows({{i, "c"}}), std::vector<int64_t>{i}));
+  const auto found = marks->Find(*rows({{1, "a"}, {1, "b"}, {2, "a"}, {2, "b"}, {0, "c"}, {4999, "c"}}));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(*found, (std::vector<int64_t>{7, 9, kLarge, IdentityMarks::kNone, 0, 4999}));
+  EXPECT_EQ(marks->size(), 5003);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "bronze/change_log.h"
+#include "pipeline/table_copy.h"
 
 namespace tarn::pipeline {
 namespace {
@@ -25,24 +25,31 @@ class TableCopier {
         silver_(silver),
         cancel_(cancel) {}
 
-  Result<cdc::CopyOutcome> Copy(const cdc::SourceTable& table, cdc::CopyProgress* progress) {
-    TARN_ASSIGN(auto bronze,
-                bronze::LoadWriter::Begin(storage_, options_.bronze(), table.schema, options_.copy_workers));
-    SilverTable& silver = *silver_.Find(table.schema.lake_name);
+  /// Into Bronze and Silver; false when it was rewritten.
+  Result<bool> Copy(const cdc::SourceTable& table, cdc::CopyProgress* progress) {
+    const std::string& name = table.schema.lake_name;
+    SilverTable& silver = *silver_.Find(name);
     TARN_RETURN_IF_ERROR(silver.BeginLoad(silver_.instants()->Next(), options_.copy_workers));
-    const cdc::CopyOptions copy = CopyOptionsAt(options_, snapshot_, epoch_);
-    TARN_ASSIGN(const cdc::CopyOutcome outcome,
-                cdc::CopyTable(table, copy, cancel_, progress, [&](int worker, auto rows) -> Status {
-                  TARN_RETURN_IF_ERROR(bronze->Append(worker, *rows));
-                  return silver.Load(worker, rows);
-                }));
-    if (outcome == cdc::CopyOutcome::kRewritten) return outcome;
     // Bronze first: Silver is never ahead of it.
-    TARN_ASSIGN([[maybe_unused]] const auto manifest,
-                bronze->Finish(epoch_, snapshot_.lsn, Clock::System().NowMicros()));
+    TARN_ASSIGN(const auto load,
+                CopyIntoBronze(storage_, options_, snapshot_, epoch_, table, cancel_, progress,
+                               [&](int worker, const auto& rows) { return silver.Load(worker, rows); }));
+    if (!load) return false;
     TARN_FAULT_POINT("first_load.between_layers");
-    TARN_RETURN_IF_ERROR(silver_.FinishLoad(table.schema.lake_name, OrderingValue(epoch_, snapshot_.lsn)));
-    return outcome;
+    TARN_RETURN_IF_ERROR(silver_.FinishLoad(name, OrderingValue(load->position())));
+    catalog::RegisteredTable& registered = silver_.registry().tables[name];
+    registered.start = load->position();
+    registered.storage = table.storage;
+    registered.copy_again.clear();
+    TARN_RETURN_IF_ERROR(silver_.SaveRegistry());
+    return true;
+  }
+
+  /// What is missing of a copy that was cut off, into Bronze: Silver takes it when the stream has passed it.
+  Result<bool> GoOn(const cdc::SourceTable& table, cdc::CopyProgress* progress) {
+    TARN_ASSIGN(const auto load,
+                CopyIntoBronze(storage_, options_, snapshot_, epoch_, table, cancel_, progress, nullptr));
+    return load.has_value();
   }
 
  private:
@@ -82,23 +89,10 @@ class ProgressTeller {
 
 }  // namespace
 
-cdc::CopyOptions CopyOptionsAt(const PipelineOptions& options, const cdc::ExportedSnapshot& snapshot,
-                               int64_t epoch) {
-  cdc::CopyOptions copy;
-  copy.conninfo = options.conninfo;
-  copy.snapshot_name = snapshot.name;
-  copy.snapshot_lsn = snapshot.lsn;
-  copy.epoch = epoch;
-  copy.workers = options.copy_workers;
-  copy.mappings = options.patterns.mappings;
-  copy.bytes_per_second = options.copy_mb_per_s << 20;
-  return copy;
-}
-
 Result<std::vector<cdc::SourceTable>> CopyTables(storage::Storage* storage, const PipelineOptions& options,
                                                  int64_t epoch, std::vector<cdc::SourceTable> tables,
-                                                 SilverLayer& silver, const CancelToken& cancel,
-                                                 const LoadReporter& report) {
+                                                 const std::set<std::string>& cut_off, SilverLayer& silver,
+                                                 const CancelToken& cancel, const LoadReporter& report) {
   std::sort(tables.begin(), tables.end(),
             [](const auto& a, const auto& b) { return a.size_bytes > b.size_bytes; });
   TARN_ASSIGN(const cdc::ExportedSnapshot snapshot, cdc::ExportSnapshot(options.conninfo, &cancel));
@@ -113,22 +107,19 @@ Result<std::vector<cdc::SourceTable>> CopyTables(storage::Storage* storage, cons
     state.table = table.schema.QualifiedName();
     state.elapsed_micros = MonotonicMicros() - started;
     cdc::CopyProgress progress;
-    cdc::CopyOutcome outcome{};
+    bool complete = false;
     {
       const ProgressTeller teller(progress, state, report);
-      TARN_ASSIGN(outcome, copier.Copy(table, &progress));
+      TARN_ASSIGN(complete, cut_off.contains(table.schema.lake_name) ? copier.GoOn(table, &progress)
+                                                                     : copier.Copy(table, &progress));
     }
-    if (outcome == cdc::CopyOutcome::kRewritten) {
+    if (!complete) {
       spdlog::info("{} was truncated or changed while it was copied; it is copied again", state.table);
       rewritten.push_back(table);
       continue;
     }
     state.rows += progress.rows.load();
     state.tables_done++;
-    catalog::RegisteredTable& registered = silver.registry().tables[table.schema.lake_name];
-    registered.start = {epoch, snapshot.lsn};
-    registered.storage = table.storage;
-    registered.copy_again.clear();
     spdlog::info("copied {}: {} rows", table.schema.QualifiedName(), progress.rows.load());
   }
   TARN_RETURN_IF_ERROR(silver.SaveRegistry());

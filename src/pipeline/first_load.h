@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,16 +25,13 @@ struct LoadProgress {
 };
 using LoadReporter = std::function<void(const LoadProgress&)>;
 
-/// What a copy of a table at `snapshot` is told by the configuration.
-cdc::CopyOptions CopyOptionsAt(const PipelineOptions& options, const cdc::ExportedSnapshot& snapshot,
-                               int64_t epoch);
-
 /// Copies tables, largest first, into Bronze and Silver under one exported snapshot. A table appears whole or
-/// not at all; one that was cut off starts over. Returns the tables that were rewritten, or are not as
-/// they were described, which must be described and copied again under a newer snapshot.
+/// not at all. Of those in `cut_off` (lake names, as IsCutOff) what is missing goes to Bronze only. Returns
+/// the tables that were rewritten, or are not as they were described, which must be described and copied
+/// again under a newer snapshot.
 Result<std::vector<cdc::SourceTable>> CopyTables(storage::Storage* storage, const PipelineOptions& options,
                                                  int64_t epoch, std::vector<cdc::SourceTable> tables,
-                                                 SilverLayer& silver, const CancelToken& cancel,
-                                                 const LoadReporter& report);
+                                                 const std::set<std::string>& cut_off, SilverLayer& silver,
+                                                 const CancelToken& cancel, const LoadReporter& report);
 
 }  // namespace tarn::pipeline

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -22,8 +23,11 @@ struct PipelineOptions {
   bool adopt_bronze = false;  ///< A lake without a folder may take over what is at bronze_path.
   std::string models;         ///< Folder with silver/ and gold/; empty: no rules, no models.
   std::string tenant_column;  ///< Source column by which tables that have it are partitioned; empty: none.
-  int64_t watch_interval_ms = 5'000;    ///< Between two looks at the source's catalogue.
-  int64_t copy_mb_per_s = 0;            ///< Most that a copy asks of the source; 0: no limit.
+  int64_t watch_interval_ms = 5'000;  ///< Between two looks at the source's catalogue.
+  int64_t copy_mb_per_s = 0;          ///< Most that a copy asks of the source; 0: no limit.
+  int64_t copy_range_kb = 128 << 10;  ///< Of a table, that one worker copies at a time.
+  int64_t copy_save_ms = 10'000;      ///< How often a copy notes what it has, for when it is cut off.
+  int64_t copy_range_pages() const { return std::max<int64_t>(copy_range_kb / 8, 1); }
   int64_t wal_warn_mb = 10'240;         ///< WAL that the source may keep for the slot without a warning.
   int64_t flush_interval_ms = 4'000;    ///< How long a change waits for its Bronze file at most.
   int64_t commit_interval_ms = 10'000;  ///< How long it waits for its Silver commit; 0: each step commits.

@@ -32,15 +32,11 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
     TARN_RETURN_IF_ERROR(silver_->AddTable(registered));
     SilverTable& table = *silver_->Find(load.table->lake_name);
     TARN_RETURN_IF_ERROR(table.BeginLoad(silver_->instants()->Next(), 1));
-    for (const bronze::FileEntry& file : load.files) {
-      TARN_RETURN_IF_ERROR(
-          bronze::ReadChangeFile(*storage_, options_.bronze_root(), file, [&](auto rows) -> Status {
-            TARN_RETURN_IF_ERROR(cancel.Check());
-            progress.rows += rows->num_rows();
-            report(progress);
-            return table.Load(0, rows);
-          }));
-    }
+    TARN_RETURN_IF_ERROR(ReadCopy(CopyFiles(name), load, cancel, [&](auto rows) {
+      progress.rows += rows->num_rows();
+      report(progress);
+      return table.Load(0, rows);
+    }));
     TARN_RETURN_IF_ERROR(silver_->FinishLoad(name, OrderingValue(load.position())));
     progress.tables_done++;
     last_copy_micros = std::max(last_copy_micros, load.snapshot_micros);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -14,6 +15,7 @@
 #include "catalog/lake_version.h"
 #include "cdc/change_collector.h"
 #include "cdc/replication_stream.h"
+#include "pipeline/copied_rows.h"
 #include "pipeline/first_load.h"
 #include "pipeline/gold_layer.h"
 #include "pipeline/lake_view.h"
@@ -124,6 +126,18 @@ class Runner {
   Status RemoveFiles(const std::string& name);
   /// Tables as the source has them now, for a new attempt to copy them; one that is gone is left out.
   Status DescribeAgain(std::vector<cdc::SourceTable>& tables);
+  using Loads = std::map<std::string, std::vector<bronze::LoadManifest>>;
+  /// Opens the table where the lake has it; false when nothing was ever loaded.
+  Result<bool> IsInSilver(const std::string& name);
+  /// Whether a copy that Silver does not have is the table's as it is now.
+  bool IsWaiting(const cdc::SourceTable& table, const Loads& loads) const;
+  /// Has the table's changes kept in Bronze for a copy that Silver takes later.
+  Status AwaitSilver(const cdc::FollowedTable& table);
+  /// Tables of which no copy is complete; opens the others.
+  Result<std::vector<cdc::SourceTable>> FindMissing(const std::vector<cdc::SourceTable>& tables,
+                                                    const Loads& loads);
+  /// Makes tables ready for a copy; those whose earlier one is gone on with.
+  Result<std::set<std::string>> BeginCopies(const std::vector<cdc::SourceTable>& missing);
   Status CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel,
                      const LoadReporter& report);
   /// Before the stream is made again: the source may be another than it was.
@@ -151,6 +165,7 @@ class Runner {
   void FollowComing(const cdc::FollowedTable& table);
   /// Takes in what was asked for and what the watch noticed.
   Status MarkCopies();
+  CopySource CopyFiles(const std::string& table) const;
   /// Gives a finished copy its place in Silver once the stream is past its position.
   Status TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel);
   /// Whether the stream has come to `at`, or there is nothing up to there; asks the source when it cannot
@@ -185,7 +200,9 @@ class Runner {
   std::mutex followed_mutex_;
   std::map<std::string, cdc::FollowedTable> followed_;  ///< Under followed_mutex_.
   std::map<uint32_t, cdc::FollowedTable> coming_;       ///< Copied for the first time; under followed_mutex_.
-  std::vector<std::string> requested_;                  ///< Copies asked for; under followed_mutex_.
+  /// Lake names of tables that nobody followed, whose changes may be missing.
+  std::set<std::string> unpublished_;
+  std::vector<std::string> requested_;  ///< Copies asked for; under followed_mutex_.
   int64_t registry_seen_ = 0;
 
   // Of the stream's step loop.

@@ -5,6 +5,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "pipeline/refused_key.h"
+#include "pipeline/row_identity.h"
 #include "pipeline/silver_columns.h"
 #include "pipeline/silver_table.h"
 
@@ -157,8 +158,11 @@ Result<SilverTable::Changes> SilverTable::Prepare(
   };
   // Rows of an append-only table never come a second time: nothing has to be taken out anywhere.
   const bool append_only = registered_.source.append_only;
-  TARN_ASSIGN(const auto refused_keys, Keys(*(append_only ? ruled.refused->Slice(0, 0) : ruled.refused)));
-  TARN_ASSIGN(const auto accepted_keys, Keys(*(append_only ? ruled.accepted->Slice(0, 0) : ruled.accepted)));
+  const auto keys = [&](const arrow::RecordBatch& rows) {
+    return RowIdentities(registered_.source, append_only ? *rows.Slice(0, 0) : rows);
+  };
+  const auto refused_keys = keys(*ruled.refused);
+  const auto accepted_keys = keys(*ruled.accepted);
   Changes changes;
   changes.refused = ruled.refused->num_rows();
   changes.warnings = ruled.warnings;
@@ -248,23 +252,6 @@ Status SilverTable::CommitStaged(int64_t lsn) {
 void SilverTable::DropStaged() {
   staged_silver_->Clear();
   staged_quarantine_->Clear();
-}
-
-Result<std::shared_ptr<arrow::RecordBatch>> SilverTable::Keys(const arrow::RecordBatch& rows) const {
-  arrow::FieldVector fields;
-  arrow::ArrayVector columns;
-  const auto add = [&](const std::string& name) {
-    fields.push_back(rows.schema()->GetFieldByName(name));
-    columns.push_back(rows.GetColumnByName(name));
-  };
-  const std::vector<std::string> names = IdentityFields(registered_.source);
-  for (const std::string& name : names) add(name);
-  if (KeyMayBeRefused(registered_.source)) {
-    fields.push_back(arrow::field(kRefusedKey, arrow::utf8()));
-    columns.push_back(RefusedKeys(registered_.source, rows));
-  }
-  if (std::count(names.begin(), names.end(), schema::kLsn) == 0) add(std::string(schema::kLsn));
-  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows.num_rows(), std::move(columns));
 }
 
 Status SilverTable::Write(const Changes& changes, int64_t lsn) {

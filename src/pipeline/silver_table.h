@@ -123,7 +123,6 @@ class SilverTable {
   Status Write(const Changes& changes, int64_t lsn);
   void Count(const hudi::CommitResult& done);
   void Count(const Changes& changes);
-  Result<std::shared_ptr<arrow::RecordBatch>> Keys(const arrow::RecordBatch& rows) const;
   hudi::CommitProperties Properties(int64_t lsn) const;
   Status NoteHalfApplied();
 

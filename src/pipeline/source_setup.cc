@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "bronze/copy_progress.h"
 #include "pipeline/runner.h"
 
 namespace tarn::pipeline {
@@ -42,7 +43,9 @@ Result<Runner::Break> Runner::FindBreak(cdc::PgConnection& connection, const cdc
   Break found;
   found.new_slot = !slot.exists || lost;
   found.drop_slot = lost;
-  if (silver_->registry().Copied().empty()) return found;  // There is nothing to follow on from yet.
+  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
+  const bool has_copies = !silver_->registry().Copied().empty() || !loads.empty();
+  if (!has_copies) return found;  // There is nothing to follow on from yet.
   const auto& last = bronze_->last();
   TARN_ASSIGN(const Lsn now, CurrentEnd(connection));
   TARN_ASSIGN(const auto published, cdc::PublishedTables(connection, options_.names.publication));
@@ -113,12 +116,19 @@ Status Runner::GoOnBehind(const Break& broken, const cdc::SourceIdentity& source
   gap.last_commit = at.Before();
   gap.end = at;
   gap.last_commit_micros = clock_->NowMicros();
-  for (const auto& [name, table] : silver_->registry().tables) {
-    if (table.left) continue;
-    gap.events.push_back({std::make_shared<const schema::TableSchema>(table.source),
+  const auto add = [&](const schema::TableSchema& table) {
+    gap.events.push_back({std::make_shared<const schema::TableSchema>(table),
                           nullptr,
                           {OrderingValue(identity.epoch, at.Before()), 0},
                           broken.reason});
+  };
+  for (const auto& [name, table] : silver_->registry().tables) {
+    if (!table.left) add(table.source);
+  }
+  // Copies that Silver has not taken yet.
+  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
+  for (const auto& [name, copies] : loads) {
+    if (!silver_->registry().tables.contains(name)) add(*copies.back().table);
   }
   TARN_FAULT_POINT("source.break.before_manifest");
   TARN_RETURN_IF_ERROR(bronze_->Recover());
@@ -168,6 +178,8 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
   TARN_ASSIGN(const cdc::SlotState slot, WaitForSlot(*connection, options_.names.slot, cancel));
   TARN_ASSIGN(const Break broken, FindBreak(*connection, source, slot));
   // Durable before a new slot hides what happened.
+  if (broken.new_slot || !broken.reason.empty())
+    TARN_RETURN_IF_ERROR(bronze::ForgetAllCopyProgress(*storage_, options_.bronze()));
   TARN_RETURN_IF_ERROR(RecordBreak(broken));
   TARN_RETURN_IF_ERROR(PreparePublications(*connection, tables));
   if (broken.new_slot) TARN_RETURN_IF_ERROR(MakeSlot(broken, *connection, cancel));
@@ -179,7 +191,11 @@ Status Runner::PreparePublications(cdc::PgConnection& connection,
   TARN_ASSIGN(const auto published, cdc::FollowedByPublications(connection, options_.names));
   const auto followed = Followed();
   for (const cdc::SourceTable& table : tables) {
-    if (FindFollowed(followed, table) == nullptr || published.contains(table.from)) continue;
+    if (published.contains(table.from)) continue;
+    if (FindFollowed(followed, table) == nullptr) {
+      unpublished_.insert(table.schema.lake_name);
+      continue;
+    }
     TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(
         table.schema.lake_name,
         "somebody took it out of the publication, and what changed in it since is not known", true));

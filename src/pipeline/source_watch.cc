@@ -6,11 +6,9 @@
 #include <chrono>
 
 #include "base/clock.h"
-#include "base/fault.h"
 #include "base/log.h"
-#include "bronze/change_log.h"
 #include "cdc/replication_objects.h"
-#include "pipeline/first_load.h"
+#include "pipeline/table_copy.h"
 
 namespace tarn::pipeline {
 namespace {
@@ -311,16 +309,10 @@ Status SourceWatch::Copy(const cdc::SourceTable& table, const std::vector<cdc::S
 
 Result<std::optional<FinishedCopy>> SourceWatch::CopyOnce(const cdc::SourceTable& table) {
   TARN_ASSIGN(const cdc::ExportedSnapshot snapshot, cdc::ExportSnapshot(options_.conninfo, &cancel_));
-  TARN_ASSIGN(auto bronze,
-              bronze::LoadWriter::Begin(storage_, options_.bronze(), table.schema, options_.copy_workers));
-  const cdc::CopyOptions copy = CopyOptionsAt(options_, snapshot, epoch_);
-  TARN_ASSIGN(const cdc::CopyOutcome outcome,
-              cdc::CopyTable(table, copy, cancel_, &progress_,
-                             [&](int worker, auto rows) { return bronze->Append(worker, *rows); }));
-  if (outcome == cdc::CopyOutcome::kRewritten) return std::optional<FinishedCopy>();
-  TARN_FAULT_POINT("copy.before_manifest");
-  TARN_ASSIGN(auto load, bronze->Finish(epoch_, snapshot.lsn, Clock::System().NowMicros()));
-  return std::optional(FinishedCopy{std::move(load), table.storage});
+  TARN_ASSIGN(auto load,
+              CopyIntoBronze(storage_, options_, snapshot, epoch_, table, cancel_, &progress_, nullptr));
+  if (!load) return std::optional<FinishedCopy>();
+  return std::optional(FinishedCopy{*std::move(load), table.storage});
 }
 
 }  // namespace tarn::pipeline

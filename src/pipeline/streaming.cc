@@ -185,8 +185,9 @@ Status Runner::ApplySegments(cdc::ChangeCollector& collector, const std::atomic<
       state_.apply_micros = MonotonicMicros() - last_step;
       collector.Done();
     }
-    const bool reached = until && (state_.tail_lsn >= until->value ||
-                                   (collector.IsIdle() && stream_->positions().server_end >= until->value));
+    const bool passed = until && (state_.tail_lsn >= until->value ||
+                                  (collector.IsIdle() && stream_->positions().server_end >= until->value));
+    const bool reached = passed && !watch_->Finished();  // A copy that waits for its place belongs to it.
     const bool last = reached || (ended && !segment);
     const bool commit_now = last || commit_wanted_ || MonotonicMicros() >= commit_due_;
     if (commit_now) {

@@ -146,13 +146,17 @@ Status Runner::AdmitCopied(cdc::ChangeCollector& collector) {
   if (silver_->position() >= *awaited) return {};
   // What the source was when the copy's snapshot was taken, not when somebody came to say so here.
   int64_t micros = state_.silver_commit_micros;
-  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.lake));
+  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
   for (const auto& [name, copies] : loads) {
     for (const bronze::LoadManifest& load : copies) {
       if (load.position() == *awaited) micros = std::max(micros, load.snapshot_micros);
     }
   }
   return AdvanceTo(*awaited, micros);
+}
+
+CopySource Runner::CopyFiles(const std::string& table) const {
+  return {storage_.get(), options_.bronze_root(), layout_.Internal("copies") + "/" + table};
 }
 
 Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel) {
@@ -169,15 +173,8 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
   table.source = *load.table;
   table.storage = copy->storage;
   spdlog::info("silver {}: taking the copy of {} rows at {}", name, load.rows, at.ToString());
-  TARN_RETURN_IF_ERROR(silver_->TakeCopy(table, load.position(), [&](const auto& take) -> Status {
-    for (const bronze::FileEntry& file : load.files) {
-      TARN_RETURN_IF_ERROR(
-          bronze::ReadChangeFile(*storage_, options_.bronze_root(), file, [&](auto rows) -> Status {
-            TARN_RETURN_IF_ERROR(cancel.Check());
-            return take(std::move(rows));
-          }));
-    }
-    return {};
+  TARN_RETURN_IF_ERROR(silver_->TakeCopy(table, load.position(), [&](const auto& take) {
+    return ReadCopy(CopyFiles(name), load, cancel, take);
   }));
   const bool accepted = silver_->registry().tables.at(name).held.empty();
   TARN_RETURN_IF_ERROR(ReplayFromBronze(load.position(), name, cancel));
@@ -202,8 +199,11 @@ Status Runner::AddUntakenCopies() {
     const auto known = silver_->registry().tables.find(name);
     if (known != silver_->registry().tables.end() && copies.back().position() <= known->second.start)
       continue;
-    // Its storage then is not known any more; if it was replaced since, the columns tell.
-    watch_->AddFinished({copies.back(), ""});
+    // The storage of a copy from before this process is not known any more; if it was replaced since, the
+    // columns tell.
+    const std::lock_guard lock(followed_mutex_);
+    const auto coming = coming_.find(copies.back().table->oid);
+    watch_->AddFinished({copies.back(), coming == coming_.end() ? "" : coming->second.storage});
   }
   return {};
 }

@@ -203,11 +203,13 @@ class Comparison {
     copy.workers = 1;
     copy.mappings = runner_->options().patterns.mappings;
     cdc::CopyProgress progress;
-    return cdc::CopyTable(table, copy, *cancel_, &progress, [&](int, auto rows) -> Status {
+    cdc::CopySink sink;
+    sink.rows = [&](int, const cdc::CopyRange&, auto rows) -> Status {
       TARN_ASSIGN(const RuledRows ruled, rules->Apply(rows));
       TARN_RETURN_IF_ERROR(AddRows(table.schema, *ruled.accepted, out.source_good));
       return AddRows(table.schema, *ruled.refused, out.source_refused);
-    });
+    };
+    return cdc::CopyTable(table, copy, *cancel_, &progress, sink);
   }
 
   Runner* runner_;

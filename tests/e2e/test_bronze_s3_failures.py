@@ -18,7 +18,7 @@ COMPLETE, CRASHED = 0, 137
                                    "bronze.flush.between_files:2", "bronze.flush.before_manifest:2", "bronze.flush.after_manifest"])
 def test_a_crash_at_each_step(source, make_tarn, seed, point):
     """No change is lost or there twice, no file of nobody stays."""
-    history = History(source, seed).create()
+    history = History(source, seed, truncates=0).create()
     tarn = make_tarn(silver={"commit_interval_ms": 100})
     tarn.start(wait=False, environment={"TARN_FAULT": point})
     with history:

@@ -38,6 +38,8 @@ WAYS: dict[str, Way] = {
     # First copy.
     "hudi.create.before_properties": COPY,
     "hudi.create.after_properties": COPY,
+    "bronze.load.before_progress": COPY,
+    "bronze.load.after_progress": COPY,
     "bronze.load.before_manifest": COPY,
     "bronze.load.after_manifest": COPY,
     "first_load.between_layers": COPY,

@@ -46,7 +46,7 @@ class Sweep:
         history.pause = 0.2
 
     def _tarn(self, name: str, staged: bool = False, **source: str | int) -> Tarn:
-        return Tarn(self.folder / name, self.source, names="sweep_" + name.replace(".", "_"), source=source,
+        return Tarn(self.folder / name, self.source, names="sweep_" + name.replace(".", "_"), source={"copy_save_ms": 0, **source},
                     tenants={"column": "tenant_id"}, lake={"time_travel_hours": 1}, silver={"commit_interval_ms": 20 if staged else 0})
 
     def _make_old(self) -> Tarn:

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <arrow/type_fwd.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "bronze/manifest.h"
+#include "storage/storage.h"
+
+namespace tarn::pipeline {
+
+/// Where copies are read from.
+struct CopySource {
+  const storage::Storage* storage = nullptr;
+  std::string bronze_root;
+  std::string
+      scratch;  ///< A local folder of the reader's own, for the keys that changed while it was copied.
+};
+
+/// The rows of a finished copy as the source had them at its position, in batches of schema::ChangeSchema.
+/// Where the copy was cut off and went on, rows of its earlier runs are left out when Bronze has a change of
+/// their key up to there, or a newer reading: Bronze must have the table's changes since the least snapshot.
+/// Memory: a batch; what the marks of changed keys take is the page cache's.
+Status ReadCopy(const CopySource& from, const bronze::LoadManifest& load, const CancelToken& cancel,
+                const std::function<Status(std::shared_ptr<arrow::RecordBatch>)>& take);
+
+}  // namespace tarn::pipeline

@@ -1,0 +1,230 @@
+"""A copy that is cut off goes on where it was: what is there is not copied again, and what changed meanwhile is right."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from support.cluster import wait_for
+from support.history import SILVER, History
+
+CRASHED = 137
+RANGES = {"copy_range_kb": 64, "copy_save_ms": 0}
+ROWS = 6000
+TABLE = f"""
+CREATE TABLE big (id int PRIMARY KEY, tenant_id int NOT NULL, n bigint, body text);
+ALTER TABLE big ALTER body SET STORAGE EXTERNAL;
+INSERT INTO big SELECT g, g % 3, g, repeat(chr(97 + g % 26), 400) FROM generate_series(1, {ROWS}) g;
+UPDATE big SET body = repeat(md5(id::text), 100) WHERE id % 50 = 0;
+"""
+
+
+def cut_off(tarn, saves: int = 12, table: str = "big"):
+    """Leaves a copy of which so many ranges or a few more are there."""
+    tarn.start(wait=False, environment={"TARN_FAULT": f"bronze.load.after_progress:{saves}"})
+    assert tarn.wait_exit(60) == CRASHED, tarn.log_tail()
+
+
+def is_in_lake(tarn, table: str = "big") -> bool:
+    """Until then an error says what it waits for."""
+    return tarn.try_query(f"SELECT count(*) FROM {table}").code == 0
+
+
+def finish(tarn, table: str = "big"):
+    wait_for(lambda: is_in_lake(tarn, table), 60, f"{table} in the lake", every=0.1)
+    tarn.wait_caught_up()
+    tarn.verify()
+
+
+def went_on(tarn) -> tuple[int, int]:
+    """Of the newest run: ranges that were there, rows that were there."""
+    found = re.findall(r"going on with the copy of .*: (\d+) of \d+ ranges are there, (\d+) rows", tarn.log.read_text())
+    assert found, tarn.log_tail()
+    return int(found[-1][0]), int(found[-1][1])
+
+
+def load_rows(tarn) -> list[dict]:
+    import pyarrow.parquet as pq
+    folder = tarn.lake / "bronze/public/big"
+    return [row for file in sorted(folder.glob("LOAD*.parquet")) for row in pq.read_table(file).to_pylist()]
+
+
+@pytest.fixture
+def tarn(source, worker):
+    source.execute(TABLE)
+    source.execute("VACUUM big")
+    return worker.tarn(source, source=RANGES, silver={"copy_workers": 1, "commit_interval_ms": 100},
+                       tenants={"column": "tenant_id"})
+
+
+def rebuilt_equals(tarn):
+    before = tarn.table_rows("big")
+    assert tarn.stop() == 0
+    assert tarn.bronze_verified()["warnings"] == []
+    tarn.must("rebuild")
+    assert tarn.table_rows("big") == before
+
+
+def test_only_what_is_missing_is_copied(source, tarn):
+    cut_off(tarn)
+    tarn.start()
+    finish(tarn)
+    ranges, rows = went_on(tarn)
+    assert ranges >= 11 and rows > ROWS // 10
+    loaded = load_rows(tarn)
+    assert len(loaded) == ROWS, "nothing changed, so nothing was read twice"
+    assert len({row["_lsn"] for row in loaded}) == 2
+    assert not list((tarn.lake / "_tarn/bronze/copying").glob("*"))
+    rebuilt_equals(tarn)
+
+
+def test_what_changed_between_the_runs(source, tarn):
+    """In the part that is there, in the part that is not, and from one to the other; large values untouched."""
+    cut_off(tarn)
+    source.execute("DELETE FROM big WHERE id IN (1, 2, 5001, 5002)")
+    source.execute("UPDATE big SET n = -n WHERE id IN (3, 50, 5003, 5050)")
+    # Free room at the front, then rows of the back move there: their large values stay where they are.
+    source.execute("DELETE FROM big WHERE id BETWEEN 10 AND 400")
+    source.execute("VACUUM big")
+    source.execute("UPDATE big SET n = n + 1 WHERE id BETWEEN 5500 AND 5600")
+    moved = source.value("SELECT count(*) FROM big WHERE id BETWEEN 5500 AND 5600 AND (ctid::text::point)[0] < 40")
+    assert moved > 50, "rows moved from the missing part to the part that is there"
+    # And the other way: the old place is in the part that is there.
+    source.execute("UPDATE big SET body = repeat('x', 900) WHERE id BETWEEN 420 AND 440")
+    # Keys: one changes, one goes and comes back elsewhere, two change places.
+    source.execute("UPDATE big SET id = 100001 WHERE id = 4")
+    source.execute("UPDATE big SET id = 100002 WHERE id = 5700")
+    source.execute("DELETE FROM big WHERE id = 6; INSERT INTO big VALUES (6, 1, 66, 'came back')")
+    source.execute("UPDATE big SET id = -1 WHERE id = 7; UPDATE big SET id = 7 WHERE id = 5900; UPDATE big SET id = 5900 WHERE id = -1")
+    # To another tenant's partition.
+    source.execute("UPDATE big SET tenant_id = tenant_id + 10 WHERE id IN (8, 5800)")
+    source.execute("INSERT INTO big SELECT g, 1, g, 'new' FROM generate_series(200000, 200010) g")
+    tarn.start()
+    finish(tarn)
+    assert went_on(tarn)[0] >= 11
+    rebuilt_equals(tarn)
+    assert len(load_rows(tarn)) < ROWS + 400, "what changed, and no more, was read again"
+
+
+@pytest.mark.parametrize("statement", ["VACUUM FULL big", "CLUSTER big USING big_pkey", "TRUNCATE big",
+                                       "ALTER TABLE big ADD COLUMN more int DEFAULT 7", "ALTER TABLE big DROP COLUMN n",
+                                       "ALTER TABLE big ALTER n TYPE numeric(20, 2)", "DROP TABLE big"],
+                         ids=["vacuum_full", "cluster", "truncate", "add", "drop_column", "retype", "made_again"])
+def test_a_table_that_is_another_starts_over(source, tarn, statement):
+    cut_off(tarn)
+    source.execute(statement)
+    if statement.startswith("DROP TABLE"):
+        source.execute(TABLE)
+    tarn.start()
+    finish(tarn)
+    assert "going on with the copy" not in tarn.log.read_text()
+    assert len({row["_lsn"] for row in load_rows(tarn)}) <= 1
+    rebuilt_equals(tarn)
+
+
+@pytest.mark.parametrize("how", ["without_key", "partitioned", "slot_lost", "unpublished"])
+def test_what_cannot_be_gone_on_with_starts_over(source, worker, tarn, how):
+    if how == "without_key":
+        source.execute("ALTER TABLE big DROP CONSTRAINT big_pkey; ALTER TABLE big REPLICA IDENTITY FULL")
+    if how == "partitioned":
+        source.execute("ALTER TABLE big RENAME TO part; CREATE TABLE big (LIKE part INCLUDING ALL) PARTITION BY RANGE (id); "
+                       "ALTER TABLE big ATTACH PARTITION part FOR VALUES FROM (0) TO (5000000)"
+                       .replace("INCLUDING ALL", "INCLUDING DEFAULTS") + "; ALTER TABLE big ADD PRIMARY KEY (id)")
+    cut_off(tarn, 1 if how == "partitioned" else 12)
+    slot, publication = tarn.sections["source"]["slot"], tarn.sections["source"]["publication"]
+    if how == "slot_lost":
+        source.value("SELECT pg_drop_replication_slot(%s)::text", (slot,))
+    if how == "unpublished":
+        source.execute(f'ALTER PUBLICATION "{publication}" DROP TABLE big')
+    source.execute("DELETE FROM big WHERE id IN (1, 2, 5001)")
+    tarn.start()
+    finish(tarn)
+    assert "going on with the copy" not in tarn.log.read_text()
+    assert tarn.stop() == 0
+
+
+def test_cut_off_again_and_again(source, tarn, seed):
+    """Each run brings some ranges; rows change between them and while they go on; the source has them once."""
+    rng = random.Random(seed)
+    runs = 0
+    for saves in (5, 4, 6, 3, 4, 60):
+        tarn.start(wait=False, environment={"TARN_FAULT": f"bronze.load.after_progress:{saves}"})
+        for _ in range(6):
+            low = rng.randint(1, ROWS - 60)
+            source.execute("UPDATE big SET n = n + 1, tenant_id = %s WHERE id BETWEEN %s AND %s",
+                           (rng.randint(1, 5), low, low + rng.randint(0, 40)))
+            source.execute("DELETE FROM big WHERE id BETWEEN %s AND %s", (low + 50, low + 52))
+            source.execute("INSERT INTO big VALUES (%s, 1, 0, repeat('y', 3000)) ON CONFLICT DO NOTHING", (rng.randint(1, ROWS),))
+            source.execute("UPDATE big SET id = id + 1000000 WHERE id = %s", (rng.randint(1, ROWS),))
+        source.execute("VACUUM big")
+        if saves < 60:
+            assert tarn.wait_exit(60) == CRASHED, tarn.log_tail()
+            runs += 1
+    tarn.wait_streaming()
+    finish(tarn)
+    assert runs == 5 and tarn.log.read_text().count("going on with the copy") == 5
+    rebuilt_equals(tarn)
+
+
+@pytest.mark.parametrize("point", ["copy.before_manifest", "bronze.load.before_manifest", "bronze.load.after_manifest",
+                                   "silver.take_copy.before_changes"])
+def test_a_crash_later(source, tarn, point):
+    """In the second run, at each step from its end to its place in Silver."""
+    cut_off(tarn)
+    source.execute("UPDATE big SET n = n + 1 WHERE id % 7 = 0; DELETE FROM big WHERE id % 31 = 0")
+    tarn.start(wait=False, environment={"TARN_FAULT": point})
+    assert tarn.wait_exit(60) == CRASHED, tarn.log_tail()
+    source.execute("UPDATE big SET n = n + 1 WHERE id % 11 = 0; DELETE FROM big WHERE id % 37 = 0")
+    tarn.start()
+    finish(tarn)
+    assert len({row["_lsn"] for row in load_rows(tarn)}) in (2, 3), "the first run's rows were used"
+    rebuilt_equals(tarn)
+
+
+def test_beside_the_stream(source, tarn):
+    """A table that appears while running, and one that is copied again, are gone on with, too."""
+    tarn.start()
+    finish(tarn)
+    tarn.stop()
+    tarn.start(environment={"TARN_FAULT": "bronze.load.after_progress:10"})
+    source.execute(TABLE.replace(" big ", " later "))
+    assert tarn.wait_exit(60) == CRASHED, tarn.log_tail()
+    source.execute("UPDATE later SET n = -n WHERE id % 3 = 0; DELETE FROM later WHERE id < 30")
+    tarn.start()
+    finish(tarn, "later")
+    assert went_on(tarn)[0] >= 9
+    tarn.stop()
+    tarn.start(environment={"TARN_FAULT": "bronze.load.after_progress:10"})
+    tarn.command("resync", "big")  # It ends with the process that it asked.
+    assert tarn.wait_exit(60) == CRASHED, tarn.log_tail()
+    source.execute("UPDATE big SET n = -n WHERE id % 3 = 0; DELETE FROM big WHERE id < 30")
+    tarn.start()
+    wait_for(lambda: tarn.log.read_text().count("taking the copy of") == 2, 60, "the copy in Silver", every=0.1)
+    finish(tarn)
+    assert tarn.log.read_text().count("going on with the copy") == 2
+
+
+def test_with_an_application_on(source, worker, seed):
+    """Random work of an application while copies are cut off at random places; two workers."""
+    rng = random.Random(seed)
+    history = History(source, seed, keys=400, truncates=0).create(300)
+    tarn = worker.tarn(source, source={"copy_range_kb": 8, "copy_save_ms": 0}, tenants={"column": "tenant_id"})
+
+    def all_there() -> bool:
+        return all(is_in_lake(tarn, table) for table in SILVER)
+    with history:
+        for _ in range(6):
+            tarn.start(wait=False, environment={"TARN_FAULT": f"bronze.load.after_progress:{rng.randint(1, 9)}"})
+            wait_for(lambda: not tarn.is_running() or all_there(), 60, "a crash, or the end", every=0.1)
+            tarn.close()
+        tarn.start()
+        wait_for(all_there, 60, "all tables in the lake", every=0.1)
+    tarn.wait_caught_up()
+    tarn.verify()
+    before = {table: tarn.table_rows(table) for table in SILVER}
+    assert tarn.stop() == 0
+    assert tarn.bronze_verified()["warnings"] == []
+    tarn.must("rebuild")
+    assert {table: tarn.table_rows(table) for table in SILVER} == before
