@@ -91,6 +91,7 @@ class RangeCopier {
       builder_.AppendRow(head, decoder.values(), std::nullopt);
       progress_->rows.fetch_add(1, std::memory_order_relaxed);
       progress_->bytes.fetch_add(length, std::memory_order_relaxed);
+      unpaid_bytes_ += length;
       if (builder_.rows() >= options_.batch_rows || builder_.bytes() >= options_.batch_bytes)
         TARN_RETURN_IF_ERROR(Flush(range));
     }
@@ -113,20 +114,11 @@ class RangeCopier {
   }
 
  private:
-  /// Not to read is to have the source wait.
-  Status KeepRate() {
-    while (options_.bytes_per_second > 0) {
-      const double seconds = static_cast<double>(MonotonicMicros() - started_micros_) / 1e6;
-      const auto allowed = static_cast<double>(options_.bytes_per_second) * seconds;
-      if (static_cast<double>(progress_->bytes.load()) <= allowed) break;
-      TARN_RETURN_IF_ERROR(cancel_.Check());
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return cancel_.Check();
-  }
-
   Status Flush(const CopyRange& range) {
-    TARN_RETURN_IF_ERROR(KeepRate());
+    // Not to read is to have the source wait.
+    if (options_.rate != nullptr) TARN_RETURN_IF_ERROR(options_.rate->Keep(unpaid_bytes_, cancel_));
+    unpaid_bytes_ = 0;
+    TARN_RETURN_IF_ERROR(cancel_.Check());
     if (builder_.rows() == 0) return {};
     return sink_.rows(worker_, range, builder_.Finish());
   }
@@ -146,7 +138,7 @@ class RangeCopier {
   CopyProgress* progress_;
   const CopySink& sink_;
   int worker_;
-  const int64_t started_micros_ = MonotonicMicros();
+  int64_t unpaid_bytes_ = 0;  ///< Read since the rate was kept last.
   ChangeBuilder builder_;
   std::string copy_time_;
   std::unique_ptr<PgConnection> own_connection_;
@@ -169,6 +161,23 @@ Result<bool> DescribedOtherwise(const SourceTable& table, const CopyOptions& opt
 }
 
 }  // namespace
+
+Status CopyRate::Keep(int64_t bytes, const CancelToken& cancel) {
+  if (bytes_per_second_ == 0) return {};
+  double due = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    // Time in which nobody read is not made up for.
+    due_micros_ = std::max(due_micros_, static_cast<double>(MonotonicMicros()));
+    due_micros_ += static_cast<double>(bytes) * 1e6 / static_cast<double>(bytes_per_second_);
+    due = due_micros_;
+  }
+  while (static_cast<double>(MonotonicMicros()) < due) {
+    TARN_RETURN_IF_ERROR(cancel.Check());
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return {};
+}
 
 std::vector<PageRange> SplitPages(const SourceTable& table, int64_t pages_per_range) {
   std::vector<PageRange> ranges;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,6 +40,20 @@ struct CopyRange {
 /// The ranges of a table, in order; one for a table that has no pages of its own (a partitioned one).
 std::vector<PageRange> SplitPages(const SourceTable& table, int64_t pages_per_range);
 
+/// What copies may ask of the source together. Threads: any.
+class CopyRate {
+ public:
+  /// As bytes come over the wire; 0: no limit.
+  explicit CopyRate(int64_t bytes_per_second) : bytes_per_second_(bytes_per_second) {}
+  /// Waits until so many bytes more are due. Errors: kCancelled.
+  Status Keep(int64_t bytes, const CancelToken& cancel);
+
+ private:
+  const int64_t bytes_per_second_;
+  std::mutex mutex_;
+  double due_micros_ = 0;  ///< When the bytes so far are due; under the mutex.
+};
+
 struct CopyOptions {
   std::string conninfo;
   /// Where the copy runs, when not on connections of its own: one whose transaction is at the snapshot
@@ -50,7 +65,7 @@ struct CopyOptions {
   int workers = 2;
   int64_t batch_rows = 32'768;
   int64_t batch_bytes = 8 << 20;
-  int64_t bytes_per_second = 0;      ///< Of all workers together, as they come over the wire; 0: no limit.
+  CopyRate* rate = nullptr;          ///< Null: no limit.
   int64_t pages_per_range = 16'384;  ///< 128 MB of a table at a time.
   std::vector<CopyRange> ranges;     ///< What to copy; empty: all.
   TableMappings mappings;            ///< Those that the table was described with.

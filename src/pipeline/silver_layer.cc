@@ -64,7 +64,7 @@ Status SilverLayer::MarkHalfApplied() {
 
 Status SilverLayer::FinishLoad(const std::string& name, int64_t lsn) {
   TARN_RETURN_IF_ERROR(tables_.at(name)->FinishLoad(lsn));
-  applied_[name] = lsn;
+  applied_.at(name) = lsn;
   return {};
 }
 

@@ -45,7 +45,8 @@ class SilverLayer : public TailSource {
   /// Adds a table, or opens it when the lake has it; it is a member once the source position passes its
   /// start.
   Status AddTable(const catalog::RegisteredTable& table);
-  /// Ends a first copy that went to the table itself: it has what was before `lsn`.
+  /// Ends a first copy that went to the table itself: it has what was before `lsn`. Threads: several tables'
+  /// at once, before anything else is done with them.
   Status FinishLoad(const std::string& name, int64_t lsn);
   /// Forgets a table that no version of the lake has; its files are the caller's. SaveRegistry makes it last.
   void RemoveTable(const std::string& name);

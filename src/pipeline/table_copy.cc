@@ -72,24 +72,23 @@ std::vector<cdc::CopyRange> RangesOf(const CopyProgress& progress) {
   return missing;
 }
 
-cdc::CopyOptions CopyOptionsAt(const PipelineOptions& options, const cdc::ExportedSnapshot& snapshot,
-                               int64_t epoch) {
+cdc::CopyOptions CopyOptionsOf(const PipelineOptions& options, const CopyTask& task) {
   cdc::CopyOptions copy;
   copy.conninfo = options.conninfo;
-  copy.snapshot_name = snapshot.name;
-  copy.snapshot_lsn = snapshot.lsn;
-  copy.epoch = epoch;
-  copy.workers = options.copy_workers;
+  copy.snapshot_name = task.snapshot.name;
+  copy.snapshot_lsn = task.snapshot.lsn;
+  copy.epoch = task.epoch;
+  copy.workers = task.workers;
   copy.mappings = options.patterns.mappings;
-  copy.bytes_per_second = options.copy_mb_per_s << 20;
+  copy.rate = task.rate;
   return copy;
 }
 
 Result<std::unique_ptr<bronze::LoadWriter>> BeginWriter(storage::Storage* storage,
-                                                        const PipelineOptions& options,
+                                                        const PipelineOptions& options, int workers,
                                                         const CopyProgress& progress) {
   return bronze::LoadWriter::Begin(storage, options.bronze(), progress,
-                                   {options.copy_workers, options.copy_save_ms * 1000});
+                                   {workers, options.copy_save_ms * 1000});
 }
 
 }  // namespace
@@ -101,28 +100,28 @@ Result<bool> IsCutOff(const storage::Storage& storage, const PipelineOptions& op
 }
 
 Result<std::optional<bronze::LoadManifest>> CopyIntoBronze(
-    storage::Storage* storage, const PipelineOptions& options, const cdc::ExportedSnapshot& snapshot,
-    int64_t epoch, const cdc::SourceTable& table, const CancelToken& cancel, cdc::CopyProgress* progress,
+    storage::Storage* storage, const PipelineOptions& options, const CopyTask& task,
+    const cdc::SourceTable& table, const CancelToken& cancel, cdc::CopyProgress* progress,
     const AlsoTake& also) {
-  const bronze::CopyRun run{snapshot.lsn, Clock::System().NowMicros(), snapshot.oldest_xid};
-  TARN_ASSIGN(auto cut_off, FindCutOff(*storage, options, epoch, table));
+  const bronze::CopyRun run{task.snapshot.lsn, Clock::System().NowMicros(), task.snapshot.oldest_xid};
+  TARN_ASSIGN(auto cut_off, FindCutOff(*storage, options, task.epoch, table));
   if (cut_off && (also || run.oldest_xid - cut_off->runs.front().oldest_xid > kMostTransactions))
     cut_off.reset();
-  CopyProgress done = cut_off ? *std::move(cut_off) : NewCopy(options, epoch, table);
+  CopyProgress done = cut_off ? *std::move(cut_off) : NewCopy(options, task.epoch, table);
   done.runs.push_back(run);
-  auto begun = BeginWriter(storage, options, done);
+  auto begun = BeginWriter(storage, options, task.workers, done);
   if (!begun && begun.error().code == ErrorCode::kNotFound) {
     spdlog::warn("{}; {} is copied from its start", begun.error().message, table.from);
-    done = NewCopy(options, epoch, table);
+    done = NewCopy(options, task.epoch, table);
     done.runs.push_back(run);
-    begun = BeginWriter(storage, options, done);
+    begun = BeginWriter(storage, options, task.workers, done);
   }
   TARN_ASSIGN(const auto writer, std::move(begun));
   if (done.runs.size() > 1) {
     spdlog::info("going on with the copy of {}: {} of {} ranges are there, {} rows", table.from,
                  done.ranges_done(), done.starts.size(), done.rows());
   }
-  cdc::CopyOptions copy = CopyOptionsAt(options, snapshot, epoch);
+  cdc::CopyOptions copy = CopyOptionsOf(options, task);
   copy.ranges = RangesOf(done);
   cdc::CopySink sink;
   sink.rows = [&](int worker, const cdc::CopyRange& range, auto rows) -> Status {

@@ -24,14 +24,22 @@ Result<bool> IsCutOff(const storage::Storage& storage, const PipelineOptions& op
 /// Who else gets the rows; called as cdc::CopySink.
 using AlsoTake = std::function<Status(int worker, const std::shared_ptr<arrow::RecordBatch>&)>;
 
+/// What copies of one snapshot have in common.
+struct CopyTask {
+  const cdc::ExportedSnapshot& snapshot;
+  int64_t epoch = 0;
+  int workers = 1;  ///< Of each copy.
+  cdc::CopyRate* rate = nullptr;
+};
+
 /// Copies a table into Bronze at the snapshot; a copy that was cut off is gone on with. Where somebody
 /// `also` takes the rows, who must get all of them, it begins at the first. nullopt: the table was rewritten,
 /// or is not as it was described, and must be described and copied under a newer snapshot. Durability: a
 /// manifest's files survive a crash; before that, what was done until about `copy_save_ms` ago.
 Result<std::optional<bronze::LoadManifest>> CopyIntoBronze(storage::Storage* storage,
                                                            const PipelineOptions& options,
-                                                           const cdc::ExportedSnapshot& snapshot,
-                                                           int64_t epoch, const cdc::SourceTable& table,
+                                                           const CopyTask& task,
+                                                           const cdc::SourceTable& table,
                                                            const CancelToken& cancel,
                                                            cdc::CopyProgress* progress, const AlsoTake& also);
 
