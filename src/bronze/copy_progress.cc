@@ -35,13 +35,15 @@ CopyProgress FromJson(const json& from) {
     progress.runs.push_back(
         {LsnFromJson(run.at("snapshot")), run.at("snapshot_micros"), run.at("oldest_xid")});
   for (const json& file : from.at("files")) progress.files.push_back(LoadFileFromJson(file, Lsn{}));
+  return progress;
+}
+
+bool FitsTogether(const CopyProgress& progress) {
   const auto is_run = [&](int run) {
     return run >= CopyProgress::kMissing && run < static_cast<int>(progress.runs.size());
   };
-  if (progress.starts.size() != progress.runs_done.size() || progress.runs.empty() ||
-      !std::all_of(progress.runs_done.begin(), progress.runs_done.end(), is_run))
-    throw std::invalid_argument("its ranges and runs do not fit together");
-  return progress;
+  return progress.starts.size() == progress.runs_done.size() && !progress.runs.empty() &&
+         std::all_of(progress.runs_done.begin(), progress.runs_done.end(), is_run);
 }
 
 }  // namespace
@@ -63,13 +65,16 @@ Result<std::optional<CopyProgress>> ReadCopyProgress(const storage::Storage& sto
   const auto text = storage.Read(path);
   if (!text && text.error().code == ErrorCode::kNotFound) return std::optional<CopyProgress>();
   if (!text) return text.error();
+  std::string wrong = "its ranges and runs do not fit together";
   try {
-    return std::optional(FromJson(json::parse(*text)));
+    CopyProgress progress = FromJson(json::parse(*text));
+    if (FitsTogether(progress)) return std::optional(std::move(progress));
   } catch (const std::exception& error) {
-    return MakeError(ErrorCode::kCorrupt,
-                     "'{}' cannot be read ({}); remove it to have '{}' copied from its start", path,
-                     error.what(), table);
+    wrong = error.what();
   }
+  return MakeError(ErrorCode::kCorrupt,
+                   "'{}' cannot be read ({}); remove it to have '{}' copied from its start", path, wrong,
+                   table);
 }
 
 Status WriteCopyProgress(storage::Storage& storage, const BronzePlace& place, const CopyProgress& progress) {
