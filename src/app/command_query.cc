@@ -98,7 +98,8 @@ int RunQuery(const Config& config, const std::string& sql, const std::string& pr
   handler.on_batch = [&](std::shared_ptr<arrow::RecordBatch> batch) { return printer.Print(*batch); };
   const auto reply = AskOrRead(config, request, handler);
   if (!reply) return Fail(reply.error());
-  printer.Finish();
+  const Status finished = printer.Finish();
+  if (!finished) return Fail(finished.error());
   if (statistics) fmt::print(stderr, "{}\n", StatisticsLine(nlohmann::json::parse(*reply)));
   return kSuccess;
 }

@@ -39,4 +39,17 @@ int RunBronzeVerify(const Config& config, bool json);
 int RunResync(const Config& config, const std::vector<std::string>& tables, bool wait);
 int RunRemove(const Config& config);
 
+/// Any Hudi table in a folder, of this lake or not; needs no configuration.
+int RunHudiShow(const std::string& path, bool json);
+struct HudiReadArguments {
+  std::string path;
+  std::string as_of, since;  ///< Instants or times; empty: the newest, all.
+  bool read_optimized = false;
+  std::vector<std::string> columns;
+  OutputFormat format = OutputFormat::kTable;
+};
+int RunHudiRead(const HudiReadArguments& arguments);
+/// kDifference when a table has faults.
+int RunHudiCheck(const std::vector<std::string>& paths, bool json);
+
 }  // namespace tarn::app

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <iostream>
+#include <system_error>
 
 #include "app/commands.h"
 #include "base/log.h"
@@ -11,12 +12,19 @@ tarn::CancelToken g_cancel;  // NOLINT: a signal handler reaches nothing else
 
 void OnSignal(int) { g_cancel.Cancel(); }
 
-/// What writes the lake ends in its own time; every other command may end on the spot.
+/// What writes the lake ends in its own time; every other command may end on the spot, also when nobody reads
+/// its output any more.
 void CatchSignals() {
+  ::signal(SIGPIPE, SIG_IGN);
   struct sigaction action {};
   action.sa_handler = OnSignal;
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
+}
+
+tarn::app::OutputFormat FormatOf(const std::string& name) {
+  using tarn::app::OutputFormat;
+  return name == "csv" ? OutputFormat::kCsv : name == "json" ? OutputFormat::kJson : OutputFormat::kTable;
 }
 
 struct Arguments {
@@ -25,7 +33,48 @@ struct Arguments {
   std::string until, sql, principal = "operator", as_of, format = "table";
   std::vector<std::string> tables;
   bool force = false, json = false, quiet = false, no_wait = false;
+  tarn::app::HudiReadArguments hudi;
 };
+
+void AddFormat(CLI::App* command, Arguments& a) {
+  command->add_option("--format", a.format, "table, csv or json")
+      ->check(CLI::IsMember({"table", "csv", "json"}));
+}
+
+/// Tools for any Hudi table: a library's face.
+void AddHudiCommands(CLI::App& app, Arguments& a) {
+  CLI::App* hudi = app.add_subcommand(
+      "hudi",
+      "Look at any Hudi table in a folder, of this lake or not\nExample: tarn hudi show lake/silver/orders");
+  hudi->require_subcommand(1);
+  CLI::App* show = hudi->add_subcommand(
+      "show", "Properties, timeline and file slices\nExample: tarn hudi show lake/silver/orders --json");
+  CLI::App* read = hudi->add_subcommand(
+      "read", "Rows\nExample: tarn hudi read lake/silver/orders --as-of \"2026-11-20 09:00\" --format csv");
+  for (CLI::App* command : {show, read})
+    command->add_option("path", a.hudi.path, "the table's folder")->required();
+  read->add_option("--as-of", a.hudi.as_of, "the rows as of this instant or time, UTC");
+  read->add_option("--since", a.hudi.since, "only rows that changed after this instant or time, UTC");
+  read->add_flag("--read-optimized", a.hudi.read_optimized,
+                 "base files alone: as old as the newest compactions");
+  read->add_option("--columns", a.hudi.columns, "these columns (default: all)")->delimiter(',');
+  AddFormat(read, a);
+  CLI::App* check = hudi->add_subcommand(
+      "check",
+      "Prove that every reader can read a table: reads all of it\nExample: tarn hudi check lake/silver/*");
+  check->add_option("path", a.tables, "folders of tables")->required();
+  for (CLI::App* command : {show, check}) command->add_flag("--json", a.json, "for scripts");
+}
+
+int RunHudi(const CLI::App& hudi, Arguments& a) {
+  using namespace tarn::app;
+  tarn::InitLogging("warn", "");
+  const std::string command = hudi.get_subcommands().front()->get_name();
+  if (command == "show") return RunHudiShow(a.hudi.path, a.json);
+  if (command == "check") return RunHudiCheck(a.tables, a.json);
+  a.hudi.format = FormatOf(a.format);
+  return RunHudiRead(a.hudi);
+}
 
 void AddCommands(CLI::App& app, Arguments& a) {
   app.add_option("-c,--config", a.config, "the configuration (default: tarn.toml)");
@@ -48,8 +97,7 @@ void AddCommands(CLI::App& app, Arguments& a) {
   query->add_option("sql", a.sql, "one statement")->required();
   query->add_option("--as", a.principal, "look through this principal's eyes");
   query->add_option("--as-of", a.as_of, "all tables as of this time, UTC");
-  query->add_option("--format", a.format, "table, csv or json")
-      ->check(CLI::IsMember({"table", "csv", "json"}));
+  AddFormat(query, a);
   query->add_flag("--quiet", a.quiet, "no statistics line on standard error");
   CLI::App* verify = app.add_subcommand(
       "verify", "Compare Silver and quarantine with the source at one position\nExample: tarn verify");
@@ -71,14 +119,16 @@ void AddCommands(CLI::App& app, Arguments& a) {
   resync->add_flag("--no-wait", a.no_wait, "return at once");
   app.add_subcommand("rebuild",
                      "Make Silver, quarantine and Gold again from Bronze alone\nExample: tarn rebuild");
+  AddHudiCommands(app, a);
   app.add_subcommand("remove",
                      "Take slot and publications off the source; the lake stays\nExample: tarn remove");
 }
 
-int RunCommand(const CLI::App& app, const Arguments& a) {
+int RunCommand(const CLI::App& app, Arguments& a) {
   using namespace tarn::app;
   const std::string command = app.get_subcommands().front()->get_name();
   if (command == "init") return RunInit(a.source, a.config, a.lake, a.models, a.tenant_column, a.force);
+  if (command == "hudi") return RunHudi(*app.get_subcommands().front(), a);
   const auto config = LoadConfig(a.config);
   if (!config) {
     Fail(config.error());
@@ -97,10 +147,7 @@ int RunCommand(const CLI::App& app, const Arguments& a) {
   if (command == "bronze") return RunBronzeVerify(*config, a.json);
   if (command == "resync") return RunResync(*config, a.tables, !a.no_wait);
   if (command == "remove") return RunRemove(*config);
-  const OutputFormat format = a.format == "csv"    ? OutputFormat::kCsv
-                              : a.format == "json" ? OutputFormat::kJson
-                                                   : OutputFormat::kTable;
-  return RunQuery(*config, a.sql, a.principal, a.as_of, format, !a.quiet);
+  return RunQuery(*config, a.sql, a.principal, a.as_of, FormatOf(a.format), !a.quiet);
 }
 
 }  // namespace
@@ -116,6 +163,9 @@ int main(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? tarn::app::kSuccess : tarn::app::kUsage;
   }
-  ::signal(SIGPIPE, SIG_IGN);
-  return RunCommand(app, arguments);
+  try {
+    return RunCommand(app, arguments);
+  } catch (const std::system_error& error) {  // fmt's, when the output cannot be written.
+    return tarn::app::Fail(tarn::Error{tarn::ErrorCode::kIo, error.what()});
+  }
 }

@@ -3,7 +3,9 @@
 #include <arrow/api.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "base/clock.h"
 
@@ -95,6 +97,22 @@ std::string CellText(const arrow::Array& column, int64_t row, const std::string&
 }
 
 Status ResultPrinter::Print(const arrow::RecordBatch& batch) {
+  return Written([&] { PrintRows(batch); });
+}
+
+Status ResultPrinter::Written(const std::function<void()>& print) {
+  try {
+    print();
+  } catch (const std::system_error& error) {
+    return MakeError(ErrorCode::kIo, "the output cannot be written: {}", error.code().message());
+  }
+  if (std::ferror(out_) != 0)
+    return MakeError(ErrorCode::kIo, "the output cannot be written: {}",
+                     std::generic_category().message(errno));
+  return {};
+}
+
+void ResultPrinter::PrintRows(const arrow::RecordBatch& batch) {
   if (names_.empty()) {
     names_ = batch.schema()->field_names();
     for (const auto& field : batch.schema()->fields()) right_.push_back(IsNumber(*field->type()));
@@ -131,8 +149,6 @@ Status ResultPrinter::Print(const arrow::RecordBatch& batch) {
       if (held_.size() >= kHeldRows) FlushTable();
     }
   }
-  if (std::ferror(out_) != 0) return Error{ErrorCode::kIo, "the output cannot be written"};
-  return {};
 }
 
 void ResultPrinter::PrintTableRow(const Cells& cells) {
@@ -160,9 +176,11 @@ void ResultPrinter::FlushTable() {
   header_done_ = true;
 }
 
-void ResultPrinter::Finish() {
-  if (format_ == OutputFormat::kTable && !header_done_ && !names_.empty()) FlushTable();
-  std::fflush(out_);
+Status ResultPrinter::Finish() {
+  return Written([&] {
+    if (format_ == OutputFormat::kTable && !header_done_ && !names_.empty()) FlushTable();
+    std::fflush(out_);
+  });
 }
 
 }  // namespace tarn::app

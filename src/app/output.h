@@ -3,6 +3,7 @@
 #include <arrow/type_fwd.h>
 
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,10 +22,13 @@ class ResultPrinter {
   /// The first batch gives the columns and may be empty.
   Status Print(const arrow::RecordBatch& batch);
   /// What was held back for widths, and the table's end.
-  void Finish();
+  Status Finish();
 
  private:
   using Cells = std::vector<std::string>;
+  /// fmt throws when it cannot write.
+  Status Written(const std::function<void()>& print);
+  void PrintRows(const arrow::RecordBatch& batch);
   void PrintTableRow(const Cells& cells);
   void FlushTable();
 

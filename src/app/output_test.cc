@@ -24,7 +24,7 @@ std::string Printed(OutputFormat format) {
   ResultPrinter printer(format, out);
   EXPECT_TRUE(printer.Print(*batch->Slice(0, 0)));
   EXPECT_TRUE(printer.Print(*batch));
-  printer.Finish();
+  EXPECT_TRUE(printer.Finish());
   std::fclose(out);
   const std::string result(text, size);
   free(text);

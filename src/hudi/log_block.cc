@@ -166,6 +166,8 @@ Result<std::vector<LogBlock>> ParseBlocks(std::string_view bytes, const std::str
   for (size_t at = 0; at < bytes.size();) {
     size_t end = 0;
     if (auto block = ParseBlock(bytes, at, &end)) {
+      block->begin = at;
+      block->end = end;
       blocks.push_back(std::move(*block));
       at = end;
     } else {

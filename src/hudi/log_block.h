@@ -28,6 +28,7 @@ struct LogBlock {
   std::string schema;          ///< Header key 2.
   std::string command;         ///< Header key 3; "0" is rollback.
   std::string_view content;
+  size_t begin = 0, end = 0;  ///< Where it stands in the file.
 };
 
 /// One record to delete.

@@ -75,8 +75,9 @@ Status PartitionView::Refresh(const SliceContext& context, const std::string& pa
   std::map<std::string, Slice> slices;
   for (auto& [file_id, group] : files) {
     if (replaced_groups.contains(file_id)) continue;
-    const auto slice = ChooseSlice(group, *context.timeline, as_of);
-    if (!slice) continue;
+    auto slice = ChooseSlice(group, *context.timeline, as_of);
+    if (slice && context.bases_only) slice->logs.clear();
+    if (!slice || (slice->base == nullptr && slice->logs.empty())) continue;
     if (slice->base != nullptr && slice->base->rows < 0) {
       const std::string path = JoinPath(JoinPath(context.base_path, partition), slice->base->name);
       TARN_ASSIGN(auto file, context.storage->Open(path));

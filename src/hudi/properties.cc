@@ -94,6 +94,15 @@ Properties ParseProperties(std::string_view text) {
   return properties;
 }
 
+Result<Properties> ReadProperties(const storage::Storage& storage, const std::string& base_path) {
+  const auto text = storage.Read(base_path + "/.hoodie/hoodie.properties");
+  if (text) return ParseProperties(*text);
+  // The file is replaced by delete and write; meanwhile its backup holds.
+  const auto backup = storage.Read(base_path + "/.hoodie/hoodie.properties.backup");
+  if (backup) return ParseProperties(*backup);
+  return MakeError(ErrorCode::kNotFound, "'{}' is not a Hudi table: {}", base_path, text.error().message);
+}
+
 std::string FormatProperties(const Properties& properties) {
   std::string text = "#Properties of a Hudi table\n";
   for (const auto& [key, value] : properties) {

@@ -14,6 +14,10 @@ using Properties = std::map<std::string, std::string>;
 Properties ParseProperties(std::string_view text);
 std::string FormatProperties(const Properties& properties);
 
+/// A table's hoodie.properties, or its backup while the file is being replaced. Errors: kNotFound when the
+/// folder is no Hudi table.
+Result<Properties> ReadProperties(const storage::Storage& storage, const std::string& base_path);
+
 /// Decimal CRC-32 of "<database>.<table>", as hoodie.table.checksum wants it.
 std::string TableChecksum(const std::string& database, const std::string& table);
 

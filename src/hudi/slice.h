@@ -29,6 +29,7 @@ struct SliceContext {
   LogCache* logs = nullptr;  ///< Null: logs are decoded for this once.
   const Timeline* timeline = nullptr;
   std::string base_path, sidecar_folder, ordering_field;
+  bool bases_only = false;  ///< As if there were no logs.
 };
 
 /// Adds blocks of the logs from `first_log` on, as far as they are completed at or before `as_of`, to

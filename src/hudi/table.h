@@ -163,6 +163,10 @@ class Table {
   virtual Status Close() = 0;
 };
 
+/// What a reader wants of a merge-on-read table: the newest rows, or those of the base files alone, which are
+/// as old as the newest compaction of each file group.
+enum class TableView { kSnapshot, kReadOptimized };
+
 /// Plans reads of one table, of ours or another's making (version 6). Caches what is immutable (timeline
 /// entries, footers, positions, decoded logs). Threads: any.
 class TableReader {
@@ -173,6 +177,8 @@ class TableReader {
   /// The table as of the newest completed instant at or before `as_of` (empty: the newest of all).
   /// Errors: kNotFound when the table did not exist then; kCorrupt names file and offset.
   virtual Result<std::shared_ptr<const ScanPlan>> PlanSnapshot(const std::string& as_of) = 0;
+  /// The same of either view.
+  virtual Result<std::shared_ptr<const ScanPlan>> Plan(const std::string& as_of, TableView view) = 0;
   /// Completed instants that changed rows, oldest first, of the active timeline.
   virtual Result<std::vector<std::string>> Instants() = 0;
   virtual const TableOptions& options() const = 0;

@@ -27,18 +27,20 @@ TimelineTableReader::TimelineTableReader(const storage::Storage* storage, std::s
       logs_(kLogCacheBytes) {}
 
 Status TimelineTableReader::Start() {
-  auto text = storage_->Read(base_path_ + "/.hoodie/hoodie.properties");
-  // The file is replaced by delete and write; meanwhile its backup holds.
-  if (!text) text = storage_->Read(base_path_ + "/.hoodie/hoodie.properties.backup");
-  if (!text)
-    return MakeError(ErrorCode::kNotFound, "'{}' is not a Hudi table: {}", base_path_, text.error().message);
-  TARN_ASSIGN(options_, OptionsOf(ParseProperties(*text), false));
+  TARN_ASSIGN(const Properties properties, ReadProperties(*storage_, base_path_));
+  TARN_ASSIGN(options_, OptionsOf(properties, false));
   options_.sidecar_folder = sidecar_folder_;
   return {};
 }
 
-SliceContext TimelineTableReader::Context() {
-  return {storage_, &logs_, &timeline_, base_path_, sidecar_folder_, options_.ordering_field};
+SliceContext TimelineTableReader::Context(TableView view) {
+  return {storage_,
+          &logs_,
+          &timeline_,
+          base_path_,
+          sidecar_folder_,
+          options_.ordering_field,
+          view == TableView::kReadOptimized};
 }
 
 Status TimelineTableReader::ReadCommit(const std::string& instant, const std::string& action,
@@ -177,7 +179,7 @@ std::set<std::string> TimelineTableReader::ReplacedGroups(const std::string& as_
 }
 
 Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::MakePlan(
-    const std::string& as_of, std::map<std::string, PartitionView>* views) {
+    const std::string& as_of, TableView table_view, std::map<std::string, PartitionView>* views) {
   auto plan = std::make_shared<ScanPlan>();
   TARN_ASSIGN(const auto schema, SchemaAsOf(as_of));
   plan->schema = WithMetaColumns(*schema);
@@ -190,7 +192,8 @@ Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::MakePlan(
   for (auto& [partition, files] : files_.partitions()) {
     PartitionView& view = (*views)[partition];
     if (all || touched_.contains(partition)) {
-      TARN_RETURN_IF_ERROR(view.Refresh(Context(), partition, files, replaced, as_of, plan->schema));
+      TARN_RETURN_IF_ERROR(
+          view.Refresh(Context(table_view), partition, files, replaced, as_of, plan->schema));
     }
     view.AddTo(plan.get());
   }
@@ -201,19 +204,24 @@ Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::MakePlan(
   return std::shared_ptr<const ScanPlan>(std::move(plan));
 }
 
-Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::RefreshAndPlan(const std::string& as_of) {
+Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::RefreshAndPlan(const std::string& as_of,
+                                                                            TableView view) {
   TARN_RETURN_IF_ERROR(Refresh());
   const std::string newest = timeline_.NewestCommit("");
   if (as_of.empty() || as_of >= newest) {
     if (!as_of.empty() && newest.empty()) return std::shared_ptr<const ScanPlan>();
+    if (view == TableView::kReadOptimized) {
+      std::map<std::string, PartitionView> views;
+      return MakePlan("", view, &views);
+    }
     if (!newest_plan_) {
-      TARN_ASSIGN(newest_plan_, MakePlan("", &views_));
+      TARN_ASSIGN(newest_plan_, MakePlan("", view, &views_));
     }
     return newest_plan_;
   }
   if (!horizon_.empty() && as_of < horizon_) return std::shared_ptr<const ScanPlan>();
   std::map<std::string, PartitionView> views;
-  TARN_ASSIGN(auto plan, MakePlan(as_of, &views));
+  TARN_ASSIGN(auto plan, MakePlan(as_of, view, &views));
   if (timeline_.NewestCommit(as_of).empty() && plan->files.empty() && plan->hot.empty()) {
     return std::shared_ptr<const ScanPlan>();
   }
@@ -221,12 +229,16 @@ Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::RefreshAndPlan(cons
 }
 
 Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::PlanSnapshot(const std::string& as_of) {
+  return Plan(as_of, TableView::kSnapshot);
+}
+
+Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::Plan(const std::string& as_of, TableView view) {
   std::lock_guard lock(mutex_);
-  auto plan = RefreshAndPlan(as_of);
+  auto plan = RefreshAndPlan(as_of, view);
   // What was listed may be archived, cleaned or rolled back before it is read; a newer look does without it.
   for (int again = 0; again < kRereads && !plan && plan.error().code == ErrorCode::kNotFound; again++) {
     loaded_ = false;
-    plan = RefreshAndPlan(as_of);
+    plan = RefreshAndPlan(as_of, view);
   }
   if (!plan && plan.error().code == ErrorCode::kNotFound) {
     return MakeError(ErrorCode::kCorrupt, "table '{}' lacks a file that its timeline tells of: {}",

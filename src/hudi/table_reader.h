@@ -19,21 +19,22 @@ class TimelineTableReader : public TableReader {
   TimelineTableReader(const storage::Storage* storage, std::string base_path, std::string sidecar_folder);
   Status Start();
   Result<std::shared_ptr<const ScanPlan>> PlanSnapshot(const std::string& as_of) override;
+  Result<std::shared_ptr<const ScanPlan>> Plan(const std::string& as_of, TableView view) override;
   Result<std::vector<std::string>> Instants() override;
   const TableOptions& options() const override { return options_; }
 
  private:
   Status Refresh();
   /// Null when the table has no state of that time. kNotFound: a file went between listing and reading.
-  Result<std::shared_ptr<const ScanPlan>> RefreshAndPlan(const std::string& as_of);
+  Result<std::shared_ptr<const ScanPlan>> RefreshAndPlan(const std::string& as_of, TableView view);
   Status Reload(Timeline timeline);
   Status ReadCommit(const std::string& instant, const std::string& action, bool list_files);
   Status ReadHorizon();
   Result<std::shared_ptr<arrow::Schema>> SchemaAsOf(const std::string& as_of) const;
   std::set<std::string> ReplacedGroups(const std::string& as_of) const;
-  Result<std::shared_ptr<const ScanPlan>> MakePlan(const std::string& as_of,
+  Result<std::shared_ptr<const ScanPlan>> MakePlan(const std::string& as_of, TableView table_view,
                                                    std::map<std::string, PartitionView>* views);
-  SliceContext Context();
+  SliceContext Context(TableView view);
 
   const storage::Storage* storage_;
   const std::string base_path_, sidecar_folder_;

@@ -1,0 +1,228 @@
+#include "hudi/table_check.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "avro/container.h"
+#include "hudi/commit_metadata.h"
+#include "hudi/content_check.h"
+#include "hudi/file_name.h"
+#include "hudi/file_view.h"
+#include "hudi/properties.h"
+#include "hudi/timeline.h"
+
+namespace tarn::hudi {
+namespace {
+
+std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+class TableCheck {
+ public:
+  TableCheck(const storage::Storage& storage, std::string base_path, TableReport* report)
+      : storage_(storage), base_path_(std::move(base_path)), report_(*report) {}
+
+  Status Run() {
+    TARN_RETURN_IF_ERROR(CheckProperties());
+    TARN_ASSIGN(timeline_, ReadTimeline(storage_, base_path_));
+    TARN_RETURN_IF_ERROR(List(""));
+    ReadServices();
+    for (const auto& [instant, action] : timeline_.completed) {
+      report_.instants++;
+      if (IsCommitAction(action)) CheckCommit(instant, action);
+    }
+    CheckFiles();
+    for (const auto& [partition, groups] : files_.partitions()) CheckPartition(partition, groups);
+    return {};
+  }
+
+ private:
+  Status CheckProperties() {
+    TARN_ASSIGN(const Properties properties, ReadProperties(storage_, base_path_));
+    TARN_ASSIGN(const TableOptions options, OptionsOf(properties, false));
+    const std::string where = ".hoodie/hoodie.properties";
+    const auto value = [&](const char* key) {
+      const auto found = properties.find(key);
+      return found == properties.end() ? std::string() : found->second;
+    };
+    const std::string checksum = TableChecksum(options.database, options.name);
+    if (value("hoodie.table.checksum") != checksum) {
+      report_.Add(where,
+                  fmt::format("hoodie.table.checksum is '{}', but that of '{}.{}' is {}",
+                              value("hoodie.table.checksum"), options.database, options.name, checksum));
+    }
+    if (options.ordering_field.empty() || options.ordering_field.find(',') != std::string::npos) {
+      report_.Add(where, fmt::format("hoodie.table.precombine.field is '{}': readers want one field",
+                                     options.ordering_field));
+    }
+    if (!value("hoodie.table.metadata.partitions").empty())
+      report_.Add(where, "the table has a metadata table, which other writers' commits may miss");
+    return {};
+  }
+
+  /// All folders below the table's, but those whose name begins with a dot.
+  Status List(const std::string& partition) {
+    TARN_ASSIGN(const auto entries, storage_.List(JoinPath(base_path_, partition)));
+    const bool is_partition = std::any_of(entries.begin(), entries.end(), [](const auto& entry) {
+      return entry.name.starts_with(".hoodie_partition_metadata");
+    });
+    for (const auto& entry : entries) {
+      if (entry.is_directory) {
+        if (!entry.name.starts_with('.')) TARN_RETURN_IF_ERROR(List(JoinPath(partition, entry.name)));
+        continue;
+      }
+      const bool is_base = ParseBaseFileName(entry.name).has_value();
+      const bool is_data = is_base || ParseLogFileName(entry.name);
+      const std::string where = JoinPath(partition, entry.name);
+      if (entry.name.ends_with(".parquet") && !is_base)
+        report_.Add(where, "is a Parquet file that is no base file: some readers fail on it");
+      if (is_data && !is_partition)
+        report_.Add(where, "is in a folder without .hoodie_partition_metadata: readers do not find it");
+      if (entry.name.ends_with(".crc")) CheckHadoopChecksum(partition, entry.name);
+      if (!is_data) continue;
+      sizes_[where] = entry.size_bytes;
+      files_.Add(partition, entry.name, entry.size_bytes, -1);
+    }
+    return {};
+  }
+
+  /// Hadoop's local file system compares each file with the checksums beside it, where there are any.
+  void CheckHadoopChecksum(const std::string& partition, const std::string& crc) {
+    if (crc.size() < 6 || !crc.starts_with('.')) return;
+    const std::string of = JoinPath(partition, crc.substr(1, crc.size() - 5));
+    const auto bytes = storage_.Read(JoinPath(base_path_, of));
+    const auto sums = storage_.Read(JoinPath(base_path_, JoinPath(partition, crc)));
+    if (!bytes || !sums) return;  // The file went; nobody reads the sums then.
+    if (!FitsHadoopChecksums(*bytes, *sums))
+      report_.Add(of,
+                  fmt::format("does not fit the checksums in '{}' beside it: Hadoop's readers fail", crc));
+  }
+
+  /// What cleaning and rollbacks took away, and since when slices were kept.
+  void ReadServices() {
+    for (const auto& [instant, action] : timeline_.completed) {
+      if (action != "clean" && action != "rollback" && action != "restore") continue;
+      const std::string name = instant + "." + action;
+      const auto bytes = storage_.Read(base_path_ + "/.hoodie/" + name);
+      const auto records =
+          bytes ? avro::ReadContainer(*bytes) : Result<std::vector<std::string>>(bytes.error());
+      if (!records || records->empty()) {
+        report_.Add(".hoodie/" + name,
+                    records ? "has no record" : "cannot be read: " + records.error().message);
+        continue;
+      }
+      const auto json = nlohmann::json::parse(records->front(), nullptr, false);
+      CollectRemoved(json);
+      if (action == "clean" && json.is_object())
+        horizon_ = std::max(horizon_, json.value("earliestCommitToRetain", ""));
+    }
+  }
+
+  void CollectRemoved(const nlohmann::json& json) {
+    if (json.is_array() || json.is_object()) {
+      for (const auto& [key, value] : json.items()) {
+        if (key == "successDeleteFiles" && value.is_array()) {
+          for (const auto& file : value)
+            if (file.is_string()) removed_.insert(NameOf(file.get<std::string>()));
+        } else {
+          CollectRemoved(value);
+        }
+      }
+    }
+  }
+
+  void CheckCommit(const std::string& instant, const std::string& action) {
+    const std::string name = instant + "." + action;
+    const std::string where = ".hoodie/" + name;
+    const auto text = storage_.Read(base_path_ + "/" + where);
+    if (!text) {
+      // Archiving and cleaning may go on meanwhile.
+      if (text.error().code != ErrorCode::kNotFound) report_.Add(where, text.error().message);
+      return;
+    }
+    const auto commit = ParseCommit(*text, name);
+    if (!commit) return report_.Add(where, "cannot be read: " + commit.error().message);
+    const auto schema = commit->extra.find("schema");
+    if (schema == commit->extra.end() || schema->second.empty())
+      report_.Add(where, "has no schema in its extraMetadata");
+    if (const auto from = commit->extra.find(kHistoryFrom); from != commit->extra.end())
+      horizon_ = std::max(horizon_, from->second);
+    for (const WriteStat& stat : commit->stats) told_.push_back({where, instant, stat});
+    for (const auto& [partition, ids] : commit->replaced_groups) replaced_.insert(ids.begin(), ids.end());
+  }
+
+  /// Files that are gone must be known to have been removed.
+  void CheckFiles() {
+    for (const Told& told : told_) {
+      const WriteStat& stat = told.stat;
+      if (stat.is_log && stat.base_file.empty())
+        report_.Add(told.where, fmt::format("tells of the log '{}' without its baseFile", stat.path));
+      const auto found = sizes_.find(stat.path);
+      if (found == sizes_.end()) {
+        const bool may_go = told.instant < horizon_ || replaced_.contains(stat.file_id);
+        if (!may_go && !removed_.contains(NameOf(stat.path)) && !stat.path.empty())
+          report_.Add(stat.path, "is not there, though " + told.where + " tells of it");
+      } else if (stat.is_log ? found->second < stat.bytes : found->second != stat.bytes) {
+        report_.Add(stat.path,
+                    fmt::format("has {} bytes, but {} says {}", found->second, told.where, stat.bytes));
+      }
+    }
+  }
+
+  void CheckPartition(const std::string& partition, const PartitionFiles& groups) {
+    report_.partitions++;
+    for (const auto& [file_id, group] : groups) {
+      report_.groups++;
+      report_.base_files += static_cast<int64_t>(group.bases.size());
+      for (const auto& [instant, logs] : group.logs) report_.log_files += static_cast<int64_t>(logs.size());
+      if (group.bases.empty())
+        report_.Add(JoinPath(partition, file_id), "is a file group of logs alone, which hudi-rs passes over");
+      for (const auto& [instant, base] : group.bases) CheckCompleted(partition, base.name, instant);
+    }
+  }
+
+  /// A base file of a commit that did not complete counts for hudi-rs, and for everybody once its instant is
+  /// older than the active timeline.
+  void CheckCompleted(const std::string& partition, const std::string& name, const std::string& instant) {
+    if (timeline_.IsDone(instant)) return;
+    const bool pending = std::any_of(timeline_.pending.begin(), timeline_.pending.end(),
+                                     [&](const PendingAction& action) { return action.instant == instant; });
+    if (pending && instant > timeline_.NewestCommit("")) return;
+    report_.Add(JoinPath(partition, name), pending ? "belongs to a commit that did not complete"
+                                                   : "belongs to no commit of the timeline");
+  }
+
+  struct Told {
+    std::string where, instant;
+    WriteStat stat;
+  };
+  const storage::Storage& storage_;
+  const std::string base_path_;
+  TableReport& report_;
+  Timeline timeline_;
+  FileView files_;
+  std::map<std::string, int64_t> sizes_;  ///< Of data files, by path below the table's folder.
+  std::set<std::string> removed_;         ///< Names of files that services took away.
+  std::set<std::string> replaced_;        ///< File groups.
+  std::string horizon_;
+  std::vector<Told> told_;  ///< Files that commits tell of.
+};
+
+}  // namespace
+
+void TableReport::Add(std::string where, std::string what) {
+  fault_count++;
+  if (faults.size() < kMostListed) faults.push_back({std::move(where), std::move(what)});
+}
+
+Result<TableReport> CheckTable(const storage::Storage& storage, const std::string& base_path,
+                               const std::string& scratch) {
+  TableReport report;
+  TableCheck check(storage, base_path, &report);
+  TARN_RETURN_IF_ERROR(check.Run());
+  TARN_RETURN_IF_ERROR(CheckLogs(storage, base_path, &report));
+  TARN_RETURN_IF_ERROR(CheckRows(storage, base_path, scratch, &report));
+  return report;
+}
+
+}  // namespace tarn::hudi
