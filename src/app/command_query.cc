@@ -45,6 +45,7 @@ Result<std::string> QueryLake(const Config& config, const server::QueryRequest& 
 Result<std::string> AskOrRead(const Config& config, const server::QueryRequest& request,
                               const server::AnswerHandler& handler) {
   nlohmann::json json = {{"command", "query"}, {"sql", request.sql}, {"principal", request.principal}};
+  if (request.allow_held) json["allow_held"] = true;
   if (request.as_of_micros) json["as_of_micros"] = *request.as_of_micros;
   auto reply = server::Ask(config.pipeline.lake + "/_tarn",
                            json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), handler);
@@ -69,7 +70,7 @@ int RunChecks(const Config& config, bool json) {
         wrong += batch->num_rows();
         return {};
       };
-      const auto reply = AskOrRead(config, {check.sql, "operator", std::nullopt}, handler);
+      const auto reply = AskOrRead(config, {check.sql, "operator", std::nullopt, false}, handler);
       if (!reply) return Fail(Error(reply.error()).In("check " + check.name + " of silver table " + table));
       all_hold &= wrong == 0;
       list.push_back(
@@ -86,8 +87,8 @@ int RunChecks(const Config& config, bool json) {
 }
 
 int RunQuery(const Config& config, const std::string& sql, const std::string& principal,
-             const std::string& as_of, OutputFormat format, bool statistics) {
-  server::QueryRequest request{sql, principal, std::nullopt};
+             const std::string& as_of, bool allow_held, OutputFormat format, bool statistics) {
+  server::QueryRequest request{sql, principal, std::nullopt, allow_held};
   if (!as_of.empty()) {
     const auto micros = ParseTimestamp(as_of);
     if (!micros) return Fail(micros.error());

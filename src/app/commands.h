@@ -29,7 +29,7 @@ int RunRebuild(const Config& config, CancelToken& cancel);
 int RunStatus(const Config& config, bool json);
 int RunTables(const Config& config, bool json);
 int RunQuery(const Config& config, const std::string& sql, const std::string& principal,
-             const std::string& as_of, OutputFormat format, bool statistics);
+             const std::string& as_of, bool allow_held, OutputFormat format, bool statistics);
 /// Runs the checks of models/silver (and says how many wrong rows each finds).
 int RunChecks(const Config& config, bool json);
 int RunVerify(const Config& config, bool json);

@@ -32,7 +32,7 @@ struct Arguments {
   std::string source, lake = "lake", models, tenant_column;
   std::string until, sql, principal = "operator", as_of, format = "table";
   std::vector<std::string> tables;
-  bool force = false, json = false, quiet = false, no_wait = false;
+  bool force = false, json = false, quiet = false, no_wait = false, allow_held = false;
   tarn::app::HudiReadArguments hudi;
 };
 
@@ -97,6 +97,7 @@ void AddCommands(CLI::App& app, Arguments& a) {
   query->add_option("sql", a.sql, "one statement")->required();
   query->add_option("--as", a.principal, "look through this principal's eyes");
   query->add_option("--as-of", a.as_of, "all tables as of this time, UTC");
+  query->add_flag("--allow-held", a.allow_held, "tables that are held answer with what they have");
   AddFormat(query, a);
   query->add_flag("--quiet", a.quiet, "no statistics line on standard error");
   CLI::App* verify = app.add_subcommand(
@@ -147,7 +148,7 @@ int RunCommand(const CLI::App& app, Arguments& a) {
   if (command == "bronze") return RunBronzeVerify(*config, a.json);
   if (command == "resync") return RunResync(*config, a.tables, !a.no_wait);
   if (command == "remove") return RunRemove(*config);
-  return RunQuery(*config, a.sql, a.principal, a.as_of, FormatOf(a.format), !a.quiet);
+  return RunQuery(*config, a.sql, a.principal, a.as_of, a.allow_held, FormatOf(a.format), !a.quiet);
 }
 
 }  // namespace

@@ -25,10 +25,11 @@ class LakeVersion {
  public:
   virtual ~LakeVersion() = default;
   virtual std::vector<TableName> Tables() const = 0;
-  /// For a table of Tables(): what to scan for one table.
+  /// For a table of Tables(): what to scan for one table. `allow_held`: of one that is held, what it has,
+  /// which may be older than the others or wrong.
   /// Errors: are shown to operators as they are, so they should explain (the table is held, its history
   /// begins later, ...).
-  virtual Result<std::shared_ptr<const hudi::ScanPlan>> Plan(const TableName& table) = 0;
+  virtual Result<std::shared_ptr<const hudi::ScanPlan>> Plan(const TableName& table, bool allow_held) = 0;
   /// For people: which version this is.
   virtual std::string Describe() const = 0;
 };

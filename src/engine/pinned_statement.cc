@@ -8,12 +8,14 @@ namespace tarn::engine {
 
 PinnedStatement::PinnedStatement(Lake* lake, std::shared_ptr<const govern::Decision> decision,
                                  std::shared_ptr<ScanRegistry> registry,
-                                 std::shared_ptr<ScanFunction> function, std::optional<int64_t> as_of_micros)
+                                 std::shared_ptr<ScanFunction> function, std::optional<int64_t> as_of_micros,
+                                 bool allow_held)
     : lake_(lake),
       decision_(std::move(decision)),
       registry_(std::move(registry)),
       function_(std::move(function)),
-      as_of_micros_(as_of_micros) {}
+      as_of_micros_(as_of_micros),
+      allow_held_(allow_held) {}
 
 PinnedStatement::~PinnedStatement() = default;
 
@@ -48,7 +50,7 @@ LakeTable* PinnedStatement::Open(duckdb::ClientContext& context, duckdb::SchemaC
   auto& table = tables_[TableKey{as_of_micros, name}];
   if (table != nullptr) return table.get();
   const auto version = VersionOf(as_of_micros);
-  auto plan = version->Plan(name);
+  auto plan = version->Plan(name, allow_held_);
   if (!plan) Fail(name, std::move(plan.error()));
   const auto access = decision_->ForTable(name.schema, name.name, (*plan)->partition_fields);
   if (access == govern::Access::kDenied) return nullptr;

@@ -21,7 +21,7 @@ class PinnedStatement {
  public:
   PinnedStatement(Lake* lake, std::shared_ptr<const govern::Decision> decision,
                   std::shared_ptr<ScanRegistry> registry, std::shared_ptr<ScanFunction> function,
-                  std::optional<int64_t> as_of_micros);
+                  std::optional<int64_t> as_of_micros, bool allow_held);
   ~PinnedStatement();
 
   /// Pins the version that unqualified times mean.
@@ -55,6 +55,7 @@ class PinnedStatement {
   std::shared_ptr<ScanRegistry> registry_;
   std::shared_ptr<ScanFunction> function_;
   std::optional<int64_t> as_of_micros_;
+  bool allow_held_;
   mutable std::recursive_mutex mutex_;
   std::map<std::optional<int64_t>, std::shared_ptr<LakeVersion>> versions_;
   std::map<TableKey, duckdb::unique_ptr<LakeTable>> tables_;

@@ -109,7 +109,8 @@ class SessionImpl : public Session {
       : lake_(lake),
         decision_(std::make_shared<const govern::Decision>(std::move(decision))),
         options_(std::move(options)),
-        as_of_micros_(options_.as_of_micros) {}
+        as_of_micros_(options_.as_of_micros),
+        allow_held_(options_.allow_held) {}
 
   Status Start();
   Result<std::unique_ptr<QueryStream>> Query(const std::string& sql) override;
@@ -122,12 +123,18 @@ class SessionImpl : public Session {
   Result<std::unique_ptr<QueryStream>> Run(duckdb::unique_ptr<duckdb::SQLStatement> statement,
                                            StatementText text);
   Result<std::shared_ptr<PinnedStatement>> Pin();
+  /// The value of a SET of ours, as SQL's `type`: one row. Errors: kSql when it is none of that type, or
+  /// NULL.
+  Result<std::shared_ptr<arrow::RecordBatch>> ValueOf(const duckdb::SetStatement& statement, const char* type,
+                                                      const StatementText& text);
   Status SetAsOf(const duckdb::SetStatement& statement, const StatementText& text);
+  Status SetAllowHeld(const duckdb::SetStatement& statement, const StatementText& text);
 
   Lake* lake_;
   std::shared_ptr<const govern::Decision> decision_;
   SessionOptions options_;
   std::optional<int64_t> as_of_micros_;
+  bool allow_held_;
   std::shared_ptr<SessionCore> core_ = std::make_shared<SessionCore>();
 };
 
@@ -189,7 +196,7 @@ Result<duckdb::unique_ptr<duckdb::SQLStatement>> SessionImpl::Parse(const Statem
 
 Result<std::shared_ptr<PinnedStatement>> SessionImpl::Pin() {
   auto pinned = std::make_shared<PinnedStatement>(lake_, decision_, core_->registry, core_->scan_function,
-                                                  as_of_micros_);
+                                                  as_of_micros_, allow_held_);
   const int64_t now = options_.now_micros.value_or(Clock::System().NowMicros());
   TARN_RETURN_IF_ERROR(pinned->Start());
   core_->as_of->micros = as_of_micros_.value_or(now);
@@ -208,6 +215,10 @@ Result<std::unique_ptr<QueryStream>> SessionImpl::Query(const std::string& sql) 
     const auto& set = statement->Cast<duckdb::SetStatement>();
     if (duckdb::StringUtil::CIEquals(set.name, kAsOfSetting)) {
       TARN_RETURN_IF_ERROR(SetAsOf(set, text));
+      return std::make_unique<EmptyStream>();
+    }
+    if (duckdb::StringUtil::CIEquals(set.name, kAllowHeldSetting)) {
+      TARN_RETURN_IF_ERROR(SetAllowHeld(set, text));
       return std::make_unique<EmptyStream>();
     }
   }
@@ -233,19 +244,37 @@ Result<std::unique_ptr<QueryStream>> SessionImpl::Run(duckdb::unique_ptr<duckdb:
   }
 }
 
+Result<std::shared_ptr<arrow::RecordBatch>> SessionImpl::ValueOf(const duckdb::SetStatement& statement,
+                                                                 const char* type,
+                                                                 const StatementText& text) {
+  const auto& value = *static_cast<const duckdb::SetVariableStatement&>(statement).value;
+  StatementText query;
+  query.original = query.rewritten.text = fmt::format("SELECT CAST(({}) AS {})", value.ToString(), type);
+  TARN_ASSIGN(auto select, Parse(query));
+  TARN_ASSIGN(auto stream, Run(std::move(select), text));
+  TARN_ASSIGN(auto batch, stream->Next());
+  if (batch->column(0)->IsNull(0))
+    return MakeError(ErrorCode::kSql, "SET {0} = NULL: use RESET {0}", statement.name);
+  return batch;
+}
+
+Status SessionImpl::SetAllowHeld(const duckdb::SetStatement& statement, const StatementText& text) {
+  if (statement.set_type == duckdb::SetType::RESET) {
+    allow_held_ = false;
+    return {};
+  }
+  TARN_ASSIGN(const auto batch, ValueOf(statement, "BOOLEAN", text));
+  allow_held_ = static_cast<const arrow::BooleanArray&>(*batch->column(0)).Value(0);
+  return {};
+}
+
 Status SessionImpl::SetAsOf(const duckdb::SetStatement& statement, const StatementText& text) {
   if (statement.set_type == duckdb::SetType::RESET) {
     as_of_micros_.reset();
     return {};
   }
-  const auto& value = *static_cast<const duckdb::SetVariableStatement&>(statement).value;
-  StatementText query;
-  query.original = query.rewritten.text = fmt::format("SELECT CAST(({}) AS TIMESTAMPTZ)", value.ToString());
-  TARN_ASSIGN(auto select, Parse(query));
-  TARN_ASSIGN(auto stream, Run(std::move(select), text));
-  TARN_ASSIGN(const auto batch, stream->Next());
+  TARN_ASSIGN(const auto batch, ValueOf(statement, "TIMESTAMPTZ", text));
   const auto& times = static_cast<const arrow::TimestampArray&>(*batch->column(0));
-  if (times.IsNull(0)) return Error{ErrorCode::kSql, "SET tarn.as_of = NULL: use RESET tarn.as_of"};
   TARN_RETURN_IF_ERROR(lake_->Pin(times.Value(0)));
   as_of_micros_ = times.Value(0);
   return {};

@@ -25,8 +25,9 @@ struct SessionOptions {
   int threads = 2;
   std::string spill_folder;  ///< Each session spills into a folder of its own below; empty: no spilling.
   std::optional<int64_t> as_of_micros;  ///< All tables as of then, until SET tarn.as_of says otherwise.
-  std::optional<int64_t> now_micros;    ///< What as_of() gives at the present; unset: the statement's start.
-  FileOpener open_file;                 ///< Null: the local file system.
+  bool allow_held = false;            ///< Held tables answer with what they have, until SET tarn.allow_held.
+  std::optional<int64_t> now_micros;  ///< What as_of() gives at the present; unset: the statement's start.
+  FileOpener open_file;               ///< Null: the local file system.
 };
 
 /// What a statement's scans were offered and what they opened, so far. Each table counts once per version.

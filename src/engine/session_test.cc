@@ -487,6 +487,33 @@ TEST_F(SessionTest, PreparedStatementsReadTheNewestVersion) {
   EXPECT_THAT(RowsOf(session.get(), "EXECUTE p(1)"), ElementsAre(HasSubstr("ERROR")));
 }
 
+TEST_F(SessionTest, HeldTablesAnswerWhereItIsAllowed) {
+  const auto held = ElementsAre("ERROR unavailable: the table 'calendar' is held: why");
+  lake_.Hold({"silver", "calendar"}, {ErrorCode::kUnavailable, "the table 'calendar' is held: why"});
+  auto session = Open(Operator());
+  EXPECT_THAT(RowsOf(session.get(), "SELECT sum(n) FROM calendar"), held);
+  EXPECT_THAT(RowsOf(session.get(), "SET tarn.allow_held = true"), IsEmpty());
+  EXPECT_THAT(RowsOf(session.get(), "SELECT sum(n) FROM calendar"), ElementsAre("6"));
+  EXPECT_THAT(RowsOf(session.get(), "SET tarn.allow_held = 'perhaps'"), ElementsAre(HasSubstr("ERROR sql")));
+  EXPECT_THAT(RowsOf(session.get(), "SET tarn.allow_held = NULL"),
+              ElementsAre("ERROR sql: SET tarn.allow_held = NULL: use RESET tarn.allow_held"));
+  EXPECT_THAT(RowsOf(session.get(), "SELECT sum(n) FROM calendar"), ElementsAre("6"));
+  EXPECT_THAT(RowsOf(session.get(), "SET tarn.allow_held = false"), IsEmpty());
+  EXPECT_THAT(RowsOf(session.get(), "SELECT sum(n) FROM calendar"), held);
+  EXPECT_THAT(RowsOf(session.get(), "SET tarn.allow_held = 1"), IsEmpty());
+  EXPECT_THAT(RowsOf(session.get(), "RESET tarn.allow_held"), IsEmpty());
+  EXPECT_THAT(RowsOf(session.get(), "SELECT sum(n) FROM calendar"), held);
+  SessionOptions options;
+  options.allow_held = true;
+  EXPECT_THAT(RowsOf(Open(Operator(), options).get(), "SELECT sum(n) FROM calendar"), ElementsAre("6"));
+  // It changes nothing about what a principal may see.
+  lake_.Hold({"silver", "orders"}, {ErrorCode::kUnavailable, "the table 'orders' is held: why"});
+  auto tenant = Open(Tenant("bolt"));
+  EXPECT_THAT(RowsOf(tenant.get(), "SELECT DISTINCT tenant_id FROM orders"), ElementsAre(HasSubstr("ERROR")));
+  EXPECT_THAT(RowsOf(tenant.get(), "SET tarn.allow_held = true"), IsEmpty());
+  EXPECT_THAT(RowsOf(tenant.get(), "SELECT DISTINCT tenant_id FROM orders"), ElementsAre("bolt"));
+}
+
 TEST_F(SessionTest, AVersionIsPinnedWhileItsRowsAreRead) {
   auto session = Open(Operator());
   EXPECT_EQ(lake_.live_versions(), 0);

@@ -9,8 +9,9 @@ namespace {
 
 using duckdb::StatementType;
 
-constexpr std::array<std::string_view, 7> kSettings = {
-    "timezone", "calendar", "schema", "search_path", "default_order", "default_null_order", kAsOfSetting};
+constexpr std::array<std::string_view, 8> kSettings = {"timezone",    "calendar",       "schema",
+                                                       "search_path", "default_order",  "default_null_order",
+                                                       kAsOfSetting,  kAllowHeldSetting};
 
 std::string KindOf(StatementType type) {
   std::string name = duckdb::StatementTypeToString(type);

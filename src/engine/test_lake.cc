@@ -25,14 +25,14 @@ class TestVersion : public LakeVersion {
     for (const auto& [name, states] : lake_->tables_) names.push_back(name);
     return names;
   }
-  Result<std::shared_ptr<const hudi::ScanPlan>> Plan(const TableName& table) override {
+  Result<std::shared_ptr<const hudi::ScanPlan>> Plan(const TableName& table, bool allow_held) override {
     std::lock_guard lock(lake_->mutex_);
     const auto found = lake_->tables_.find(table);
     if (found == lake_->tables_.end()) return MakeError(ErrorCode::kNotFound, "no {}", table.name);
     auto state = found->second.upper_bound(as_of_);
     if (state == found->second.begin()) return MakeError(ErrorCode::kNotFound, "no {} then", table.name);
     --state;
-    if (state->second.error) return *state->second.error;
+    if (state->second.error && !(allow_held && state->second.plan)) return *state->second.error;
     return state->second.plan;
   }
   std::string Describe() const override { return fmt::format("as of {}", as_of_); }
@@ -63,6 +63,11 @@ void TestLake::Set(const TableName& table, std::shared_ptr<const hudi::ScanPlan>
 void TestLake::Fail(const TableName& table, Error error) {
   std::lock_guard lock(mutex_);
   tables_[table][0] = {nullptr, std::move(error)};
+}
+
+void TestLake::Hold(const TableName& table, Error error) {
+  std::lock_guard lock(mutex_);
+  for (auto& [from_micros, state] : tables_[table]) state.error = error;
 }
 
 hudi::ScanFile TestLake::Write(const std::string& name, const arrow::RecordBatch& rows,

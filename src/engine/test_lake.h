@@ -29,6 +29,8 @@ class TestLake : public Lake {
   /// `from_micros`: when this state of the table begins.
   void Set(const TableName& table, std::shared_ptr<const hudi::ScanPlan> plan, int64_t from_micros = 0);
   void Fail(const TableName& table, Error error);
+  /// What was set stays for statements that allow held tables.
+  void Hold(const TableName& table, Error error);
   /// Writes a file below the lake's folder; `row_group_rows` as Parquet's writer takes it.
   hudi::ScanFile Write(const std::string& name, const arrow::RecordBatch& rows,
                        std::vector<std::string> partition, int64_t row_group_rows = 2000);

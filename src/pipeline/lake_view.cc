@@ -20,26 +20,32 @@ class PinnedVersion : public engine::LakeVersion {
       for (const std::string& table : version_.tables) names.push_back({schema, table});
     }
     // Held tables stand in the list, so that asking for one gives the reason.
-    for (const auto& [table, reason] : version_.held) names.push_back({"silver", table});
+    for (const char* schema : {"silver", "quarantine"}) {
+      for (const auto& [table, reason] : version_.held) names.push_back({schema, table});
+    }
     if (gold_) {
       for (const std::string& model : gold_->models) names.push_back({"gold", model});
     }
     return names;
   }
 
-  Result<std::shared_ptr<const hudi::ScanPlan>> Plan(const engine::TableName& table) override {
+  Result<std::shared_ptr<const hudi::ScanPlan>> Plan(const engine::TableName& table,
+                                                     bool allow_held) override {
     const auto& layout = view_->layout_;
     if (table.schema == "gold") {
       if (!gold_) return MakeError(ErrorCode::kNotFound, "Gold has not been computed yet");
       return view_->PlanHudi(layout.Gold(table.name), layout.Sidecar("gold", table.name), gold_->instant);
     }
-    const auto held = version_.held.find(table.name);
-    if (held != version_.held.end()) {
-      return MakeError(ErrorCode::kUnavailable, "the table '{}' is held: {}", table.name, held->second);
-    }
-    if (table.schema == "bronze") return view_->PlanBronze(table.name, version_.position());
     const std::string path =
         table.schema == "silver" ? layout.Silver(table.name) : layout.Quarantine(table.name);
+    const auto held = version_.held.find(table.name);
+    if (held != version_.held.end()) {
+      // One that is being copied for the first time has nothing yet.
+      const bool has_any = view_->storage_->Exists(path + "/.hoodie/hoodie.properties");
+      if (!allow_held || !has_any)
+        return MakeError(ErrorCode::kUnavailable, "the table '{}' is held: {}", table.name, held->second);
+    }
+    if (table.schema == "bronze") return view_->PlanBronze(table.name, version_.position());
     const std::string sidecar = layout.Sidecar(table.schema, table.name);
     if (tail_ == nullptr) return view_->PlanHudi(path, sidecar, version_.instant);
     const auto& overlays = table.schema == "silver" ? tail_->silver : tail_->quarantine;

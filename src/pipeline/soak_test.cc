@@ -127,7 +127,7 @@ class SoakTest : public testing::Test {
   static int64_t PlanMicros(LakeView& view) {
     const int64_t started = MonotonicMicros();
     const auto pinned = view.Pin(std::nullopt);
-    EXPECT_TRUE((*pinned)->Plan({"silver", "notes"}));
+    EXPECT_TRUE((*pinned)->Plan({"silver", "notes"}, false));
     return MonotonicMicros() - started;
   }
 

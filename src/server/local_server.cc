@@ -64,6 +64,7 @@ LocalServer::~LocalServer() { Stop(); }
 
 void LocalServer::Stop() {
   stop_.Cancel();
+  if (listener_ >= 0) ::shutdown(listener_, SHUT_RDWR);  // Whoever waits for the next one wakes up.
   if (accept_thread_.joinable()) accept_thread_.join();
   for (auto& connection : connections_) {
     ::shutdown(connection->socket.fd(), SHUT_RDWR);
@@ -141,6 +142,7 @@ Status LocalServer::Answer(FrameSocket& socket, const std::string& text, KeptSes
     QueryRequest request;
     request.sql = json.value("sql", "");
     request.principal = json.value("principal", "operator");
+    request.allow_held = json.value("allow_held", false);
     if (json.contains("as_of_micros") && json["as_of_micros"].is_number_integer()) {
       request.as_of_micros = json["as_of_micros"].get<int64_t>();
     }

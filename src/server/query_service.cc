@@ -42,8 +42,10 @@ Result<QueryOutcome> RunQuery(engine::Lake* lake, const Principals& principals, 
   TARN_ASSIGN(govern::Decision decision, principals.Decide(request.principal));
   engine::SessionOptions session_options = options;
   session_options.as_of_micros = request.as_of_micros;
+  session_options.allow_held = request.allow_held;
   std::unique_ptr<engine::Session> session = std::move(kept->session);
-  if (!session || kept->principal != request.principal || kept->as_of_micros != request.as_of_micros) {
+  if (!session || kept->principal != request.principal || kept->as_of_micros != request.as_of_micros ||
+      kept->allow_held != request.allow_held) {
     TARN_ASSIGN(session, engine::Session::Open(lake, std::move(decision), session_options));
   }
   // A statement may work for minutes before its first row.
@@ -65,7 +67,7 @@ Result<QueryOutcome> RunQuery(engine::Lake* lake, const Principals& principals, 
   // Only behind a statement that ended well is a session known to be as good as new.
   stream.reset();
   watch.reset();
-  *kept = {request.principal, request.as_of_micros, std::move(session)};
+  *kept = {request.principal, request.as_of_micros, request.allow_held, std::move(session)};
   return outcome;
 }
 

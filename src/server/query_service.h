@@ -30,6 +30,7 @@ struct QueryRequest {
   std::string sql;
   std::string principal = "operator";
   std::optional<int64_t> as_of_micros;
+  bool allow_held = false;
 };
 
 /// What an answer was made of, for people and scripts.
@@ -45,12 +46,13 @@ struct QueryOutcome {
 struct KeptSession {
   std::string principal;
   std::optional<int64_t> as_of_micros;
+  bool allow_held = false;
   std::unique_ptr<engine::Session> session;  ///< Null: none.
 };
 
-/// Runs one statement, in the kept session when it is of the same principal and time, and hands over its
-/// batches (the schema first, with no rows, so that an empty answer has one). `is_gone` is asked all the
-/// while, from another thread too; true cancels.
+/// Runs one statement, in the kept session when it is of the same principal, time and allowance, and hands
+/// over its batches (the schema first, with no rows, so that an empty answer has one). `is_gone` is asked all
+/// the while, from another thread too; true cancels.
 Result<QueryOutcome> RunQuery(engine::Lake* lake, const Principals& principals, const QueryRequest& request,
                               const engine::SessionOptions& options, KeptSession* kept,
                               const std::function<bool()>& is_gone,
