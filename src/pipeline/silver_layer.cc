@@ -166,6 +166,7 @@ Status SilverLayer::TakeCopy(const catalog::RegisteredTable& table, const Source
                                : silver.BeginReload(instants_.Next(), table.source);
   if (loaded) loaded = LoadCopy(silver, lsn, read);
   if (!loaded) {
+    silver.DropLoad();
     const bool refused =
         loaded.error().code == ErrorCode::kUnsupported || loaded.error().code == ErrorCode::kInvalidArgument;
     if (!refused) return std::move(loaded).error().In("silver " + name);
@@ -238,6 +239,8 @@ Status SilverLayer::RunServices() {
   auto next = tables_.upper_bound(served_);
   if (next == tables_.end()) next = tables_.begin();
   served_ = next->first;
+  // What keeps it from following may keep it from being compacted; it is held, and the others go on.
+  if (!registry_.tables.at(served_).held.empty()) return {};
   auto compacted = next->second->RunServices(options_.services, false);
   if (!compacted) return std::move(compacted).error().In("services of silver " + served_);
   if (!*compacted || !base_) return {};

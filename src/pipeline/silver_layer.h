@@ -137,6 +137,8 @@ class SilverLayer : public TailSource {
   bool CanStage(const std::string& name, const std::vector<const bronze::TableRows*>& events) const;
   /// Holds the table when it cannot follow; any other error is given back.
   Status HoldOrFail(const std::string& name, const Error& error);
+  /// The same, and forgets what is kept aside of it.
+  Status HoldSpooledOrFail(const std::string& name, const Error& error);
   Status WriteRegistry();
   /// SaveRegistry when a table has other columns than the registry says.
   Status SaveReshaped();

@@ -73,6 +73,12 @@ Status SilverLayer::HoldOrFail(const std::string& name, const Error& error) {
   return WriteRegistry();
 }
 
+Status SilverLayer::HoldSpooledOrFail(const std::string& name, const Error& error) {
+  // It is copied, or read from Bronze, again, with the columns that it has then.
+  (void)tables_.at(name)->DropSpooled();
+  return HoldOrFail(name, error);
+}
+
 Status SilverLayer::Apply(const SilverStep& step) {
   const TableEvents by_table = EventsByTable(step);
   if (step.open || spooling_ || !IsOneCommitEach(by_table)) return ApplyPiece(step);
@@ -113,10 +119,7 @@ Status SilverLayer::ApplyPiece(const SilverStep& step) {
   const auto outcomes = TogetherOver<Status>(
       work, [&](const auto* entry) { return SpoolTable(entry->first, entry->second, lsn); });
   for (size_t i = 0; i < work.size(); i++) {
-    if (outcomes[i]) continue;
-    (void)tables_.at(work[i]->first)
-        ->DropSpooled();  // It is copied again, with the columns that it has then.
-    TARN_RETURN_IF_ERROR(HoldOrFail(work[i]->first, outcomes[i].error()));
+    if (!outcomes[i]) TARN_RETURN_IF_ERROR(HoldSpooledOrFail(work[i]->first, outcomes[i].error()));
   }
   return step.open ? Status{} : CommitSpooled(step);
 }
@@ -129,9 +132,11 @@ Status SilverLayer::CommitSpooled(const SilverStep& step) {
   }
   // One after the other, as each may need the memory of a file group.
   for (const std::string& name : work) {
-    SilverTable& table = *tables_.at(name);
-    Status done = table.CommitSpooled(lsn);
-    if (!done) return std::move(done).error().In("silver " + name);
+    const Status done = tables_.at(name)->CommitSpooled(lsn);
+    if (!done) {
+      TARN_RETURN_IF_ERROR(HoldSpooledOrFail(name, done.error()));
+      continue;
+    }
     touched_[name] = true;
     applied_.at(name) = std::max(applied_.at(name), lsn);
   }

@@ -164,12 +164,16 @@ Status SilverTable::FinishLoad(int64_t lsn) {
   TARN_ASSIGN([[maybe_unused]] const auto quarantined, quarantine_load_->Finish(Properties(lsn)));
   TARN_FAULT_POINT("silver.load.between_tables");
   TARN_ASSIGN([[maybe_unused]] const auto loaded, silver_load_->Finish(Properties(lsn)));
-  quarantine_load_.reset();
-  silver_load_.reset();
-  loaded_rows_ = {};
+  DropLoad();
   unfinished_ = false;
   counts_->commits++;
   return {};
+}
+
+void SilverTable::DropLoad() {
+  quarantine_load_.reset();
+  silver_load_.reset();
+  loaded_rows_ = {};
 }
 
 std::shared_ptr<arrow::Array> SilverTable::SourceColumn(const arrow::RecordBatch& changes,

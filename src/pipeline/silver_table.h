@@ -52,6 +52,8 @@ class SilverTable {
   Status BeginLoad(const std::string& instant, int workers);
   Status Load(int worker, const std::shared_ptr<arrow::RecordBatch>& rows);
   Status FinishLoad(int64_t lsn);
+  /// Forgets a load that did not come to its end, which would keep all other writes out.
+  void DropLoad();
   /// Begins to replace the whole content by a newer copy with the columns of `shape`: Load and FinishLoad
   /// follow. Columns that the source has no more stay, without values. Errors: kUnsupported when its key or
   /// its partitions would be others, which a Hudi table cannot change.

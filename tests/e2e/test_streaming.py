@@ -41,7 +41,7 @@ def wait_open(tarn, count: int, least_bytes: int = 1):
 
 def finish(source, tarn):
     """Equal to the source, and nothing is kept of what is over."""
-    tarn.wait_caught_up()
+    tarn.wait_settled()
     tables = tarn.verify()
     assert all(table["equal"] for table in tables.values()), tables
     wait_open(tarn, 0, 0)
@@ -202,6 +202,29 @@ def test_schema_and_truncate(streamed):
         got = [[None if v is None else str(v) for v in row.values()] for row in tarn.query(f"SELECT {columns} FROM {table} ORDER BY 1")]
         assert got == expected, table
     assert tarn.value("SELECT count(*) FROM doc") == 0
+
+
+def test_a_table_that_cannot_take_it(streamed):
+    """Another writer upgraded one of the tables meanwhile: it is held with the reason, the others have the transaction."""
+    source, tarn = streamed
+    properties = tarn.lake / "silver/big/.hoodie/hoodie.properties"
+    own = properties.read_text()
+    with source.connect(autocommit=False) as connection:
+        connection.execute(ROWS, (100_001, 103_000))
+        connection.execute("INSERT INTO small SELECT g, 'with it' FROM generate_series(1, 2000) g")
+        wait_open(tarn, 1)
+        properties.write_text(own.replace("hoodie.table.version=6", "hoodie.table.version=8"))
+        connection.commit()
+    wait_for(lambda: tarn.value("SELECT count(*) FROM small") == 2000, 30, "the other table's rows")
+    refused = wait_for(lambda: next((o for o in [tarn.try_query("SELECT count(*) FROM big")] if "is held" in o.err), None), 30, "the reason")
+    assert refused.code == 1 and "another writer upgraded it" in refused.err, refused.text
+    source.execute("INSERT INTO small VALUES (9000, 'behind it')")
+    tarn.wait_caught_up()
+    assert tarn.value("SELECT count(*) FROM small") == 2001
+    properties.write_text(own)
+    tarn.must("resync", "public.big")
+    finish(source, tarn)
+    assert tarn.value("SELECT count(*) FROM big") == 5000
 
 
 def test_unchanged_toast(streamed):
