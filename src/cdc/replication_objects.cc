@@ -62,7 +62,7 @@ Status FindMissingKinds(PgConnection& connection, const std::string& name, const
   if (rows[0][4] != "t")
     missing += std::string(missing.empty() ? "" : ", ") + "changes of partitions under their root";
   if (missing.empty()) return {};
-  faults.push_back({"the publication '" + name + "' leaves out: " + missing,
+  faults.push_back({name, "", "the publication '" + name + "' leaves out: " + missing,
                     "ALTER PUBLICATION " + QuoteName(name) + " SET (publish = " + QuoteText(publish) +
                         ", publish_via_partition_root = true)"});
   return {};
@@ -81,7 +81,8 @@ Status FindFilters(PgConnection& connection, const std::string& name, std::vecto
   for (const Row& row : rows) {
     const std::string table = QuoteName(*row[0]) + "." + QuoteName(*row[1]);
     faults.push_back(
-        {"the publication '" + name + "' leaves out " + (row[2] == "t" ? "rows" : "columns") + " of " + table,
+        {name, table,
+         "the publication '" + name + "' leaves out " + (row[2] == "t" ? "rows" : "columns") + " of " + table,
          "ALTER PUBLICATION " + QuoteName(name) + " DROP TABLE " + table + "; ALTER PUBLICATION " +
              QuoteName(name) + " ADD TABLE " + table});
   }
@@ -107,6 +108,26 @@ Result<std::vector<PublicationFault>> FindPublicationFaults(PgConnection& connec
   TARN_RETURN_IF_ERROR(FindFilters(connection, names.publication, faults));
   TARN_RETURN_IF_ERROR(FindFilters(connection, names.append_publication(), faults));
   return faults;
+}
+
+const PublicationFault* FindFaultOf(const std::vector<PublicationFault>& faults,
+                                    const ReplicationNames& names, const SourceTable& table) {
+  const std::string own = table.schema.append_only ? names.append_publication() : names.publication;
+  for (const PublicationFault& fault : faults) {
+    if (fault.publication == own && (fault.table.empty() || fault.table == table.from)) return &fault;
+  }
+  return nullptr;
+}
+
+Status MendPublications(PgConnection& connection, const std::vector<PublicationFault>& faults) {
+  // Sent as one, which the server takes as one transaction.
+  std::string statements;
+  for (const PublicationFault& fault : faults) statements += fault.fix + "; ";
+  if (faults.empty()) return {};
+  Status done = connection.Execute(statements);
+  if (done || done.error().code != ErrorCode::kPermission) return done;
+  return MakeError(ErrorCode::kPermission, "{}; {}; let the owner of the publication do: {}", faults[0].what,
+                   done.error().message, faults[0].fix);
 }
 
 Status EnsurePublications(PgConnection& connection, const ReplicationNames& names,

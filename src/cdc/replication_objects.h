@@ -20,15 +20,24 @@ struct ReplicationNames {
   std::string append_publication() const { return publication + "_append"; }
 };
 
-/// Something about the publications that would lose changes, and the statement that mends it.
+/// Something about a publication that loses changes, and the statements that mend it.
 struct PublicationFault {
+  std::string publication;
+  std::string table;  ///< "schema"."table" that it is about; empty: all of the publication.
   std::string what;
   std::string fix;
 };
+/// The first of `faults` by which changes of the table are lost; null when there is none.
+const PublicationFault* FindFaultOf(const std::vector<PublicationFault>& faults,
+                                    const ReplicationNames& names, const SourceTable& table);
 
 /// What is wrong with publications that are there: kinds of change, rows or columns that they leave out.
 Result<std::vector<PublicationFault>> FindPublicationFaults(PgConnection& connection,
                                                             const ReplicationNames& names);
+
+/// Has the publications keep nothing back any more: all faults, or none. What changed before is not sent any
+/// more. Errors: kPermission names the statement, for the publication's owner.
+Status MendPublications(PgConnection& connection, const std::vector<PublicationFault>& faults);
 
 /// The tables of a publication, as "schema"."table"; nullopt when there is no such publication.
 Result<std::optional<std::set<std::string>>> PublishedTables(PgConnection& connection,

@@ -189,17 +189,27 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
 Status Runner::PreparePublications(cdc::PgConnection& connection,
                                    const std::vector<cdc::SourceTable>& tables) {
   TARN_ASSIGN(const auto published, cdc::FollowedByPublications(connection, options_.names));
+  TARN_ASSIGN(const auto faults, cdc::FindPublicationFaults(connection, options_.names));
   const auto followed = Followed();
+  bool lost = false;
   for (const cdc::SourceTable& table : tables) {
-    if (published.contains(table.from)) continue;
+    const cdc::PublicationFault* fault = cdc::FindFaultOf(faults, options_.names, table);
+    if (fault == nullptr && published.contains(table.from)) continue;
     if (FindFollowed(followed, table) == nullptr) {
       unpublished_.insert(table.schema.lake_name);
       continue;
     }
-    TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(
-        table.schema.lake_name,
-        "somebody took it out of the publication, and what changed in it since is not known", true));
+    lost |= fault != nullptr;
+    TARN_RETURN_IF_ERROR(
+        silver_->MarkCopyAgain(table.schema.lake_name,
+                               (fault != nullptr ? fault->what : "somebody took it out of the publication") +
+                                   ", and what changed in it since is not known",
+                               true));
   }
+  // Of tables that nobody follows yet nothing is lost: whoever made the publication is told first.
+  for (size_t i = 0; lost && i < faults.size(); i++)
+    spdlog::error("{}; it is mended by: {}; what it left out is copied again", faults[i].what, faults[i].fix);
+  if (lost) TARN_RETURN_IF_ERROR(cdc::MendPublications(connection, faults));
   return cdc::EnsurePublications(connection, options_.names, tables);
 }
 

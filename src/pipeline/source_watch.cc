@@ -19,42 +19,16 @@ constexpr auto kWantedInterval =
 
 }  // namespace
 
-const cdc::FollowedTable* FindFollowed(const std::map<std::string, cdc::FollowedTable>& followed,
-                                       const cdc::SourceTable& table) {
-  const cdc::FollowedTable* same_name = nullptr;
-  for (const auto& [name, known] : followed) {
-    if (known.schema.oid == table.schema.oid) return &known;
-    if (known.schema.QualifiedName() == table.schema.QualifiedName()) same_name = &known;
-  }
-  return same_name;
-}
-
-bool IsSameSource(const schema::TableSchema& known, const schema::TableSchema& source) {
-  return known.oid == source.oid || known.QualifiedName() == source.QualifiedName();
-}
-
-Status CheckGivenNames(const catalog::TableRegistry& registry, const std::vector<cdc::SourceTable>& tables) {
-  for (const cdc::SourceTable& table : tables) {
-    if (!table.schema.named) continue;
-    for (const auto& [name, other] : registry.tables) {
-      if (!IsSameSource(other.source, table.schema) && cdc::NamesMeet(table.schema, other.source))
-        return cdc::GivenNameTaken(table.schema, other.source);
-    }
-  }
-  return {};
-}
-
-cdc::SourceTable UnderLakeNames(cdc::SourceTable table, const cdc::FollowedTable* known) {
-  if (known != nullptr) table.schema = cdc::FollowShape(table, *known).table;
-  return table;
-}
-
 void SourceWatch::Start() {
   thread_ = std::thread([this] { Loop(); });
 }
 
 void SourceWatch::Stop() {
-  cancel_.Cancel();
+  {
+    // Not between its look at the token and its wait, which would last a whole interval.
+    const std::lock_guard lock(mutex_);
+    cancel_.Cancel();
+  }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
@@ -78,7 +52,23 @@ void SourceWatch::Want(const std::string& lake_name, const std::string& reason) 
 
 std::vector<std::pair<std::string, std::string>> SourceWatch::TakeNoticed() {
   const std::lock_guard lock(mutex_);
+  marking_ |= !noticed_.empty();
   return std::exchange(noticed_, {});
+}
+
+void SourceWatch::Marked() {
+  {
+    const std::lock_guard lock(mutex_);
+    marking_ = false;
+  }
+  changed_.notify_all();
+}
+
+bool SourceWatch::WaitForMarks() {
+  std::unique_lock lock(mutex_);
+  const auto marked = [&] { return noticed_.empty() && !marking_; };
+  changed_.wait_for(lock, kWantedInterval, [&] { return cancel_.IsCancelled() || marked(); });
+  return marked();
 }
 
 std::vector<std::pair<std::string, std::string>> SourceWatch::TakeStorages() {
@@ -195,6 +185,7 @@ Status SourceWatch::Look() {
     connection_.reset();
     return std::move(chosen).error();
   }
+  if (!chosen->empty() && !WaitForMarks()) return {};
   for (const auto& [table, reason] : *chosen) {
     {
       // One at a time waits for its place in Silver: a second would only age.
@@ -208,61 +199,6 @@ Status SourceWatch::Look() {
     }
   }
   return {};
-}
-
-std::string SourceWatch::WhyCopy(const cdc::SourceTable& table, const cdc::FollowedTable* known,
-                                 bool published) const {
-  if (known == nullptr) return "the table is new";
-  const cdc::ShapeChange change = cdc::FollowShape(table, *known);
-  const auto refused = refused_.find(change.table.lake_name);
-  if (refused != refused_.end() && refused->second.oid == change.table.oid &&
-      refused->second.columns == change.table.columns) {
-    return "";
-  }
-  if (change.copy_again.empty() && !published) return "it was taken out of the publication";
-  return change.copy_again;
-}
-
-void SourceWatch::NoteStorage(const cdc::SourceTable& table, const cdc::FollowedTable& known) {
-  if (table.storage == known.storage) return;
-  const cdc::ShapeChange change = cdc::FollowShape(table, known);
-  // With the columns of the copy no DDL of columns came between: the stream, wherever it is, is behind none.
-  if (change.copy_again.empty() && change.table.columns == known.schema.columns)
-    storages_.emplace_back(known.schema.lake_name, table.storage);
-}
-
-Result<std::vector<std::pair<cdc::SourceTable, std::string>>> SourceWatch::Choose(
-    const std::vector<cdc::SourceTable>& tables) {
-  std::vector<std::pair<cdc::SourceTable, std::string>> chosen;
-  TARN_ASSIGN(const auto published, cdc::FollowedByPublications(*connection_, options_.names));
-  const std::lock_guard lock(mutex_);
-  std::set<std::string> there;
-  for (const cdc::SourceTable& table : tables) {
-    const cdc::FollowedTable* known = pipeline::FindFollowed(followed_, table);
-    const std::string name = known != nullptr ? known->schema.lake_name : table.schema.lake_name;
-    there.insert(name);
-    std::string reason = WhyCopy(table, known, published.contains(table.from));
-    const bool waits = std::any_of(finished_.begin(), finished_.end(), [&](const FinishedCopy& copy) {
-      return copy.load.table->lake_name == name;
-    });
-    if (waits) continue;
-    if (known != nullptr) NoteStorage(table, *known);
-    if (known != nullptr && !reason.empty() && !state_.wanted.contains(name))
-      noticed_.emplace_back(name, reason);
-    if (reason.empty() && state_.wanted.contains(name)) reason = state_.wanted.at(name);
-    if (reason.empty()) continue;
-    state_.wanted.emplace(name, reason);
-    chosen.emplace_back(UnderLakeNames(table, known), reason);
-  }
-  state_.gone.clear();
-  for (const auto& [name, known] : followed_) {
-    if (there.contains(name)) continue;
-    state_.gone[name] = known.schema.QualifiedName();
-    state_.wanted.erase(name);  // There is nothing to copy.
-  }
-  std::sort(chosen.begin(), chosen.end(),
-            [](const auto& a, const auto& b) { return a.first.size_bytes > b.first.size_bytes; });
-  return chosen;
 }
 
 Result<cdc::SourceTable> SourceWatch::Measured(cdc::SourceTable table) {
@@ -294,7 +230,10 @@ Status SourceWatch::Copy(const cdc::SourceTable& table, const std::vector<cdc::S
   }
   TARN_ASSIGN(const cdc::SourceTable measured, Measured(table));
   if (!followed) hooks_.follow({table.schema, Lsn{}, table.storage});
+  TARN_ASSIGN(const auto faults, cdc::FindPublicationFaults(*connection_, options_.names));
+  TARN_RETURN_IF_ERROR(cdc::MendPublications(*connection_, faults));
   TARN_RETURN_IF_ERROR(cdc::EnsurePublications(*connection_, options_.names, all));
+  TARN_FAULT_POINT("copy.after_publications");
   auto copy = CopyOnce(measured);
   const std::lock_guard lock(mutex_);
   state_.copying.clear();

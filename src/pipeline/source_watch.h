@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "bronze/manifest.h"
 #include "catalog/table_registry.h"
+#include "cdc/replication_objects.h"
 #include "cdc/shape_change.h"
 #include "cdc/snapshot.h"
 #include "pipeline/options.h"
@@ -41,9 +42,9 @@ struct WatchState {
 };
 
 /// Looks at the source's catalogue beside the stream and copies into Bronze, one table after another: tables
-/// that are new, were made again, changed in a way that no message tells or were taken out of the
-/// publication, and those that it is asked for. Readers see nothing of a copy before Silver takes it.
-/// Threads: one of its own between Start and Stop; the calls from any.
+/// that are new, were made again, changed in a way that no message tells, were taken out of the publication
+/// or of which it keeps changes back, and those that it is asked for. Readers see nothing of a copy before
+/// Silver takes it. Threads: one of its own between Start and Stop; the calls from any.
 class SourceWatch {
  public:
   struct Hooks {
@@ -66,6 +67,8 @@ class SourceWatch {
   /// Tables that are followed and whose content the watch found to be unreliable since the last call, with
   /// the reason.
   std::vector<std::pair<std::string, std::string>> TakeNoticed();
+  /// What was taken is marked, durably: only now the watch makes good on the source what tells of it.
+  void Marked();
   /// Tables whose storage is another than when they were copied while their columns are the same (TRUNCATE,
   /// VACUUM FULL), with the storage of now: what is rewritten later is seen by that.
   std::vector<std::pair<std::string, std::string>> TakeStorages();
@@ -84,8 +87,16 @@ class SourceWatch {
   void Loop();
   Status Look();
   Status LookAtSlot();
-  /// Why a table must be copied, for what the source shows; empty when it need not.
-  std::string WhyCopy(const cdc::SourceTable& table, const cdc::FollowedTable* known, bool published) const;
+  /// Whether what was noticed is marked; waits for it a moment.
+  bool WaitForMarks();
+
+  // What to copy (watched_tables.cc).
+  /// Why a table must be copied, for what the source shows; empty when it need not. `kept_back`: why changes
+  /// of it may not have come; empty when all come.
+  std::string WhyCopy(const cdc::SourceTable& table, const cdc::FollowedTable* known,
+                      const std::string& kept_back) const;
+  /// Logs those that are new.
+  void TellFaults(const std::vector<cdc::PublicationFault>& faults);
   void NoteStorage(const cdc::SourceTable& table, const cdc::FollowedTable& known);
   /// What must be copied of what the source has now; takes what was asked for in.
   Result<std::vector<std::pair<cdc::SourceTable, std::string>>> Choose(
@@ -109,6 +120,8 @@ class SourceWatch {
   std::vector<FinishedCopy> finished_;
   std::map<std::string, schema::TableSchema> refused_;  ///< By lake name, as they were copied.
   std::vector<std::pair<std::string, std::string>> noticed_;
+  bool marking_ = false;               ///< What was noticed is taken and not marked yet.
+  std::set<std::string> told_faults_;  ///< Of the watch's thread.
   std::vector<std::pair<std::string, std::string>> storages_;
   int64_t alarm_told_micros_ = 0;
   CancelToken cancel_;

@@ -267,10 +267,11 @@ Status Runner::FlushBronze() {
   unflushed_bytes_ = 0;
   state_.bronze_rows += rows;
   if (!manifest) return {};
-  stream_->Confirm(manifest->end);
   state_.bronze_lsn = manifest->last_commit.value;
   state_.bronze_commit_micros = manifest->last_commit_micros;
   state_.bronze_flushes++;
+  // Last: who sees a position confirmed sees that Bronze has it.
+  stream_->Confirm(manifest->end);
   return {};
 }
 

@@ -98,6 +98,7 @@ Status Runner::MarkCopies() {
     TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, "asked for by `tarn resync`", false));
   const auto noticed = watch_->TakeNoticed();
   for (const auto& [name, reason] : noticed) TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, reason, true));
+  if (!noticed.empty()) watch_->Marked();
   const auto storages = watch_->TakeStorages();
   if (!storages.empty()) TARN_RETURN_IF_ERROR(silver_->NoteStorages(storages));
   const bool told = silver_->SetComing(watch_->Coming());
@@ -128,13 +129,13 @@ Status Runner::AdvanceTo(const SourcePosition& position, int64_t micros) {
     nothing.last_commit_micros = same_epoch ? last->last_commit_micros : micros;
     nothing.end = position.lsn;
     TARN_RETURN_IF_ERROR(bronze_->Flush(nothing));
-    stream_->Confirm(position.lsn);
   }
   TARN_RETURN_IF_ERROR(silver_->Publish(position, micros));
   state_.tail_lsn = std::max(state_.tail_lsn.load(), position.lsn.value);
   state_.bronze_lsn = std::max(state_.bronze_lsn.load(), position.lsn.value);
   state_.tail_commit_micros = std::max(state_.tail_commit_micros.load(), micros);
   Committed(position.lsn, micros);
+  stream_->Confirm(position.lsn);
   return {};
 }
 
@@ -179,6 +180,8 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
   const bool accepted = silver_->registry().tables.at(name).held.empty();
   TARN_RETURN_IF_ERROR(ReplayFromBronze(load.position(), name, cancel));
   TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
+  // First what the table is now: else the watch would find that it is not what it was before the copy.
+  UpdateFollowed();
   watch_->Took(accepted);
   {
     const std::lock_guard lock(followed_mutex_);

@@ -45,6 +45,7 @@ WAYS: dict[str, Way] = {
     "first_load.between_layers": COPY,
     "silver.load.between_tables": COPY,
     # A copy beside the stream.
+    "copy.after_publications": Way(copies=True, visit=1),
     "copy.before_manifest": Way(copies=True, visit=1),
     "silver.take_copy.before_changes": Way(copies=True, visit=1),
     # A break in the stream: the slot was dropped.
