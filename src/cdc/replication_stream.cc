@@ -12,7 +12,9 @@ namespace tarn::cdc {
 namespace {
 
 constexpr auto kGatherTime = std::chrono::microseconds(100);
-constexpr int64_t kStatusIntervalMicros = 1'000'000;
+/// What is durable is confirmed soon: the source frees its WAL, and whoever waits for a position sees it.
+constexpr int64_t kConfirmIntervalMicros = 100'000;
+constexpr int64_t kStatusIntervalMicros = 10'000'000;  ///< Without anything new to confirm.
 /// Taken between two looks at the clock and the collector.
 constexpr int kMostMessages = 256;
 constexpr int64_t kMostBytes = 1 << 20;
@@ -59,7 +61,7 @@ Status ReplicationStream::SendStatus(ChangeCollector& collector, bool force) {
   const uint64_t end = positions_.server_end.load();
   if (collector.IsIdle() && durable_.load() >= positions_.received.load()) Raise(durable_, end);
   const bool moved = durable_.load() > positions_.confirmed.load();
-  const bool due = now - last_status_micros_ >= kStatusIntervalMicros * (moved ? 1 : 10);
+  const bool due = now - last_status_micros_ >= (moved ? kConfirmIntervalMicros : kStatusIntervalMicros);
   if (!force && !due) return {};
   const uint64_t durable = durable_.load();
   std::string message = "r";

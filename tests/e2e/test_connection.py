@@ -339,8 +339,7 @@ def test_connections_cut_anywhere(worker, source, seed):
             assert tarn.is_running(), tarn.log_tail()
             cutting.clear()
         tarn.wait_caught_up()
-        tarn.wait_status(lambda s: not s["copies"]["wanted"], what="the copy")
-        tarn.wait_caught_up()
+        tarn.wait_settled()
         tarn.verify()
         tarn.must("bronze", "verify")
         assert tarn.stop() == 0

@@ -31,7 +31,7 @@ def server(session_folder, worker):
 def recovered(tarn, rows: int):
     """Waits until the lake has what the source has now."""
     wait_for(lambda: tarn.try_query("SELECT count(*) AS n FROM t").out == f'{{"n":{rows}}}\n', 60, "the new copy", every=0.2)
-    tarn.wait_caught_up()
+    tarn.wait_settled()
     tarn.verify()
 
 

@@ -28,8 +28,7 @@ def lake(tarn, name: str = "entry", columns: str = "word, n") -> collections.Cou
 
 def settle(source, tarn, name: str = "entry", columns: str = "word, n"):
     """Caught up, with no copy due, and equal to the source, row by row and by verify."""
-    tarn.wait_status(lambda status: not status["copies"]["wanted"], what="the copies")
-    tarn.wait_caught_up()
+    tarn.wait_settled()
     assert lake(tarn, name, columns) == stored(source, name, columns)
     tables = tarn.verify()
     assert tables[name]["equal"] and not tables[name]["append_only"], tables[name]
@@ -143,8 +142,7 @@ def test_a_crash_anywhere_counts_nothing_twice(source, worker, commit_ms, fault)
     wait_for(crashed, 40, f"the crash at {fault}", every=0.3)
     assert tarn.wait_exit() == CRASHED, tarn.log_tail()
     tarn.start()
-    tarn.wait_status(lambda status: not status["copies"]["wanted"], what="the copies")
-    tarn.wait_caught_up()
+    tarn.wait_settled()
     assert tarn.verify()["entry"]["equal"]
     source.execute("DELETE FROM entry WHERE ctid IN (SELECT min(ctid) FROM entry GROUP BY word)")
     tarn.wait_caught_up()
@@ -155,11 +153,13 @@ def test_a_crash_anywhere_counts_nothing_twice(source, worker, commit_ms, fault)
 def test_a_transaction_that_comes_in_pieces(entries):
     """It is one commit: what came of it before a crash is forgotten, and nothing is counted twice."""
     source, tarn = entries
+    tarn.sections["source"]["piece_kb"] = 2 << 10
+    tarn.write_config()
     loads = tarn.lake / "_tarn/bronze/loads"
     tarn.start()
     tarn.wait_caught_up()
     tarn.kill()
-    many = "INSERT INTO entry SELECT repeat('x', 1500) || g / 2, 1 FROM generate_series(1, 70000) g"
+    many = "INSERT INTO entry SELECT repeat('x', 1500) || g / 2, 1 FROM generate_series(1, 12000) g"
     source.execute(f"BEGIN; {many}; UPDATE entry SET n = 2 WHERE word LIKE '%7'; DELETE FROM entry WHERE word = 'a' AND n = 1; COMMIT")
     tarn.start(wait=False, environment={"TARN_FAULT": "runner.between_layers:2"})
     assert tarn.wait_exit() == CRASHED, tarn.log_tail()
@@ -221,8 +221,7 @@ def test_ddl(entries):
     source.execute("ALTER TABLE entry DROP n")
     source.execute("DELETE FROM entry WHERE ctid = (SELECT ctid FROM entry WHERE term = 'b' LIMIT 1)")
     wait_for(lambda: len(list(loads.glob("entry*"))) == 2, 30, "the copy")
-    tarn.wait_status(lambda status: not status["copies"]["wanted"], what="the copy")
-    tarn.wait_caught_up()
+    tarn.wait_settled()
     assert lake(tarn, columns="word, more") == stored(source, columns="term, more")
     tarn.verify()
 

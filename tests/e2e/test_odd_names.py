@@ -106,9 +106,10 @@ def test_init_writes_a_configuration_that_works(source, worker):
     text = text.replace('slot = "tarn"', f'slot = "{slot}"').replace('publication = "tarn"', f'publication = "{slot}"')
     path.write_text(text)
     assert tarn.command("check").code == 0
+    tarn.lake = tarn.folder / "the lake"
     tarn.start()
     tarn.verify()
-    assert (tarn.folder / "the lake" / "silver" / "t" / "tenant_id=1").is_dir()
+    assert (tarn.lake / "silver" / "t" / "tenant_id=1").is_dir()
     refused = tarn.command("init", "--force", "--source", "postgresql://u:secret@h/d")
     assert refused.code == 2 and "password" in refused.err and "secret" not in refused.text
     assert path.read_text() == text

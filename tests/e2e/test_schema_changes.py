@@ -29,9 +29,7 @@ def settled(source, tarn, table: str, columns: str, lake: str | None = None, lak
     expected = texts(source.execute(f"SELECT {columns} FROM {table} ORDER BY 1"))
 
     def equal():
-        status = tarn.wait_caught_up()
-        if status["copies"]["wanted"]:
-            return False
+        tarn.wait_settled()
         got = tarn.try_query(f"SELECT {lake_columns or columns} FROM {lake or table} ORDER BY 1")
         return got.code == 0 and texts(json.loads(line).values() for line in got.out.splitlines()) == expected
 

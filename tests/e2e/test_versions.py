@@ -57,7 +57,7 @@ def followed(worker, servers, request):
 
 def equal(tarn):
     """Each table, that of inserts only, too."""
-    tarn.wait_caught_up()
+    tarn.wait_settled()
     tables = tarn.verify()
     assert set(tables) == {"account", "doc", "big", "note", "day"} and all(table["equal"] for table in tables.values()), tables
 

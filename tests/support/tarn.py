@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .cluster import Database, wait_for
+from .local_socket import ask
 
 SOURCE_DIR = Path(__file__).resolve().parents[2]
 
@@ -145,8 +146,7 @@ class Tarn:
 
     def status(self) -> dict | None:
         """None while nothing answers."""
-        outcome = self.command("status", "--json")
-        return json.loads(outcome.out) if outcome.code == 0 else None
+        return ask(self.lake, "status")
 
     def wait_status(self, condition, seconds: float = 60, what: str = "the state") -> dict:
         def look():
@@ -154,7 +154,7 @@ class Tarn:
             status = self.status()
             return status if status and condition(status) else None
         try:
-            return wait_for(look, seconds, what, every=0.15)
+            return wait_for(look, seconds, what, every=0.03)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.status()}\n{self.log_tail()}") from None
 
@@ -164,15 +164,18 @@ class Tarn:
     def wait_caught_up(self, seconds: float = 60) -> dict:
         """Until all that is committed on the source now is in Silver."""
         mark = lsn_value(self.database.mark())
-        seen = []
 
         def there(status):
-            passed = (status["phase"] == "streaming" and lsn_value(status["source"]["confirmed"]) >= mark
-                      and status["silver"]["lsn"] == status["bronze"]["lsn"])
-            seen.append(passed)
-            # Twice: an LSN is confirmed a moment before Bronze's own number moves.
-            return len(seen) > 1 and passed and seen[-2]
+            return (status["phase"] == "streaming" and lsn_value(status["source"]["confirmed"]) >= mark
+                    and status["silver"]["lsn"] == status["bronze"]["lsn"])
         return self.wait_status(there, seconds, f"Silver at {mark:X}")
+
+    def wait_settled(self, seconds: float = 60) -> dict:
+        """Caught up, and no table is to be copied again for what is on the source now."""
+        looks = self.wait_status(lambda s: True)["source"]["looks"]
+        # The look that is under way may have begun before; the second one has not.
+        self.wait_status(lambda s: s["source"]["looks"] >= looks + 2 and not s["copies"]["wanted"], seconds, "a source without news")
+        return self.wait_caught_up(seconds)
 
     def wait_gold(self, seconds: float = 60) -> dict:
         """Until Gold has followed what is on the source now; its models touch what Silver does."""
