@@ -90,6 +90,7 @@ class FlakyProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # Head and body are two writes, and the second would wait for an answer to the first.
 
             def log_message(self, *_):
                 pass

@@ -65,7 +65,7 @@ class Tarn:
         self.sections = {
             "source": {"host": str(database.cluster.folder), "port": database.cluster.port, "database": database.name,
                        "user": "postgres", "slot": names, "publication": names,
-                       "watch_interval_ms": 500},
+                       "watch_interval_ms": 250},
             "tables": {"include": ["public.*"]},
             "lake": {"path": "lake"},
             "silver": {"commit_interval_ms": 100},
