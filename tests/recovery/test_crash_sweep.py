@@ -5,6 +5,7 @@ waiting). The cases' outcomes are the tests."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,14 +37,20 @@ def has_leftovers(lake: Path) -> bool:
     return False
 
 
+def share(source: str, target: str):
+    """The thousands of files of a lake are written once and never changed; but for the key indexes."""
+    if "keys" in Path(source).parts:
+        shutil.copy2(source, target)
+    else:
+        os.link(source, target)
+
+
 class Sweep:
-    def __init__(self, folder: Path, source: Database, history: History):
+    def __init__(self, folder: Path, source: Database, history: History, pool: ThreadPoolExecutor):
         self.folder = folder
         self.source = source
         self.history = history
-        history.pause = 0.03
-        self.old = self._make_old()
-        history.pause = 0.2
+        self.old: Future = pool.submit(self._make_old)
 
     def _tarn(self, name: str, staged: bool = False, **source: str | int) -> Tarn:
         return Tarn(self.folder / name, self.source, names="sweep_" + name.replace(".", "_"), source={"copy_save_ms": 0, **source},
@@ -54,22 +61,25 @@ class Sweep:
         library = self.folder / "shifted_clock.so"
         code = SOURCE_DIR / "tests/support/shifted_clock.c"
         subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, code, "-ldl"], check=True)
+        self.history.pause = 0.03
         tarn = self._tarn("old_lake")
         tarn.start(environment={"LD_PRELOAD": str(library), "CLOCK_SHIFT": "-10800", "ASAN_OPTIONS": "verify_asan_link_order=0"})
         hoodie = tarn.lake / "silver/customer/.hoodie"
         wait_for(lambda: len(list(hoodie.glob("*.commit"))) >= 2 and len(list(hoodie.glob("*.deltacommit"))) >= 70, 60,
                  "an old lake", every=0.2)
         assert tarn.stop() == 0, tarn.log_tail()
+        self.history.pause = 0.2
         return tarn
 
     def _begin(self, name: str, start: str, staged: bool, pieces: bool) -> Tarn:
         source = {"piece_kb": 1} if pieces else {}
         if start != OLD:
             return self._tarn(name, staged, **source)
+        old = self.old.result()
         # A copied slot is older than any publication that is made now.
-        tarn = self._tarn(name, staged, publication=self.old.sections["source"]["publication"], **source)
-        shutil.copytree(self.old.lake, tarn.lake, ignore=shutil.ignore_patterns("*.sock", "writer.lock"))
-        names = (self.old.sections["source"]["slot"], tarn.sections["source"]["slot"])
+        tarn = self._tarn(name, staged, publication=old.sections["source"]["publication"], **source)
+        shutil.copytree(old.lake, tarn.lake, copy_function=share, ignore=shutil.ignore_patterns("*.sock", "writer.lock"))
+        names = (old.sections["source"]["slot"], tarn.sections["source"]["slot"])
         self.source.cluster.execute("SELECT pg_copy_logical_replication_slot(%s, %s)", names, database=self.source.name)
         return tarn
 
@@ -92,7 +102,7 @@ class Sweep:
     def run(self, point: str, visit: str):
         way = WAYS[point]
         later = visit == "later"
-        tarn = self._begin(f"{point}.{visit}", way.later if later else way.first, way.staged[later], way.pieces)
+        tarn = self._begin(f"{point}.{visit}", beginning(point, visit), way.staged[later], way.pieces)
         try:
             for _ in range(2 if visit == "later" and way.visit == 1 else 1):
                 for _ in range(5 if way.after else 0):
@@ -116,6 +126,10 @@ class Sweep:
             shutil.rmtree(tarn.lake, ignore_errors=True)
 
 
+def beginning(point: str, visit: str) -> str:
+    return WAYS[point].later if visit == "later" else WAYS[point].first
+
+
 @pytest.fixture(scope="module")
 def outcomes(request, session_folder, cluster):
     """Case to its Future; all run from the start, whatever order the tests are asked in."""
@@ -130,8 +144,9 @@ def outcomes(request, session_folder, cluster):
     asked = {tuple(item.callspec.params.values()) for item in request.session.items if "test_crash" in item.name}
     pool = ThreadPoolExecutor(TOGETHER)
     try:
-        sweep = Sweep(folder, source, history)
-        yield {case: pool.submit(sweep.run, *case) for case in CASES if case in asked}
+        sweep = Sweep(folder, source, history, pool)
+        # Those that begin without a lake go while the old one is being made.
+        yield {case: pool.submit(sweep.run, *case) for case in sorted(CASES, key=lambda case: beginning(*case) == OLD) if case in asked}
     finally:
         pool.shutdown(cancel_futures=True)
         history.stop()
