@@ -16,6 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from support.cluster import Cluster, Database  # noqa: E402
+from support.scratch import scratch_parent  # noqa: E402
 from support.tarn import SOURCE_DIR  # noqa: E402
 from support.worker import Worker  # noqa: E402
 
@@ -52,7 +53,7 @@ def seed(request) -> int:
 @pytest.fixture(scope="session")
 def session_folder():
     """Readable by the user that PostgreSQL runs under, which pytest's own folders are not."""
-    folder = Path(tempfile.mkdtemp(prefix="tarn-tests-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="tarn-tests-", dir=scratch_parent()))
     folder.chmod(0o755)
     yield folder
     if not os.environ.get("TARN_KEEP"):

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from support.cluster import Cluster, Database, wait_for
+from support.scratch import scratch_parent
 from support.tarn import SOURCE_DIR, Tarn
 
 from .disturbances import disturb, settle
@@ -189,7 +190,7 @@ class Chaos:
 
 def run_seed(seed: int, size: float = 1) -> str:
     """Runs one seed and says what was done. A failure leaves journal, log, configuration and lake in build/chaos/seed-N."""
-    folder = Path(tempfile.mkdtemp(prefix=f"tarn-chaos-{seed}-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix=f"tarn-chaos-{seed}-", dir=scratch_parent()))
     folder.chmod(0o755)
     chaos = Chaos(seed, folder, size)
     try:
