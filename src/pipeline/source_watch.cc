@@ -6,7 +6,9 @@
 #include <chrono>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
+#include "bronze/copy_progress.h"
 #include "cdc/replication_objects.h"
 #include "pipeline/table_copy.h"
 
@@ -231,6 +233,10 @@ Status SourceWatch::Copy(const cdc::SourceTable& table, const std::vector<cdc::S
   TARN_ASSIGN(const cdc::SourceTable measured, Measured(table));
   if (!followed) hooks_.follow({table.schema, Lsn{}, table.storage});
   TARN_ASSIGN(const auto faults, cdc::FindPublicationFaults(*connection_, options_.names));
+  TARN_ASSIGN(const auto published, cdc::FollowedByPublications(*connection_, options_.names));
+  // What changed since an earlier copy of it was cut off is not known then.
+  if (!published.contains(table.from) || cdc::FindFaultOf(faults, options_.names, table) != nullptr)
+    TARN_RETURN_IF_ERROR(bronze::ForgetCopyProgress(*storage_, options_.bronze(), name));
   TARN_RETURN_IF_ERROR(cdc::MendPublications(*connection_, faults));
   TARN_RETURN_IF_ERROR(cdc::EnsurePublications(*connection_, options_.names, all));
   TARN_FAULT_POINT("copy.after_publications");
