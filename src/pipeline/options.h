@@ -22,10 +22,12 @@ struct PipelineOptions {
   bool adopt_bronze = false;  ///< A lake without a folder may take over what is at bronze_path.
   std::string models;         ///< Folder with silver/ and gold/; empty: no rules, no models.
   std::string tenant_column;  ///< Source column by which tables that have it are partitioned; empty: none.
-  int64_t watch_interval_ms = 5'000;    ///< Between two looks at the source's catalogue.
-  int64_t copy_mb_per_s = 0;            ///< Most that a copy asks of the source; 0: no limit.
-  int64_t wal_warn_mb = 10'240;         ///< WAL that the source may keep for the slot without a warning.
-  int64_t flush_interval_ms = 4'000;    ///< How long a change waits for its Bronze file at most.
+  int64_t watch_interval_ms = 5'000;  ///< Between two looks at the source's catalogue.
+  int64_t copy_mb_per_s = 0;          ///< Most that a copy asks of the source; 0: no limit.
+  int64_t wal_warn_mb = 10'240;       ///< WAL that the source may keep for the slot without a warning.
+  int64_t flush_interval_ms = 4'000;  ///< How long a change waits for its Bronze file at most.
+  int64_t archive_after_hours = 6;    ///< How long after its end a day of Bronze is archived; 0: never.
+  int64_t keep_days = 0;              ///< How long small files stay once their day is archived; 0: for ever.
   int64_t commit_interval_ms = 10'000;  ///< How long it waits for its Silver commit; 0: each step commits.
   int64_t gold_interval_ms = 10'000;    ///< Least time between two runs of Gold.
   int copy_workers = 2;
