@@ -301,6 +301,12 @@ TEST_F(ArchiveTest, DamageOfTheArchiveIsFound) {
   const auto report = *VerifyChain(*store_, lake_, {});
   ASSERT_FALSE(report.complete());
   EXPECT_NE(report.faults[0].what.find("missing"), std::string::npos) << report.faults[0].what;
+  const auto read = ReadChanges(*store_, lake_, "notes", {}, {100, {}}, [](const auto&) { return Status{}; });
+  ASSERT_FALSE(read) << "a day is passed over in silence";
+  EXPECT_EQ(read.error().message.find(fmt::format("the manifests {} to {} of Bronze are not there",
+                                                  archives[1].first, archives[1].last)),
+            0U)
+      << read.error().message;
 }
 
 TEST_F(ArchiveTest, ADamagedSmallFileIsNotArchived) {

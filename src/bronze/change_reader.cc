@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "bronze/schema_pool.h"
 
@@ -103,8 +104,10 @@ class TableWalk {
 Status ForEachBetween(const storage::Storage& storage, const std::string& lake, const SourcePosition& from,
                       const SourcePosition& to, const std::function<Status(const Manifest&)>& take) {
   bool enough = false;
+  UnbrokenChain chain;
   const Status outcome =
       ChangeLog::ForEachManifest(storage, lake, from, [&](const Manifest& manifest) -> Status {
+        TARN_RETURN_IF_ERROR(chain.Follow(manifest));
         TARN_RETURN_IF_ERROR(take(manifest));
         enough = manifest.position() >= to;
         return enough ? Status(Error{ErrorCode::kCancelled, "the rest is not asked for"}) : Status{};
@@ -113,6 +116,17 @@ Status ForEachBetween(const storage::Storage& storage, const std::string& lake, 
 }
 
 }  // namespace
+
+Status UnbrokenChain::Follow(const Manifest& manifest) {
+  const int64_t before = std::exchange(sequence_, manifest.sequence);
+  if (before == 0 || manifest.sequence == before + 1) return {};
+  return MakeError(
+      ErrorCode::kCorrupt,
+      "the manifests {} to {} of Bronze are not there, and with them changes: restore them from a "
+      "backup; without one, `tarn resync` of every table makes newer copies, which need no "
+      "earlier manifest. `tarn bronze verify` tells more",
+      before + 1, manifest.sequence - 1);
+}
 
 Result<ChangeReader::Way*> ChangeReader::Find(const FileEntry& file) {
   const auto found = ways_.find(file.path);

@@ -13,6 +13,16 @@
 
 namespace tarn::bronze {
 
+/// Notices a manifest that is missing between others: whoever applies changes must not pass over any.
+class UnbrokenChain {
+ public:
+  /// The next one. Errors: kCorrupt names those that are missing.
+  Status Follow(const Manifest& manifest);
+
+ private:
+  int64_t sequence_ = 0;  ///< Of the one before; 0: none yet.
+};
+
 /// Reads the files that manifests name, one after the other. The parts of an archive's file that follow each
 /// other are one way through it, not one each. Memory: a row group and a batch of each archive file that is
 /// under way, of some dozen tables at most. Threads: one.

@@ -11,55 +11,16 @@ import duckdb
 import pytest
 from pyarrow import parquet
 
-from support.history import SILVER, History
-from support.shifted_clock import shifted_clock
+from support.days import COUNTS, LAYERS, Days, changes, state
+from support.history import SILVER
 
 COMPLETE, WRONG, USAGE = 0, 1, 2
-DAY = 86_400
-LAYERS = [f"{layer}.{table}" for table in SILVER for layer in ("silver", "quarantine")]
-
-
-class Days:
-    """A lake that lives some days, two apart, in one process a day."""
-
-    def __init__(self, worker, source, seed, tarn):
-        self.worker, self.source, self.tarn = worker, source, tarn
-        self.history = History(source, seed).create()
-        self.day = 0
-
-    @property
-    def clock(self) -> dict[str, str]:
-        return shifted_clock(self.worker.folder, 2 * self.day * DAY)
-
-    def live(self, steps: int = 40, stop: bool = True):
-        self.tarn.start(environment=self.clock)
-        for part in range(4):
-            self.history.take_steps(steps // 4)
-            if part == 1:
-                self.source.execute("TRUNCATE stock")
-            self.tarn.wait_caught_up()  # Several flushes a day.
-        if stop:
-            assert self.tarn.stop() == 0
-            self.day += 1
-
-    def archive(self, *arguments) -> dict:
-        return json.loads(self.tarn.must("bronze", "archive", "--json", *arguments, environment=self.clock))
 
 
 @pytest.fixture
 def days(source, worker, seed) -> Days:
     return Days(worker, source, seed,
                 worker.tarn(source, tenants={"column": "tenant_id"}, bronze={"flush_interval_ms": 50, "archive_after_hours": False}))
-
-
-def changes(tarn, table: str, *arguments) -> list[dict]:
-    return [json.loads(line) for line in tarn.must("bronze", "read", table, *arguments).split("\n") if line]
-
-
-def state(tarn) -> dict:
-    """All that can be read of Bronze."""
-    return {"changes": {table: changes(tarn, table) for table in SILVER},
-            "queried": {table: tarn.table_rows(f"bronze.{table}") for table in SILVER}}
 
 
 def small_files(tarn) -> list[Path]:
@@ -87,6 +48,8 @@ def test_archived_days_are_read_in_place_of_small_files(days):
     assert [day["tables"] for day in outcome["days"]] == [4, 4] and outcome["removed_files"] == 0
     assert len(large_files(tarn)) == sum(day["files"] for day in outcome["days"]) < count
     assert state(tarn) == before
+    for moment, counts in days.moments:
+        assert tarn.query(COUNTS, as_of=moment) == counts, "in the midst of an archived day"
     archived = tarn.bronze_verified()
     assert archived["archived_days"] == 2 and archived["rows"] == report["rows"] and archived["manifests"] == report["manifests"]
     assert days.archive()["days"] == [], "once"
