@@ -1,5 +1,7 @@
 #include "bronze/archive_files.h"
 
+#include <algorithm>
+#include <charconv>
 #include <map>
 #include <set>
 #include <tuple>
@@ -8,6 +10,17 @@
 #include "bronze/parquet_files.h"
 
 namespace tarn::bronze {
+namespace {
+
+/// 0 for what is no file of that day.
+int64_t NumberOf(const std::string& day, const std::string& name) {
+  if (!name.starts_with(day + "-")) return 0;
+  int64_t number = 0;
+  std::from_chars(name.data() + day.size() + 1, name.data() + name.size(), number);
+  return number;
+}
+
+}  // namespace
 
 std::vector<FileExpectation> ExpectedFiles(const ArchiveManifest& archive,
                                            std::optional<int64_t> epoch_before) {
@@ -61,15 +74,35 @@ Status ProveFiles(const storage::Storage& storage, const std::string& lake, cons
   return {};
 }
 
-Status RemoveUnnamed(storage::Storage* storage, const std::string& lake, const ArchiveManifest& archive) {
+Status RemoveUnnamed(storage::Storage* storage, const std::string& lake,
+                     const std::vector<ArchiveRange>& archives, const ArchiveManifest& archive,
+                     bool is_whole) {
   std::set<std::string> named;
-  for (const ArchivedFile& file : archive.files) named.insert(file.file.path);
+  const auto add = [&](const ArchiveManifest& of) {
+    for (const ArchivedFile& file : of.files) named.insert(file.file.path);
+  };
+  add(archive);
+  for (auto range = archives.rbegin(); range != archives.rend(); ++range) {
+    if (range->first >= archive.first()) continue;
+    TARN_ASSIGN(const ArchiveManifest earlier, ReadArchive(*storage, lake, *range));
+    if (earlier.day != archive.day) break;
+    add(earlier);
+  }
+  const int64_t last = is_whole ? INT64_MAX : LastNumber(archive);
   return ForEachFile(*storage, lake, "bronze_archive",
                      [&](const std::string& path, const storage::FileInfo& file) -> Status {
-                       if (!file.name.starts_with(archive.day + "-") || named.contains(path)) return {};
+                       const int64_t number = NumberOf(archive.day, file.name);
+                       if (number < 1 || number > last || named.contains(path)) return {};
                        spdlog::info("bronze: removing {}, left by an archiving that was cut off", path);
                        return storage->Remove(lake + "/" + path);
                      });
+}
+
+int64_t LastNumber(const ArchiveManifest& archive) {
+  int64_t last = 0;
+  for (const ArchivedFile& file : archive.files)
+    last = std::max(last, NumberOf(archive.day, file.file.path.substr(file.file.path.rfind('/') + 1)));
+  return last;
 }
 
 }  // namespace tarn::bronze

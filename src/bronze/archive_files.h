@@ -25,8 +25,15 @@ bool SaysTheSame(const Manifest& manifest, const Manifest& archived);
 Status ProveFiles(const storage::Storage& storage, const std::string& lake, const ArchiveManifest& archive,
                   const CancelToken* cancel);
 
-/// Removes files of the archived day that its manifest does not name: of runs that were cut off. Not before
-/// the manifest is there: that of such a run may come late, and then counts.
-Status RemoveUnnamed(storage::Storage* storage, const std::string& lake, const ArchiveManifest& archive);
+/// Removes files that no manifest of the archived day names, of runs that were cut off: up to the greatest
+/// number that this one names, or all of them when with it the day `is_whole`. Not before it is there: that
+/// of such a run may come late, and then counts; nor may greater numbers go that the day's next manifest may
+/// name. `archives`: those that there are.
+Status RemoveUnnamed(storage::Storage* storage, const std::string& lake,
+                     const std::vector<ArchiveRange>& archives, const ArchiveManifest& archive,
+                     bool is_whole);
+
+/// The greatest number of a day's files that the manifest names: 1 of "20261122-0001.parquet"; 0: none.
+int64_t LastNumber(const ArchiveManifest& archive);
 
 }  // namespace tarn::bronze

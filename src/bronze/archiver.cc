@@ -30,7 +30,9 @@ class FileNumbers {
   FileNumbers(storage::Storage* storage, const BronzePlace& place, std::string day)
       : storage_(storage), place_(place), day_(std::move(day)) {}
 
-  Status Begin() {
+  /// `used`: the greatest number that the day has already.
+  Status Begin(int64_t used) {
+    first_ = used + 1;
     if (!place_.is_remote()) return {};
     const auto text = storage_->Read(Path());
     if (!text && text.error().code != ErrorCode::kNotFound) return text.error();
@@ -38,7 +40,7 @@ class FileNumbers {
       TARN_ASSIGN(const auto earlier, ParseManifest(*text, [](const nlohmann::json& from) {
                     return std::pair<std::string, int64_t>(from.at("day"), from.at("last_file"));
                   }));
-      if (earlier.first == day_) first_ = earlier.second + 1;
+      if (earlier.first == day_) first_ = std::max(first_, earlier.second + 1);
     }
     return Announce(first_ + kAnnouncedFiles);
   }
@@ -78,7 +80,7 @@ class DayArchiver {
 
   Result<ArchiveManifest> Run() {
     TARN_RETURN_IF_ERROR(ReadManifests());
-    TARN_RETURN_IF_ERROR(numbers_.Begin());
+    TARN_RETURN_IF_ERROR(SettleEarlier());
     for (const std::string& table : tables_) TARN_RETURN_IF_ERROR(WriteTable(table));
     ArchiveManifest archive = Describe();
     // Read again, before anything relies on it.
@@ -93,11 +95,35 @@ class DayArchiver {
       // That of a run which was given up came late: it counts.
       TARN_ASSIGN(archive, ReadArchive(*storage_, lake_, range));
     }
-    TARN_RETURN_IF_ERROR(RemoveUnnamed(storage_, lake_, archive));
+    TARN_RETURN_IF_ERROR(
+        RemoveUnnamed(storage_, lake_, archives_, archive, archive.last() == day_.range.last));
     return archive;
   }
 
  private:
+  /// What came late of the run before goes; its names of the same day are taken.
+  Status SettleEarlier() {
+    TARN_ASSIGN(archives_, ListArchives(*storage_, lake_));
+    int64_t used = 0;
+    if (!archives_.empty()) {
+      TARN_ASSIGN(const ArchiveManifest newest, ReadArchive(*storage_, lake_, archives_.back()));
+      const bool is_next = newest.last() + 1 == day_.range.first;
+      if (is_next && manifests_.front().after != newest.manifests.back().last_commit)
+        return DoesNotFollow(day_.range.first);
+      const bool same_day = newest.day == day_.day;
+      TARN_RETURN_IF_ERROR(RemoveUnnamed(storage_, lake_, archives_, newest, !same_day));
+      if (same_day) used = LastNumber(newest);
+    }
+    return numbers_.Begin(used);
+  }
+
+  static Error DoesNotFollow(int64_t sequence) {
+    return MakeError(ErrorCode::kCorrupt,
+                     "the manifest {} of Bronze does not follow on the one before it and is not archived; "
+                     "`tarn bronze verify` tells what is missing",
+                     ManifestName(sequence));
+  }
+
   Status ReadManifests() {
     for (int64_t sequence = day_.range.first; sequence <= day_.range.last; sequence++) {
       TARN_RETURN_IF_ERROR(CheckCancel(options_.cancel));
@@ -106,12 +132,8 @@ class DayArchiver {
       auto manifest = ManifestFromJson(json);
       if (!manifest) return std::move(manifest).error().In("'" + path + "'");
       const bool follows = manifests_.empty() || manifest->after == manifests_.back().last_commit;
-      if (manifest->sequence != sequence || !follows) {
-        return MakeError(ErrorCode::kCorrupt,
-                         "'{}' does not follow on the manifest before it; `tarn bronze verify` tells what is "
-                         "missing",
-                         path);
-      }
+      if (manifest->sequence != sequence || !follows) return DoesNotFollow(sequence);
+      events_ += static_cast<int64_t>(manifest->events.size());
       for (ManifestEvent& event : manifest->events) {
         event.table = pool_.Same(event.table);
         if (event.at) continue;
@@ -120,6 +142,7 @@ class DayArchiver {
         if (std::find(tables_.begin(), tables_.end(), name) == tables_.end()) tables_.push_back(name);
       }
       manifests_.push_back(*std::move(manifest));
+      if (events_ >= options_.max_events) break;
     }
     parts_.resize(manifests_.size());
     return {};
@@ -213,8 +236,10 @@ class DayArchiver {
   const ArchiveOptions& options_;
   FileNumbers numbers_;
   ArchiveWriter writer_;
+  std::vector<ArchiveRange> archives_;  ///< Before this one.
   SchemaPool pool_;
   std::vector<Manifest> manifests_;
+  int64_t events_ = 0;                                      ///< Of them.
   std::vector<std::map<size_t, std::vector<Part>>> parts_;  ///< Where the rows of each manifest's events are.
   std::vector<std::string> tables_;                         ///< In order of appearance.
   ArchiveProgress progress_;
@@ -224,12 +249,6 @@ class DayArchiver {
 
 Result<ArchiveManifest> ArchiveDay(storage::Storage* storage, const BronzePlace& place, const ClosedDay& day,
                                    const ArchiveOptions& options) {
-  // A file of the day before may have come late.
-  TARN_ASSIGN(const auto archives, ListArchives(*storage, place.root));
-  if (!archives.empty()) {
-    TARN_ASSIGN(const ArchiveManifest newest, ReadArchive(*storage, place.root, archives.back()));
-    TARN_RETURN_IF_ERROR(RemoveUnnamed(storage, place.root, newest));
-  }
   return DayArchiver(storage, place, day, options).Run();
 }
 

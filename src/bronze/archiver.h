@@ -37,11 +37,13 @@ struct ArchiveOptions {
   const Clock* clock = &Clock::System();
   const CancelToken* cancel = nullptr;
   int64_t max_file_bytes = 256 << 20;
+  int64_t max_events = 100'000;  ///< That one manifest tells of, so that none is too large to be read.
   std::function<void(const ArchiveProgress&)> on_progress = [](const ArchiveProgress&) {};
 };
 
 /// Writes a day into large files, reads them back, and then puts its manifest, which alone decides: without
-/// it nothing has happened, and the next call begins again. What earlier calls left is removed. A flush's
+/// it nothing has happened, and the next call begins again. What earlier calls left is removed. Of a day with
+/// more than `max_events` files and events the first part: then FindClosedDay gives the rest of it. A flush's
 /// file that is not as its manifest says ends it (kCorrupt), so that no damage is handed on. Only for the
 /// process that has the lake's lease, one call at a time; the stream may go on. Memory: the day's manifests,
 /// and what an ArchiveWriter has. Durability: when it returns the day is archived. Errors: also kCancelled.

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <unordered_set>
+#include <utility>
 
 #include "bronze/archive_files.h"
 #include "bronze/file_check.h"
@@ -153,7 +154,7 @@ class ChainVerifier {
 
   /// An archived day: its flushes follow on those before, and its files have their rows, once and in order.
   void CheckArchive(const std::string& where, const ArchiveManifest& archive) {
-    report_.archived_days++;
+    if (std::exchange(archived_day_, archive.day) != archive.day) report_.archived_days++;
     newest_small_ = newest_;
     for (const FileExpectation& file : ExpectedFiles(archive, EpochBefore())) {
       int64_t rows = 0;
@@ -321,6 +322,7 @@ class ChainVerifier {
   Newest newest_;
   Newest newest_small_;  ///< Of the flushes of an archived day, which the archive has once more.
   Previous previous_;
+  std::string archived_day_;  ///< Of the archive before.
   std::string last_name_;
 };
 

@@ -151,7 +151,7 @@ Status BronzeArchive::ArchiveWhile(const Wanted& wanted, const CancelToken& canc
       state_.progress = {};
       if (archived) {
         state_.newest_day = archived->day;
-        state_.days++;
+        state_.days += archived->is_whole ? 1 : 0;
       }
     }
     if (!archived) return std::move(archived).error();
@@ -182,6 +182,7 @@ Result<ArchivedDay> BronzeArchive::Archive(const bronze::ClosedDay& day, const C
     archived.bytes += file.file.size_bytes;
   }
   archived.day = text;
+  archived.is_whole = archive.last() == day.range.last;
   archived.flushes = static_cast<int64_t>(archive.manifests.size());
   archived.tables = static_cast<int64_t>(tables.size());
   archived.files = static_cast<int64_t>(archive.files.size());

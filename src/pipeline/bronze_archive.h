@@ -16,9 +16,10 @@
 
 namespace tarn::pipeline {
 
-/// A day that was archived.
+/// A day that was archived, or a part of one that has very many small files.
 struct ArchivedDay {
-  std::string day;  ///< "2026-11-22".
+  std::string day;        ///< "2026-11-22".
+  bool is_whole = false;  ///< Nothing of the day comes behind it.
   int64_t flushes = 0, small_files = 0;
   int64_t tables = 0, files = 0, rows = 0, bytes = 0;
   double seconds = 0;
