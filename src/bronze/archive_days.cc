@@ -47,15 +47,24 @@ Result<int64_t> ClosedDay::EndMicros() const {
 
 Result<std::optional<ClosedDay>> FindClosedDay(const storage::Storage& storage, const std::string& lake) {
   TARN_ASSIGN(const auto archives, ListArchives(storage, lake));
-  TARN_ASSIGN(const auto names, ListUnarchived(storage, lake, archives));
-  if (names.empty()) return std::optional<ClosedDay>();
-  const int64_t first = SequenceOf(names[0]);
-  const int64_t expected = archives.empty() ? 1 : archives.back().last + 1;
-  if (first != expected) {
+  TARN_ASSIGN(auto names, ListUnarchived(storage, lake, archives));
+  // Behind the archived days; or before one of them, where a manifest of the archive is gone.
+  ArchiveRange open{1, INT64_MAX};
+  for (const ArchiveRange& archive : archives) {
+    if (archive.first > open.first) {
+      open.last = archive.first - 1;
+      break;
+    }
+    open.first = archive.last + 1;
+  }
+  const bool is_behind = open.last == INT64_MAX;
+  std::erase_if(names, [&](const std::string& name) { return SequenceOf(name) > open.last; });
+  if (names.empty() && is_behind) return std::optional<ClosedDay>();
+  if (names.empty() || SequenceOf(names[0]) != open.first) {
     return MakeError(ErrorCode::kCorrupt,
                      "the manifest {} of Bronze is not there: nothing is archived until it is; `tarn bronze "
                      "verify` tells what is missing",
-                     ManifestName(expected));
+                     ManifestName(open.first));
   }
   TARN_ASSIGN(const Manifest newest, ReadManifest(storage, lake, names.back()));
   // The first whose day is later than a given one, found by halving: days never go back.
@@ -77,9 +86,9 @@ Result<std::optional<ClosedDay>> FindClosedDay(const storage::Storage& storage, 
   if (named == names.size()) return std::optional<ClosedDay>();
   TARN_ASSIGN(const Manifest oldest, ReadManifest(storage, lake, names[named]));
   const std::string day = DayOf(oldest);
-  if (DayOf(newest) <= day) return std::optional<ClosedDay>();
+  if (is_behind && DayOf(newest) <= day) return std::optional<ClosedDay>();
   TARN_ASSIGN(const size_t behind, first_after(named, day));
-  return std::optional(ClosedDay{day, {first, SequenceOf(names[behind - 1])}});
+  return std::optional(ClosedDay{day, {open.first, SequenceOf(names[behind - 1])}});
 }
 
 Result<RemovedFlushes> RemoveArchived(storage::Storage* storage, const BronzePlace& place,

@@ -83,10 +83,9 @@ Status RemoveUnnamed(storage::Storage* storage, const std::string& lake,
   };
   add(archive);
   for (auto range = archives.rbegin(); range != archives.rend(); ++range) {
-    if (range->first >= archive.first()) continue;
-    TARN_ASSIGN(const ArchiveManifest earlier, ReadArchive(*storage, lake, *range));
-    if (earlier.day != archive.day) break;
-    add(earlier);
+    TARN_ASSIGN(const ArchiveManifest other, ReadArchive(*storage, lake, *range));
+    if (other.day < archive.day) break;
+    if (other.day == archive.day) add(other);
   }
   const int64_t last = is_whole ? INT64_MAX : LastNumber(archive);
   return ForEachFile(*storage, lake, "bronze_archive",

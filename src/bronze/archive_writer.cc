@@ -9,7 +9,7 @@ namespace tarn::bronze {
 namespace {
 
 /// A reader of many tables holds a row group of each.
-constexpr int64_t kGroupBytes = 8 << 20;
+constexpr int64_t kGroupBytes = 4 << 20;
 /// Flushes are small: so much is put together before it is written. A larger batch is cut.
 constexpr int64_t kHeldBytes = 4 << 20;
 

@@ -101,18 +101,19 @@ class DayArchiver {
   }
 
  private:
-  /// What came late of the run before goes; its names of the same day are taken.
+  /// What came late of the run before goes; names that the day has already are taken.
   Status SettleEarlier() {
     TARN_ASSIGN(archives_, ListArchives(*storage_, lake_));
     int64_t used = 0;
-    if (!archives_.empty()) {
-      TARN_ASSIGN(const ArchiveManifest newest, ReadArchive(*storage_, lake_, archives_.back()));
-      const bool is_next = newest.last() + 1 == day_.range.first;
-      if (is_next && manifests_.front().after != newest.manifests.back().last_commit)
+    for (auto range = archives_.rbegin(); range != archives_.rend(); ++range) {
+      TARN_ASSIGN(const ArchiveManifest earlier, ReadArchive(*storage_, lake_, *range));
+      const bool is_next = earlier.last() + 1 == day_.range.first;
+      if (is_next && manifests_.front().after != earlier.manifests.back().last_commit)
         return DoesNotFollow(day_.range.first);
-      const bool same_day = newest.day == day_.day;
-      TARN_RETURN_IF_ERROR(RemoveUnnamed(storage_, lake_, archives_, newest, !same_day));
-      if (same_day) used = LastNumber(newest);
+      if (range == archives_.rbegin())
+        TARN_RETURN_IF_ERROR(RemoveUnnamed(storage_, lake_, archives_, earlier, earlier.day < day_.day));
+      if (earlier.day == day_.day) used = std::max(used, LastNumber(earlier));
+      if (earlier.day < day_.day) break;
     }
     return numbers_.Begin(used);
   }

@@ -38,10 +38,18 @@ class FileChecker {
 
  private:
   void Add(std::string what) {
-    faults_.push_back({expected_.file.path, std::move(what),
-                       fmt::format("restore the file that {} names from a backup; without one, `tarn resync "
-                                   "{}` makes a newer copy, which needs no earlier file",
-                                   expected_.named_by, expected_.table->QualifiedName())});
+    std::string fix = fmt::format(
+        "restore the file that {} names from a backup; without one, `tarn resync {}` makes a newer copy, "
+        "which "
+        "needs no earlier file",
+        expected_.named_by, expected_.table->QualifiedName());
+    if (expected_.file.path.starts_with("bronze_archive/")) {
+      fix = fmt::format(
+                "while the small files of its day are there, remove {}: the day is archived again. Else ",
+                expected_.named_by) +
+            fix;
+    }
+    faults_.push_back({expected_.file.path, std::move(what), std::move(fix)});
   }
 
   Status CheckBytes() {
