@@ -58,17 +58,20 @@ class ArchiveTest : public BronzeTest {
     return std::uniform_int_distribution<int64_t>(least, most)(random_);
   }
 
-  /// A transaction of some rows and events; the flush goes on in several pieces now and then.
-  void Transaction(ChangeLog& log) {
+  /// A flush of one transaction or several, with rows and events; now and then it comes in several pieces.
+  void Flush(ChangeLog& log) {
     commit_ += Random(1, 50);
     FlushInput input;
     input.epoch = epoch_;
-    input.last_commit = Lsn{commit_};
-    input.end = Lsn{commit_ + 8};
     input.transactions = 1;
     input.last_commit_micros = clock_.NowMicros();
     int64_t ordinal = 0;
     for (int64_t pieces = Random(0, 5); pieces > 0; pieces--) {
+      if (Random(0, 2) == 0) {
+        commit_ += Random(1, 50);
+        ordinal = 0;
+        input.transactions++;
+      }
       AddPiece(input, ordinal);
       if (Random(0, 9) > 0) continue;
       input.open = true;
@@ -76,6 +79,8 @@ class ArchiveTest : public BronzeTest {
       input.events.clear();
       input.open = false;
     }
+    input.last_commit = Lsn{commit_};
+    input.end = Lsn{commit_ + 8};
     ASSERT_TRUE(log.Flush(input));
   }
 
@@ -122,12 +127,12 @@ class ArchiveTest : public BronzeTest {
           epoch_++;
           commit_ = static_cast<uint64_t>(Random(1, 100));
         }
-        Transaction(*log);
+        Flush(*log);
       }
       clock_.Advance(24 * kHour);
     }
-    Transaction(*log);
-    while (log->last()->events.empty()) Transaction(*log);
+    Flush(*log);
+    while (log->last()->events.empty()) Flush(*log);
   }
 
   std::vector<Told> Read(const std::string& table, const SourcePosition& from = {},
