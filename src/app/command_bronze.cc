@@ -79,6 +79,7 @@ int RunBronzeVerify(const Config& config, bool json) {
                                       {"warning_count", report->warning_count},
                                       {"manifests", report->manifests},
                                       {"copies", report->copies},
+                                      {"archived_days", report->archived_days},
                                       {"files", report->files},
                                       {"rows", report->rows},
                                       {"bytes", report->bytes},
@@ -90,10 +91,11 @@ int RunBronzeVerify(const Config& config, bool json) {
   }
   PrintFaults("error", report->faults, report->fault_count);
   PrintFaults("warning", report->warnings, report->warning_count);
-  fmt::print("Bronze is {} up to {}: {} copies and {} flushes, {} files, {} rows, {:.1f} MB, {:.1f} s\n",
+  fmt::print("Bronze is {} up to {}: {} copies and {} flushes{}, {} files, {} rows, {:.1f} MB, {:.1f} s\n",
              report->complete() ? "complete" : "NOT COMPLETE", report->newest.lsn.ToString(), report->copies,
-             report->manifests, report->files, report->rows, static_cast<double>(report->bytes) / 1e6,
-             seconds);
+             report->manifests,
+             report->archived_days == 0 ? "" : fmt::format(" ({} days archived)", report->archived_days),
+             report->files, report->rows, static_cast<double>(report->bytes) / 1e6, seconds);
   return report->complete() ? kSuccess : kFailed;
 }
 

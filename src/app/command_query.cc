@@ -49,9 +49,7 @@ Result<std::string> AskOrRead(const Config& config, const server::QueryRequest& 
   if (request.as_of_micros) json["as_of_micros"] = *request.as_of_micros;
   auto reply = server::Ask(config.pipeline.lake + "/_tarn",
                            json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), handler);
-  const bool nobody = !reply && reply.error().code == ErrorCode::kNotFound &&
-                      reply.error().message.starts_with("no tarn runs");
-  return nobody ? QueryLake(config, request, handler) : reply;
+  return !reply && server::NobodyRuns(reply.error()) ? QueryLake(config, request, handler) : reply;
 }
 
 }  // namespace

@@ -114,6 +114,13 @@ int RunStatus(const Config& config, bool json) {
                  std::max(copies.value("estimated_rows", 0L), copies.value("rows", 0L)));
     }
   }
+  const auto& archive = status["archive"];
+  if (const std::string day = archive.value("archiving", ""); !day.empty()) {
+    fmt::print("\narchiving Bronze of {}: {} of {} files\n", day, archive.value("files", 0L),
+               archive.value("files_total", 0L));
+  }
+  if (const std::string error = archive.value("last_error", ""); !error.empty())
+    fmt::print("\narchiving Bronze: {}\n", error);
   for (const auto& [name, source] : status["gone"].items())
     fmt::print("\n{}: the source has no {} any more; what the lake has stays\n", name,
                source.get<std::string>());

@@ -35,6 +35,16 @@ int RunChecks(const Config& config, bool json);
 int RunVerify(const Config& config, bool json);
 /// Reads the lake's Bronze whole; kFailed when something is missing or wrong.
 int RunBronzeVerify(const Config& config, bool json);
+/// Archives closed days of Bronze up to `until` (empty: all): in the running tarn, or here when none runs.
+int RunBronzeArchive(const Config& config, const std::string& until, bool json);
+
+/// Which changes `tarn bronze read` prints.
+struct ReadRequest {
+  std::string table;     ///< Its name in the lake, or "schema.table".
+  std::string from, to;  ///< Positions, beyond the one and up to the other; empty: all that there are.
+  OutputFormat format = OutputFormat::kJson;
+};
+int RunBronzeRead(const Config& config, const ReadRequest& request);
 /// Has tables copied again beside the stream; `wait`: returns when the copies are what readers see.
 int RunResync(const Config& config, const std::vector<std::string>& tables, bool wait);
 int RunRemove(const Config& config);

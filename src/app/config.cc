@@ -69,6 +69,22 @@ Status CheckNumbers(const Section& section, const toml::table& root, int64_t val
                        fmt::format("{} is {}, it must be {} or more", name, value, least));
 }
 
+constexpr int64_t kLongest = 1'000'000;  ///< Hours or days: more than a century.
+
+/// A number of at least `least`, or false, which is 0.
+Status ReadUnlessFalse(Section& section, const std::string& key, const char* unit, int64_t least,
+                       int64_t& to) {
+  if (!section.Has(key)) return section.Read(key, to);  // So that it is known.
+  const bool is_number = section.Read(key, to).has_value();
+  bool on = true;
+  if (is_number ? to >= least && to <= kLongest : section.Read(key, on).has_value() && !on) {
+    if (!is_number) to = 0;
+    return {};
+  }
+  return section.Wrong(section.at(key),
+                       fmt::format("'{}' must be a number of {}, {} or more, or false", key, unit, least));
+}
+
 Status CheckLevel(const Section& section, const toml::table& root, const std::string& level) {
   static const std::vector<std::string> kLevels = {"trace", "debug",    "info", "warn",
                                                    "error", "critical", "off"};
@@ -203,6 +219,9 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   Section bronze = section("bronze");
   TARN_RETURN_IF_ERROR(bronze.Read("flush_interval_ms", options.flush_interval_ms));
   TARN_RETURN_IF_ERROR(bronze.Read("path", options.bronze_path));
+  TARN_RETURN_IF_ERROR(
+      ReadUnlessFalse(bronze, "archive_after_hours", "hours", 0, options.archive_after_hours));
+  TARN_RETURN_IF_ERROR(ReadUnlessFalse(bronze, "keep_days", "days", 1, options.keep_days));
   TARN_RETURN_IF_ERROR(bronze.CheckKnown());
   TARN_RETURN_IF_ERROR(ReadObjectStore(bronze, section("s3"), folder, options));
   Section silver = section("silver");

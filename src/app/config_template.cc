@@ -105,7 +105,10 @@ Result<std::string> ConfigTemplate(const std::string& source, const std::string&
   out += "flush_interval_ms = 4000    # a change is confirmed to the source at the latest after this\n";
   out +=
       "# path = \"s3://bucket/prefix\"  # in an object store, not in the lake's folder; never moved "
-      "later\n\n";
+      "later\n";
+  out +=
+      "archive_after_hours = 6     # a day's changes are written again in large files; false: they are not\n";
+  out += "keep_days = false           # how long the small files stay after that; false: for ever\n\n";
   out += "# Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials.\n";
   out += "# [s3]\n# region = \"eu-central-1\"\n# endpoint = \"https://minio.example:9000\"   # not AWS's\n";
   out += "# sse = \"aws:kms\"            # or \"AES256\"; kms_key_id names the key\n\n";

@@ -19,6 +19,25 @@ TEST(ConfigTest, WhatInitWritesIsUnderstood) {
   EXPECT_EQ(config->pipeline.services.retain_micros, 168LL * 3600 * 1'000'000);
 }
 
+TEST(ConfigTest, ArchivingOfBronzeIsANumberOrFalse) {
+  const auto parse = [](const std::string& keys) {
+    return ParseConfig("[source]\n[bronze]\n" + keys + "\n", "tarn.toml");
+  };
+  EXPECT_EQ(parse("")->pipeline.archive_after_hours, 6);
+  EXPECT_EQ(parse("")->pipeline.keep_days, 0) << "for ever";
+  EXPECT_EQ(parse("archive_after_hours = false\nkeep_days = 7")->pipeline.archive_after_hours, 0);
+  EXPECT_EQ(parse("archive_after_hours = 0")->pipeline.archive_after_hours, 0);
+  EXPECT_EQ(parse("keep_days = 7")->pipeline.keep_days, 7);
+  EXPECT_EQ(parse("keep_days = false")->pipeline.keep_days, 0);
+  for (const char* wrong :
+       {"keep_days = 0", "keep_days = true", "keep_days = 99999999999", "keep_days = -1"}) {
+    const auto config = parse(wrong);
+    ASSERT_FALSE(config) << wrong;
+    EXPECT_EQ(config.error().message,
+              "tarn.toml:3: 'keep_days' must be a number of days, 1 or more, or false");
+  }
+}
+
 TEST(ConfigTest, ATypoIsNamedWithItsLineAndTheNearestKey) {
   const auto key = ParseConfig("[source]\nhost = \"h\"\n[silver]\ncomit_interval_ms = 5\n", "tarn.toml");
   ASSERT_FALSE(key);

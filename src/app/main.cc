@@ -30,6 +30,7 @@ tarn::app::OutputFormat FormatOf(const std::string& name) {
 struct Arguments {
   std::string config = "tarn.toml";
   std::string source, lake = "lake", models, tenant_column;
+  std::string until_day, read_table, from, to, read_format = "json";
   std::string until, sql, principal = "operator", as_of, format = "table";
   std::vector<std::string> tables;
   bool force = false, json = false, quiet = false, no_wait = false, allow_held = false;
@@ -111,7 +112,22 @@ void AddCommands(CLI::App& app, Arguments& a) {
       "verify",
       "Prove that no change is missing, changed or twice in Bronze: read every file\nExample: tarn bronze "
       "verify --json");
-  for (CLI::App* command : {check, status, tables, verify, test, bronze_verify})
+  CLI::App* archive = bronze->add_subcommand("archive",
+                                             "Write closed days into large files (bronze_archive/), as `tarn "
+                                             "run` does by itself\nExample: tarn bronze "
+                                             "archive --until 2026-11-22");
+  archive->add_option("--until", a.until_day, "the last day to archive (default: every day that is closed)");
+  CLI::App* read = bronze->add_subcommand("read",
+                                          "Print one table's changes in order, to feed any job\nExample: "
+                                          "tarn bronze read orders --from 0/16B3748 "
+                                          "--format csv");
+  read->add_option("table", a.read_table, "its name in the lake, or schema.table")->required();
+  read->add_option("--from", a.from,
+                   "only changes beyond this position: an LSN, EPOCH:LSN, or the _lsn of a row");
+  read->add_option("--to", a.to, "only changes up to this position");
+  read->add_option("--format", a.read_format, "json (one object a line; the default) or csv")
+      ->check(CLI::IsMember({"json", "csv"}));
+  for (CLI::App* command : {check, status, tables, verify, test, bronze_verify, archive})
     command->add_flag("--json", a.json, "for scripts");
   CLI::App* resync = app.add_subcommand(
       "resync",
@@ -123,6 +139,16 @@ void AddCommands(CLI::App& app, Arguments& a) {
   AddHudiCommands(app, a);
   app.add_subcommand("remove",
                      "Take slot and publications off the source; the lake stays\nExample: tarn remove");
+}
+
+int RunBronze(const tarn::app::Config& config, const std::vector<CLI::App*>& subcommands,
+              const Arguments& a) {
+  using namespace tarn::app;
+  const std::string command = subcommands.front()->get_name();
+  if (command == "verify") return RunBronzeVerify(config, a.json);
+  if (command == "archive") return RunBronzeArchive(config, a.until_day, a.json);
+  return RunBronzeRead(config, {a.read_table, a.from, a.to,
+                                a.read_format == "csv" ? OutputFormat::kCsv : OutputFormat::kJson});
 }
 
 int RunCommand(const CLI::App& app, Arguments& a) {
@@ -145,7 +171,7 @@ int RunCommand(const CLI::App& app, Arguments& a) {
   if (command == "tables") return RunTables(*config, a.json);
   if (command == "test") return RunChecks(*config, a.json);
   if (command == "verify") return RunVerify(*config, a.json);
-  if (command == "bronze") return RunBronzeVerify(*config, a.json);
+  if (command == "bronze") return RunBronze(*config, app.get_subcommands().front()->get_subcommands(), a);
   if (command == "resync") return RunResync(*config, a.tables, !a.no_wait);
   if (command == "remove") return RunRemove(*config);
   return RunQuery(*config, a.sql, a.principal, a.as_of, a.allow_held, FormatOf(a.format), !a.quiet);

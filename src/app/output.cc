@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
@@ -48,6 +49,13 @@ std::string CsvCell(const arrow::Array& column, int64_t row) {
   return out + "\"";
 }
 
+/// JSON has no NaN and no infinity: text, and not the null that the library writes.
+nlohmann::json JsonNumber(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
+  return value;
+}
+
 nlohmann::json JsonCell(const arrow::Array& column, int64_t row) {
   if (column.IsNull(row)) return nullptr;
   switch (column.type_id()) {
@@ -64,9 +72,9 @@ nlohmann::json JsonCell(const arrow::Array& column, int64_t row) {
     case arrow::Type::UINT64:
       return static_cast<const arrow::UInt64Array&>(column).Value(row);
     case arrow::Type::FLOAT:
-      return static_cast<const arrow::FloatArray&>(column).Value(row);
+      return JsonNumber(static_cast<const arrow::FloatArray&>(column).Value(row));
     case arrow::Type::DOUBLE:
-      return static_cast<const arrow::DoubleArray&>(column).Value(row);
+      return JsonNumber(static_cast<const arrow::DoubleArray&>(column).Value(row));
     default:
       return CellText(column, row, "");
   }
@@ -81,6 +89,12 @@ std::string CellText(const arrow::Array& column, int64_t row, const std::string&
       return static_cast<const arrow::StringArray&>(column).GetString(row);
     case arrow::Type::DOUBLE:
       return fmt::format("{}", static_cast<const arrow::DoubleArray&>(column).Value(row));
+    case arrow::Type::BINARY: {
+      std::string text = "\\x";  // As PostgreSQL writes it.
+      for (const char byte : static_cast<const arrow::BinaryArray&>(column).GetView(row))
+        text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+      return text;
+    }
     case arrow::Type::TIMESTAMP: {
       const auto& type = static_cast<const arrow::TimestampType&>(*column.type());
       if (type.unit() != arrow::TimeUnit::MICRO) break;

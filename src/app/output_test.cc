@@ -3,6 +3,8 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace tarn::app {
 namespace {
 
@@ -46,6 +48,33 @@ TEST(OutputTest, Table) {
   EXPECT_EQ(Printed(OutputFormat::kTable),
             " name     |   n | price\n----------+-----+-------\n"
             " Zoë, \"Z\" |   1 |  0.05\n          |  20 | 19.95\n          | 300 | -1.00\n");
+}
+
+TEST(OutputTest, WhatJsonHasNoFormForIsText) {
+  arrow::DoubleBuilder numbers;
+  (void)numbers.AppendValues({std::nan(""), -INFINITY, 0.1});
+  (void)numbers.AppendNull();
+  arrow::BinaryBuilder bytes;
+  for (const char* value : {"", "\xff\x01", "a", "b"}) (void)bytes.Append(value);
+  const auto batch = arrow::RecordBatch::Make(
+      arrow::schema({arrow::field("x", arrow::float64()), arrow::field("b", arrow::binary())}), 4,
+      {*numbers.Finish(), *bytes.Finish()});
+  char* text = nullptr;
+  size_t size = 0;
+  std::FILE* out = open_memstream(&text, &size);
+  ResultPrinter printer(OutputFormat::kJson, out);
+  EXPECT_TRUE(printer.Print(*batch));
+  EXPECT_TRUE(printer.Finish());
+  std::fclose(out);
+  EXPECT_EQ(std::string(text, size), R"({"x":"NaN","b":"\\x"})"
+                                     "\n"
+                                     R"({"x":"-Infinity","b":"\\xff01"})"
+                                     "\n"
+                                     R"({"x":0.1,"b":"\\x61"})"
+                                     "\n"
+                                     R"({"x":null,"b":"\\x62"})"
+                                     "\n");
+  free(text);
 }
 
 }  // namespace

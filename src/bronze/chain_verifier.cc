@@ -4,9 +4,12 @@
 #include <map>
 #include <optional>
 #include <unordered_set>
+#include <utility>
 
+#include "bronze/archive_files.h"
 #include "bronze/file_check.h"
 #include "bronze/manifest.h"
+#include "bronze/parquet_files.h"
 
 namespace tarn::bronze {
 namespace {
@@ -50,18 +53,13 @@ class ChainVerifier {
   }
 
   Status ListFiles() {
-    const std::string bronze = lake_ + "/bronze";
-    TARN_ASSIGN(const auto schemas, storage_.List(bronze));
-    for (const auto& schema : schemas) {
-      TARN_ASSIGN(const auto tables, storage_.List(bronze + "/" + schema.name));
-      for (const auto& table : tables) {
-        const std::string folder = "bronze/" + schema.name + "/" + table.name;
-        TARN_ASSIGN(const auto files, storage_.List(lake_ + "/" + folder));
-        for (const auto& file : files) {
-          listed_.push_back(folder + "/" + file.name);
-          progress_.bytes_total += file.size_bytes;
-        }
-      }
+    for (const char* root : {"bronze", "bronze_archive"}) {
+      TARN_RETURN_IF_ERROR(
+          ForEachFile(storage_, lake_, root, [&](const auto& path, const auto& file) -> Status {
+            listed_.push_back(path);
+            progress_.bytes_total += file.size_bytes;
+            return {};
+          }));
     }
     progress_.files_total = static_cast<int64_t>(listed_.size());
     return {};
@@ -93,7 +91,8 @@ class ChainVerifier {
       // Workers write side by side: each file has an order of its own.
       schema::ChangePosition newest;
       rows += file.rows;
-      Check({where, file, load.table, at - 1, at}, newest);
+      report_.rows += file.rows;
+      Check({where, file, load.table, {{file.rows, at - 1, at}}}, newest);
     }
     if (rows != load.rows) {
       Fault(where, fmt::format("says {} rows, its files have {}", load.rows, rows),
@@ -103,30 +102,101 @@ class ChainVerifier {
   }
 
   Status CheckManifests() {
+    TARN_ASSIGN(const auto archives, ListArchives(storage_, lake_));
     TARN_ASSIGN(const auto names, storage_.List(ManifestFolder(lake_)));
-    for (const auto& name : names) {
-      const std::string where = "_tarn/bronze/changes/" + name.name;
-      const auto json = storage_.Read(lake_ + "/" + where);
-      const auto manifest = json ? ManifestFromJson(*json) : Result<Manifest>(json.error());
-      if (!manifest) {
-        Fault(where, "cannot be read: " + manifest.error().message, std::string(kRestoreManifest));
-        continue;
+    auto name = names.begin();
+    for (const ArchiveRange& range : archives) {
+      // Flushes before that day of which there is no archive.
+      for (; name != names.end() && SequenceOf(name->name) < range.first; ++name) CheckManifest(name->name);
+      const std::string where = "_tarn/bronze/archive/" + ArchiveName(range);
+      const auto archive = ReadArchive(storage_, lake_, range);
+      if (!archive) {
+        Fault(where, "cannot be read: " + archive.error().message, std::string(kRestoreManifest));
+        continue;  // What small files there still are tells the rest.
       }
-      report_.manifests++;
-      CheckLink(where, name.name, *manifest);
-      CheckEvents(where, *manifest);
-      previous_ = {manifest->sequence, manifest->position()};
-      report_.newest = std::max(report_.newest, manifest->position());
+      CheckArchive(where, *archive);
+      for (; name != names.end() && SequenceOf(name->name) <= range.last; ++name)
+        CheckSmall(name->name, *archive);
     }
+    for (; name != names.end(); ++name) CheckManifest(name->name);
     return {};
   }
 
-  /// That the manifest follows on the one before it.
-  void CheckLink(const std::string& where, const std::string& name, const Manifest& manifest) {
-    const std::string fix(kRestoreManifest);
-    if (name != ManifestName(manifest.sequence)) {
-      Fault(where, fmt::format("says that it is number {}, which is not its name", manifest.sequence), fix);
+  /// nullopt: it cannot be read, which is told.
+  std::optional<Manifest> Read(const std::string& where) {
+    const auto json = storage_.Read(lake_ + "/" + where);
+    auto manifest = json ? ManifestFromJson(*json) : Result<Manifest>(json.error());
+    if (manifest) return *std::move(manifest);
+    Fault(where, "cannot be read: " + manifest.error().message, std::string(kRestoreManifest));
+    return std::nullopt;
+  }
+
+  void CheckManifest(const std::string& name) {
+    const std::string where = "_tarn/bronze/changes/" + name;
+    const auto manifest = Read(where);
+    if (!manifest) return;
+    if (name != ManifestName(manifest->sequence)) {
+      Fault(where, fmt::format("says that it is number {}, which is not its name", manifest->sequence),
+            std::string(kRestoreManifest));
     }
+    CheckLink(where, *manifest);
+    CheckMarks(where, *manifest);
+    CheckFiles(where, *manifest);
+    CheckTotals(where, *manifest);
+    Pass(*manifest);
+  }
+
+  void Pass(const Manifest& manifest) {
+    report_.manifests++;
+    previous_ = {manifest.sequence, manifest.position()};
+    report_.newest = std::max(report_.newest, manifest.position());
+  }
+
+  /// An archived day: its flushes follow on those before, and its files have their rows, once and in order.
+  void CheckArchive(const std::string& where, const ArchiveManifest& archive) {
+    if (std::exchange(archived_day_, archive.day) != archive.day) report_.archived_days++;
+    newest_small_ = newest_;
+    for (const FileExpectation& file : ExpectedFiles(archive, EpochBefore())) {
+      int64_t rows = 0;
+      for (const FilePart& part : file.parts) rows += part.rows;
+      if (rows != file.file.rows) {
+        Fault(where,
+              fmt::format("says that {} has {} rows, its flushes have {} there", file.file.path,
+                          file.file.rows, rows),
+              std::string(kRestoreManifest));
+      }
+      Check(file, newest_[file.table->lake_name]);
+    }
+    for (const Manifest& manifest : archive.manifests) {
+      CheckLink(where, manifest);
+      CheckMarks(where, manifest);
+      CheckTotals(where, manifest);
+      Pass(manifest);
+    }
+  }
+
+  /// A flush that is archived: while its manifest is there it says the same, and what files it still has are
+  /// as it says.
+  void CheckSmall(const std::string& name, const ArchiveManifest& archive) {
+    const std::string where = "_tarn/bronze/changes/" + name;
+    const auto manifest = Read(where);
+    if (!manifest) return;
+    const auto at = static_cast<size_t>(SequenceOf(name) - archive.first());
+    if (!SaysTheSame(*manifest, archive.manifests[at])) {
+      Fault(where, fmt::format("is not what the archive of {} has of it", archive.day),
+            std::string(kRestoreManifest));
+    }
+    const auto epoch_before = at == 0 ? std::nullopt : std::optional(archive.manifests[at - 1].epoch);
+    for (const ManifestEvent& event : manifest->events) {
+      if (event.at || !storage_.Exists(lake_ + "/" + event.file.path)) continue;
+      Check({where, event.file, event.table, {PartOf(*manifest, epoch_before, event.file.rows)}},
+            newest_small_[event.table->lake_name]);
+    }
+  }
+
+  /// That the manifest follows on the one before it.
+  void CheckLink(const std::string& where, const Manifest& manifest) {
+    const std::string fix(kRestoreManifest);
     if (const int64_t missing = manifest.sequence - previous_.sequence - 1; missing != 0) {
       Fault(where,
             fmt::format("is number {}, but the one before it is number {}: {} missing", manifest.sequence,
@@ -148,21 +218,30 @@ class ChainVerifier {
     }
   }
 
-  void CheckEvents(const std::string& where, const Manifest& manifest) {
-    // Where a link is broken the manifest's own range counts; a new epoch begins at zero.
-    const bool same_epoch = manifest.epoch == previous_.at.epoch || previous_.sequence == 0;
-    const int64_t after = OrderingValue(manifest.epoch, same_epoch ? manifest.after : Lsn{});
-    const int64_t last = OrderingValue(manifest.position());
-    int64_t rows = 0;
+  /// A new epoch begins at zero. Where a link is broken the manifest's own range counts.
+  std::optional<int64_t> EpochBefore() const {
+    return previous_.sequence == 0 ? std::nullopt : std::optional(previous_.at.epoch);
+  }
+
+  void CheckFiles(const std::string& where, const Manifest& manifest) {
     for (const ManifestEvent& event : manifest.events) {
-      if (event.at) {
-        CheckMark(where, event, after, last);
-        continue;
-      }
-      rows += event.file.rows;
+      if (event.at) continue;
       CheckName(where, event.file.path);
-      Check({where, event.file, event.table, after, last}, newest_[event.table->lake_name]);
+      Check({where, event.file, event.table, {PartOf(manifest, EpochBefore(), event.file.rows)}},
+            newest_[event.table->lake_name]);
     }
+  }
+
+  void CheckMarks(const std::string& where, const Manifest& manifest) {
+    const FilePart range = PartOf(manifest, EpochBefore(), 0);
+    for (const ManifestEvent& event : manifest.events) {
+      if (event.at) CheckMark(where, event, range.after, range.last);
+    }
+  }
+
+  void CheckTotals(const std::string& where, const Manifest& manifest) {
+    int64_t rows = 0;
+    for (const ManifestEvent& event : manifest.events) rows += event.at ? 0 : event.file.rows;
     if (rows != manifest.rows) {
       Fault(where, fmt::format("says {} rows, its files have {}", manifest.rows, rows),
             std::string(kRestoreManifest));
@@ -174,6 +253,7 @@ class ChainVerifier {
             std::string(kRestoreManifest));
     }
     last_name_ = std::max(last_name_, manifest.last_file_name);
+    report_.rows += manifest.rows;
   }
 
   /// A truncation, or a position from which on only a newer copy tells.
@@ -209,7 +289,6 @@ class ChainVerifier {
          }))
       Add(std::move(fault));
     report_.files++;
-    report_.rows += expected.file.rows;
     report_.bytes += progress_.bytes - before;
     progress_.files++;
     options_.on_progress(progress_);
@@ -239,8 +318,11 @@ class ChainVerifier {
   ChainProgress progress_;
   std::vector<std::string> listed_;
   std::unordered_set<std::string> named_;
-  std::map<std::string, schema::ChangePosition> newest_;  ///< By table.
+  using Newest = std::map<std::string, schema::ChangePosition>;  ///< By table.
+  Newest newest_;
+  Newest newest_small_;  ///< Of the flushes of an archived day, which the archive has once more.
   Previous previous_;
+  std::string archived_day_;  ///< Of the archive before.
   std::string last_name_;
 };
 

@@ -30,7 +30,9 @@ struct ChainReport {
   std::vector<ChainFault> faults;    ///< Something is missing or wrong.
   std::vector<ChainFault> warnings;  ///< Files that no manifest names: a flush or a copy may be under way.
   int64_t fault_count = 0, warning_count = 0;
-  int64_t manifests = 0, copies = 0, files = 0, rows = 0, bytes = 0;
+  /// `manifests`, `rows`: of each flush once, whether an archived day's manifest has it or its own, or both.
+  /// `files`, `bytes`: that were read.
+  int64_t manifests = 0, archived_days = 0, copies = 0, files = 0, rows = 0, bytes = 0;
   SourcePosition newest;  ///< That a manifest or copy has.
 
   bool complete() const { return fault_count == 0; }
@@ -38,9 +40,9 @@ struct ChainReport {
 
 /// Proves that Bronze is complete: the manifests follow each other without a gap, every file that they name
 /// is there byte for byte, and every row stands once, in order, where its manifest says (docs/formats/
-/// bronze.md). Changes nothing; a writer may go on meanwhile. Memory: one batch of rows, a position a table,
-/// the names of all files. Errors: only when folders cannot be listed; what is wrong in them is in the
-/// report.
+/// bronze.md). Of an archived day that is the archive; what there still is of its flushes must be as it says.
+/// Changes nothing; a writer may go on meanwhile. Memory: one batch of rows, a position a table, the names of
+/// all files. Errors: only when folders cannot be listed; what is wrong in them is in the report.
 Result<ChainReport> VerifyChain(const storage::Storage& storage, const std::string& lake,
                                 const ChainOptions& options);
 

@@ -169,33 +169,6 @@ Result<std::optional<Manifest>> ChangeLog::Flush(const FlushInput& input) {
   return std::optional<Manifest>(std::move(manifest));
 }
 
-Status ChangeLog::ForEachManifest(const storage::Storage& storage, const std::string& lake,
-                                  const SourcePosition& after,
-                                  const std::function<Status(const Manifest&)>& take) {
-  TARN_ASSIGN(const auto names, storage.List(ManifestFolder(lake)));
-  // Manifests rise with their sequence: halve down to the first that goes beyond `after`.
-  size_t low = 0;
-  size_t high = names.size();
-  const auto read = [&](size_t at) -> Result<Manifest> {
-    TARN_ASSIGN(const std::string json, storage.Read(ManifestFolder(lake) + "/" + names[at].name));
-    return ManifestFromJson(json);
-  };
-  while (low < high) {
-    const size_t middle = (low + high) / 2;
-    TARN_ASSIGN(const Manifest manifest, read(middle));
-    if (manifest.position() > after) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  for (; low < names.size(); low++) {
-    TARN_ASSIGN(const Manifest manifest, read(low));
-    TARN_RETURN_IF_ERROR(take(manifest));
-  }
-  return {};
-}
-
 Result<std::map<std::string, std::vector<LoadManifest>>> ChangeLog::ReadLoads(const storage::Storage& storage,
                                                                               const std::string& lake) {
   std::map<std::string, std::vector<LoadManifest>> loads;

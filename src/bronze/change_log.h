@@ -59,7 +59,8 @@ class ChangeLog {
   /// remains. Forgets the files of a transaction whose end did not come: the source sends it again.
   Status Recover();
 
-  /// The manifests that go beyond `after`, in order.
+  /// The manifests that go beyond `after`, in order; those of archived days from the archive, whose files
+  /// their events then name parts of.
   static Status ForEachManifest(const storage::Storage& storage, const std::string& lake,
                                 const SourcePosition& after,
                                 const std::function<Status(const Manifest&)>& take);

@@ -38,10 +38,18 @@ class FileChecker {
 
  private:
   void Add(std::string what) {
-    faults_.push_back({expected_.file.path, std::move(what),
-                       fmt::format("restore the file that {} names from a backup; without one, `tarn resync "
-                                   "{}` makes a newer copy, which needs no earlier file",
-                                   expected_.named_by, expected_.table->QualifiedName())});
+    std::string fix = fmt::format(
+        "restore the file that {} names from a backup; without one, `tarn resync {}` makes a newer copy, "
+        "which "
+        "needs no earlier file",
+        expected_.named_by, expected_.table->QualifiedName());
+    if (expected_.file.path.starts_with("bronze_archive/")) {
+      fix = fmt::format(
+                "while the small files of its day are there, remove {}: the day is archived again. Else ",
+                expected_.named_by) +
+            fix;
+    }
+    faults_.push_back({expected_.file.path, std::move(what), std::move(fix)});
   }
 
   Status CheckBytes() {
@@ -52,13 +60,7 @@ class FileChecker {
       Add(fmt::format("has {} bytes, its manifest says {}", *size, expected_.file.size_bytes));
       return {};
     }
-    uint32_t crc = 0;
-    for (int64_t at = 0; at < *size; at += kChunkBytes) {
-      const auto chunk = input->ReadAt(at, std::min(kChunkBytes, *size - at));
-      TARN_RETURN_IF_ERROR(storage::FromArrow(chunk.status(), ErrorCode::kIo, "its bytes"));
-      crc = static_cast<uint32_t>(crc32_z(crc, (*chunk)->data(), static_cast<size_t>((*chunk)->size())));
-      on_bytes_((*chunk)->size());
-    }
+    TARN_ASSIGN(const uint32_t crc, ChecksumOf(*input, *size, on_bytes_));
     if (crc != expected_.file.crc32) {
       Add(
           fmt::format("has the CRC-32 {:08x}, its manifest says {:08x}: its bytes are not those that were "
@@ -98,13 +100,13 @@ class FileChecker {
   }
 
   void CheckRow(const schema::ChangePosition& at, int64_t row) {
-    const bool inside = at.lsn > expected_.after && at.lsn <= expected_.last;
+    const FilePart part = PartAt(row);
+    const bool inside = at.lsn > part.after && at.lsn <= part.last;
     if (!inside && !told_range_) {
       told_range_ = true;
       Add(fmt::format("row {} has the _lsn {} ({}), its manifest holds those beyond {} up to {}", row, at.lsn,
-                      OrderingPosition(at.lsn).lsn.ToString(),
-                      OrderingPosition(expected_.after).lsn.ToString(),
-                      OrderingPosition(expected_.last).lsn.ToString()));
+                      OrderingPosition(at.lsn).lsn.ToString(), OrderingPosition(part.after).lsn.ToString(),
+                      OrderingPosition(part.last).lsn.ToString()));
     }
     if (at > newest_) {
       newest_ = at;
@@ -119,6 +121,14 @@ class FileChecker {
                                     row, PositionText(at), PositionText(newest_)));
   }
 
+  /// Rows come in order. Of rows beyond all parts the last one's range counts.
+  FilePart PartAt(int64_t row) {
+    if (expected_.parts.empty()) return {};
+    while (part_ + 1 < expected_.parts.size() && row >= before_part_ + expected_.parts[part_].rows)
+      before_part_ += expected_.parts[part_++].rows;
+    return expected_.parts[part_];
+  }
+
   std::string path_;
   const storage::Storage& storage_;
   const FileExpectation& expected_;
@@ -126,9 +136,29 @@ class FileChecker {
   const std::function<void(int64_t)>& on_bytes_;
   std::vector<ChainFault> faults_;
   bool told_range_ = false, told_order_ = false;
+  size_t part_ = 0;
+  int64_t before_part_ = 0;  ///< Rows of the parts before it.
 };
 
 }  // namespace
+
+FilePart PartOf(const Manifest& manifest, std::optional<int64_t> epoch_before, int64_t rows) {
+  const bool same_epoch = epoch_before == manifest.epoch;
+  return {rows, OrderingValue(manifest.epoch, same_epoch ? manifest.after : Lsn{}),
+          OrderingValue(manifest.position())};
+}
+
+Result<uint32_t> ChecksumOf(arrow::io::RandomAccessFile& input, int64_t size,
+                            const std::function<void(int64_t)>& on_bytes) {
+  uint32_t crc = 0;
+  for (int64_t at = 0; at < size; at += kChunkBytes) {
+    const auto chunk = input.ReadAt(at, std::min(kChunkBytes, size - at));
+    TARN_RETURN_IF_ERROR(storage::FromArrow(chunk.status(), ErrorCode::kIo, "its bytes"));
+    crc = static_cast<uint32_t>(crc32_z(crc, (*chunk)->data(), static_cast<size_t>((*chunk)->size())));
+    on_bytes((*chunk)->size());
+  }
+  return crc;
+}
 
 std::vector<ChainFault> CheckFile(const storage::Storage& storage, const std::string& lake,
                                   const FileExpectation& expected, schema::ChangePosition& newest,

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <arrow/io/interfaces.h>
+
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,14 +14,28 @@
 
 namespace tarn::bronze {
 
+/// Rows of a file that follow each other, and between which ordering values their _lsn lies.
+struct FilePart {
+  int64_t rows = 0;
+  int64_t after = 0;  ///< Every row's _lsn is beyond it.
+  int64_t last = 0;   ///< The greatest that one may have.
+};
+
+/// Where the changes of a manifest lie, of which `rows` stand in a file: behind its `after`; from the epoch's
+/// beginning, when `epoch_before`, of the manifest before it, is another or nobody knows it.
+FilePart PartOf(const Manifest& manifest, std::optional<int64_t> epoch_before, int64_t rows);
+
 /// What a manifest says of one of its files.
 struct FileExpectation {
   std::string named_by;  ///< The manifest, below the lake's folder.
-  FileEntry file;
+  FileEntry file;        ///< As a whole.
   std::shared_ptr<const schema::TableSchema> table;
-  int64_t after = 0;  ///< Ordering value that every row's _lsn is beyond.
-  int64_t last = 0;   ///< The greatest that one may have.
+  std::vector<FilePart> parts;  ///< In the file's order; not empty unless the file is.
 };
+
+/// The CRC-32 of so many bytes from the beginning. `on_bytes` is told of bytes read.
+Result<uint32_t> ChecksumOf(arrow::io::RandomAccessFile& input, int64_t size,
+                            const std::function<void(int64_t)>& on_bytes);
 
 /// Reads a file whole and holds it against its manifest: size and CRC-32, then number of rows and columns,
 /// then that (_lsn, _ordinal) rises from row to row and stays in the manifest's range. `newest`: the table's

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "bronze/manifest_json.h"
 
@@ -43,18 +42,21 @@ std::shared_ptr<const schema::TableSchema> TableFromJson(const json& from) {
   return std::make_shared<const schema::TableSchema>(std::move(*table));
 }
 
-namespace {
-
-template <typename Read>
-auto Parse(const std::string& text, Read read) -> Result<decltype(read(json()))> {
-  try {
-    return read(json::parse(text));
-  } catch (const std::exception& error) {
-    return MakeError(ErrorCode::kCorrupt, "a Bronze manifest cannot be read: {}", error.what());
-  }
+void AddMark(const ManifestEvent& event, json& entry) {
+  const bool truncated = event.copy_again.empty();
+  json& what = entry[truncated ? "truncate" : "copy_again"];
+  what = {{"lsn", event.at->lsn}, {"ordinal", event.at->ordinal}};
+  if (!truncated) what["reason"] = event.copy_again;
 }
 
-}  // namespace
+bool ReadMark(const json& entry, ManifestEvent& event) {
+  const bool truncated = entry.contains("truncate");
+  if (!truncated && !entry.contains("copy_again")) return false;
+  const json& at = entry[truncated ? "truncate" : "copy_again"];
+  event.at = schema::ChangePosition{at.at("lsn"), at.at("ordinal")};
+  if (!truncated) event.copy_again = at.at("reason");
+  return true;
+}
 
 Lsn LoadManifest::least_snapshot() const {
   Lsn least = snapshot;
@@ -80,10 +82,7 @@ std::string ToJson(const Manifest& manifest) {
     if (is_new) tables.push_back(json::parse(schema::ToJson(*event.table)));
     json entry = {{"table", at->second}};
     if (event.at) {
-      const bool truncated = event.copy_again.empty();
-      json& what = entry[truncated ? "truncate" : "copy_again"];
-      what = {{"lsn", event.at->lsn}, {"ordinal", event.at->ordinal}};
-      if (!truncated) what["reason"] = event.copy_again;
+      AddMark(event, entry);
     } else {
       entry["file"] = FileJson(event.file);
     }
@@ -105,7 +104,7 @@ std::string ToJson(const Manifest& manifest) {
 }
 
 Result<Manifest> ManifestFromJson(const std::string& text) {
-  return Parse(text, [](const json& from) {
+  return ParseManifest(text, [](const json& from) {
     Manifest manifest;
     manifest.sequence = from.at("sequence");
     manifest.epoch = from.at("epoch");
@@ -120,14 +119,7 @@ Result<Manifest> ManifestFromJson(const std::string& text) {
     for (const json& table : from.at("tables")) tables.push_back(TableFromJson(table));
     for (const json& entry : from.at("events")) {
       ManifestEvent event{tables.at(entry.at("table").get<size_t>()), {}};
-      const bool truncated = entry.contains("truncate");
-      if (truncated || entry.contains("copy_again")) {
-        const json& at = entry[truncated ? "truncate" : "copy_again"];
-        event.at = schema::ChangePosition{at.at("lsn"), at.at("ordinal")};
-        if (!truncated) event.copy_again = at.at("reason");
-      } else {
-        event.file = FileFromJson(entry.at("file"));
-      }
+      if (!ReadMark(entry, event)) event.file = FileFromJson(entry.at("file"));
       manifest.events.push_back(std::move(event));
     }
     return manifest;
@@ -149,7 +141,7 @@ std::string ToJson(const LoadManifest& manifest) {
 }
 
 Result<LoadManifest> LoadManifestFromJson(const std::string& text) {
-  return Parse(text, [](const json& from) {
+  return ParseManifest(text, [](const json& from) {
     LoadManifest manifest;
     manifest.table = TableFromJson(from.at("table"));
     manifest.epoch = from.at("epoch");

@@ -18,6 +18,11 @@ struct FileEntry {
   int64_t rows = 0;
   int64_t size_bytes = 0;
   uint32_t crc32 = 0;
+  /// Where a part of the file is meant, as of an archive's, which has the rows of many flushes: `rows` of its
+  /// `file_rows`, from `first_row` on. 0: all of it.
+  int64_t first_row = 0, file_rows = 0;
+
+  bool is_part() const { return file_rows != 0; }
 };
 
 /// A file of a table's changes; or, without a file, the position at which the table was truncated (rows at or

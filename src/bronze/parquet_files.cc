@@ -3,6 +3,7 @@
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/byte_size.h>
 #include <zlib.h>
 
 #include <limits>
@@ -38,8 +39,11 @@ class ChecksumStream : public arrow::io::OutputStream {
 
 class ParquetChangeFile : public ChangeFile {
  public:
-  ParquetChangeFile(std::string path, std::unique_ptr<storage::StagedFile> staged)
-      : path_(std::move(path)), staged_(std::move(staged)), stream_(staged_->stream()) {}
+  ParquetChangeFile(std::string path, std::unique_ptr<storage::StagedFile> staged, int64_t group_bytes)
+      : path_(std::move(path)),
+        staged_(std::move(staged)),
+        stream_(staged_->stream()),
+        group_bytes_(group_bytes) {}
 
   Status Start(const schema::TableSchema& table) {
     parquet::WriterOptions options;
@@ -47,7 +51,14 @@ class ParquetChangeFile : public ChangeFile {
     TARN_ASSIGN(writer_, parquet::FileWriter::Open(&stream_, schema::ChangeSchema(table), options));
     return {};
   }
-  Status Append(const arrow::RecordBatch& rows) override { return writer_->Write(rows); }
+  Status Append(const arrow::RecordBatch& rows) override {
+    TARN_RETURN_IF_ERROR(writer_->Write(rows));
+    open_group_bytes_ += arrow::util::ReferencedBufferSize(rows).ValueOr(0);
+    if (group_bytes_ == 0 || open_group_bytes_ < group_bytes_) return {};
+    writer_->EndRowGroup(1);
+    open_group_bytes_ = 0;
+    return {};
+  }
   int64_t rows() const override { return writer_->rows(); }
   int64_t bytes() const override { return writer_->bytes(); }
   Result<FileEntry> Publish() override {
@@ -61,6 +72,8 @@ class ParquetChangeFile : public ChangeFile {
   std::unique_ptr<storage::StagedFile> staged_;
   ChecksumStream stream_;
   std::unique_ptr<parquet::FileWriter> writer_;
+  const int64_t group_bytes_;
+  int64_t open_group_bytes_ = 0;  ///< As they were in memory.
 };
 
 std::string PathPart(const std::string& name) {
@@ -80,25 +93,45 @@ std::string TableFolder(const schema::TableSchema& table) {
          PathPart(table.named ? table.lake_name : table.table_name);
 }
 
+Status ForEachFile(const storage::Storage& storage, const std::string& lake, const std::string& root,
+                   const std::function<Status(const std::string& path, const storage::FileInfo&)>& take) {
+  TARN_ASSIGN(const auto schemas, storage.List(lake + "/" + root));
+  for (const auto& schema : schemas) {
+    TARN_ASSIGN(const auto tables, storage.List(lake + "/" + root + "/" + schema.name));
+    for (const auto& table : tables) {
+      const std::string folder = root + "/" + schema.name + "/" + table.name;
+      TARN_ASSIGN(const auto files, storage.List(lake + "/" + folder));
+      for (const auto& file : files) TARN_RETURN_IF_ERROR(take(folder + "/" + file.name, file));
+    }
+  }
+  return {};
+}
+
 Result<std::unique_ptr<ChangeFile>> CreateChangeFile(storage::Storage* storage, const std::string& lake,
                                                      const std::string& path,
-                                                     const schema::TableSchema& table) {
+                                                     const schema::TableSchema& table, int64_t group_bytes) {
   TARN_ASSIGN(auto staged, storage->Stage(lake + "/" + path));
-  auto file = std::make_unique<ParquetChangeFile>(path, std::move(staged));
+  auto file = std::make_unique<ParquetChangeFile>(path, std::move(staged), group_bytes);
   TARN_RETURN_IF_ERROR(file->Start(table));
   return std::unique_ptr<ChangeFile>(std::move(file));
+}
+
+Result<std::unique_ptr<parquet::FileReader>> OpenChangeFile(
+    std::shared_ptr<arrow::io::RandomAccessFile> input, const FileEntry& file) {
+  TARN_ASSIGN(auto reader, parquet::FileReader::Open(std::move(input), file.path));
+  const int64_t expected = file.is_part() ? file.file_rows : file.rows;
+  if (reader->rows() != expected) {
+    return MakeError(ErrorCode::kCorrupt, "'{}' has {} rows, its manifest says {}", file.path, reader->rows(),
+                     expected);
+  }
+  return reader;
 }
 
 Status ReadChangeFile(const storage::Storage& storage, const std::string& lake, const FileEntry& file,
                       const std::function<Status(std::shared_ptr<arrow::RecordBatch>)>& take) {
   TARN_ASSIGN(auto input, storage.Open(lake + "/" + file.path));
-  TARN_ASSIGN(auto reader, parquet::FileReader::Open(std::move(input), file.path));
-  if (reader->rows() != file.rows) {
-    return MakeError(ErrorCode::kCorrupt, "'{}' has {} rows, its manifest says {}", file.path, reader->rows(),
-                     file.rows);
-  }
-  const std::vector<std::string> columns = reader->schema()->field_names();
-  return reader->Scan(columns, 0, reader->rows(),
+  TARN_ASSIGN(const auto reader, OpenChangeFile(std::move(input), file));
+  return reader->Scan(reader->schema()->field_names(), file.first_row, file.first_row + file.rows,
                       [&](const std::shared_ptr<arrow::RecordBatch>& rows, int64_t) { return take(rows); });
 }
 

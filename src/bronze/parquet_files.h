@@ -1,5 +1,6 @@
 #pragma once
 
+#include <arrow/io/interfaces.h>
 #include <arrow/type_fwd.h>
 
 #include <functional>
@@ -8,6 +9,7 @@
 
 #include "base/error.h"
 #include "bronze/manifest.h"
+#include "parquet/parquet_reader.h"
 #include "schema/table_schema.h"
 #include "storage/storage.h"
 
@@ -25,14 +27,25 @@ class ChangeFile {
   virtual Result<FileEntry> Publish() = 0;
 };
 
-/// `path` is below `lake`.
+/// `path` is below `lake`. `group_bytes`: about the most that a row group holds of rows as they are in
+/// memory; 0: only their number bounds it.
 Result<std::unique_ptr<ChangeFile>> CreateChangeFile(storage::Storage* storage, const std::string& lake,
                                                      const std::string& path,
-                                                     const schema::TableSchema& table);
+                                                     const schema::TableSchema& table,
+                                                     int64_t group_bytes = 0);
 
-/// Reads a file batch by batch, in its order. Errors: kCorrupt names the file.
+/// A file of which `input` has the bytes. Errors: kCorrupt, also when it has other rows than its entry says.
+Result<std::unique_ptr<parquet::FileReader>> OpenChangeFile(
+    std::shared_ptr<arrow::io::RandomAccessFile> input, const FileEntry& file);
+
+/// Reads a file, or the part that is meant, batch by batch, in its order. Errors: kCorrupt names the file.
 Status ReadChangeFile(const storage::Storage& storage, const std::string& lake, const FileEntry& file,
                       const std::function<Status(std::shared_ptr<arrow::RecordBatch>)>& take);
+
+/// Calls for each file in the tables' folders below `root` ("bronze", "bronze_archive"), with its path below
+/// the lake.
+Status ForEachFile(const storage::Storage& storage, const std::string& lake, const std::string& root,
+                   const std::function<Status(const std::string& path, const storage::FileInfo&)>& take);
 
 /// "bronze/<schema>/<table>", with characters that a path cannot hold escaped as %XX.
 std::string TableFolder(const schema::TableSchema& table);

@@ -45,20 +45,36 @@ class BronzeTest : public testing::Test {
     return LoadWriter::Begin(storage, place, progress, {workers});
   }
 
-  /// A row for each position; id is the number of the row, from `first` on.
+  /// A row for each position; id is the number of the row, from `first` on, and other columns come from it.
   std::shared_ptr<arrow::RecordBatch> RowsAt(const std::vector<schema::ChangePosition>& positions,
                                              int64_t first = 1) {
-    const auto shape = schema::ChangeSchema(*table_);
+    return RowsOf(*table_, positions, first);
+  }
+  static std::shared_ptr<arrow::RecordBatch> RowsOf(const schema::TableSchema& table,
+                                                    const std::vector<schema::ChangePosition>& positions,
+                                                    int64_t first) {
+    const auto shape = schema::ChangeSchema(table);
     auto builder = *arrow::RecordBatchBuilder::Make(shape, arrow::default_memory_pool());
+    const int behind = shape->num_fields() - schema::kTrailingColumns;
     for (const schema::ChangePosition& at : positions) {
       (void)builder->GetFieldAs<arrow::StringBuilder>(0)->Append("I");
       (void)builder->GetFieldAs<arrow::StringBuilder>(1)->Append("2026-11-22 10:15:00.000000");
-      (void)builder->GetFieldAs<arrow::Int64Builder>(2)->Append(first);
-      (void)builder->GetFieldAs<arrow::Decimal128Builder>(3)->Append(arrow::Decimal128(first++ * 100));
-      (void)builder->GetFieldAs<arrow::Int64Builder>(4)->Append(at.lsn);
-      (void)builder->GetFieldAs<arrow::Int64Builder>(5)->Append(at.ordinal);
-      (void)builder->GetFieldAs<arrow::Int64Builder>(6)->Append(9);
-      for (int column = 7; column < 10; column++) (void)builder->GetField(column)->AppendNull();
+      for (int column = schema::kLeadingColumns; column < behind; column++) {
+        const auto type = shape->field(column)->type()->id();
+        if (type == arrow::Type::INT64) {
+          (void)builder->GetFieldAs<arrow::Int64Builder>(column)->Append(first);
+        } else if (type == arrow::Type::DECIMAL128) {
+          (void)builder->GetFieldAs<arrow::Decimal128Builder>(column)->Append(arrow::Decimal128(first * 100));
+        } else {
+          (void)builder->GetFieldAs<arrow::StringBuilder>(column)->Append(fmt::format("text {}", first));
+        }
+      }
+      (void)builder->GetFieldAs<arrow::Int64Builder>(behind)->Append(at.lsn);
+      (void)builder->GetFieldAs<arrow::Int64Builder>(behind + 1)->Append(at.ordinal);
+      (void)builder->GetFieldAs<arrow::Int64Builder>(behind + 2)->Append(9);
+      for (int column = behind + 3; column < shape->num_fields(); column++)
+        (void)builder->GetField(column)->AppendNull();
+      first++;
     }
     return *builder->Flush();
   }

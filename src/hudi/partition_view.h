@@ -21,6 +21,8 @@ class PartitionView {
                  const std::set<std::string>& replaced_groups, const std::string& as_of,
                  const std::shared_ptr<arrow::Schema>& schema);
   void AddTo(ScanPlan* plan) const;
+  /// Whether the partition was there, with rows or without.
+  bool has_groups() const { return !groups_.empty(); }
 
  private:
   struct Group {

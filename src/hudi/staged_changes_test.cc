@@ -15,7 +15,7 @@ constexpr int64_t kIds = 60;
 class Staged : public testing::TestWithParam<bool> {};
 
 TEST_P(Staged, ReadersSeeEveryStepOverEveryCommit) {
-  const uint32_t seed = std::random_device{}();
+  const uint32_t seed = TestSeed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::printf("seed %u\n", seed);
   std::mt19937 random(seed);

@@ -3,6 +3,7 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <ostream>
@@ -10,13 +11,19 @@
 #include <string>
 #include <vector>
 
-#include "hudi/failing_storage.h"
 #include "hudi/staged_changes.h"
 #include "hudi/table.h"
 #include "parquet/parquet_reader.h"
+#include "storage/failing_storage.h"
 #include "storage/storage.h"
 
 namespace tarn::hudi {
+
+/// Another one each time; the environment's TARN_SEED repeats one.
+inline uint32_t TestSeed() {
+  const char* given = std::getenv("TARN_SEED");
+  return given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
+}
 
 /// For tests: a small table with what it must hold.
 struct Row {
@@ -129,7 +136,7 @@ class History {
   History(const std::string& folder, bool partitioned) : folder_(folder) {
     auto storage = storage::OpenLocalStorage(folder + "/staging");
     EXPECT_TRUE(storage);
-    storage_ = std::make_unique<FailingStorage>(std::move(*storage));
+    storage_ = std::make_unique<storage::FailingStorage>(std::move(*storage));
     TableOptions options;
     options.name = "orders";
     options.database = "silver";
@@ -259,7 +266,7 @@ class History {
 
  private:
   std::string folder_;
-  std::unique_ptr<FailingStorage> storage_;
+  std::unique_ptr<storage::FailingStorage> storage_;
   std::unique_ptr<Table> table_;
   std::unique_ptr<TableReader> reader_;
   std::unique_ptr<OverlaidPlan> overlaid_;

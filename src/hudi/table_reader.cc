@@ -222,9 +222,10 @@ Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::RefreshAndPlan(cons
   if (!horizon_.empty() && as_of < horizon_) return std::shared_ptr<const ScanPlan>();
   std::map<std::string, PartitionView> views;
   TARN_ASSIGN(auto plan, MakePlan(as_of, view, &views));
-  if (timeline_.NewestCommit(as_of).empty() && plan->files.empty() && plan->hot.empty()) {
-    return std::shared_ptr<const ScanPlan>();
-  }
+  // Of an instant that is archived its files tell, though none of their rows may be left.
+  const bool was_there =
+      std::any_of(views.begin(), views.end(), [](const auto& view) { return view.second.has_groups(); });
+  if (timeline_.NewestCommit(as_of).empty() && !was_there) return std::shared_ptr<const ScanPlan>();
   return plan;
 }
 

@@ -14,8 +14,13 @@
 namespace tarn::parquet {
 namespace {
 
+/// Of streams: many may be open at a time.
+constexpr int64_t kStreamRows = 4096;
+
 class ArrowFileReader : public FileReader {
  public:
+  class Rows;
+
   explicit ArrowFileReader(std::string name) : name_(std::move(name)) {}
 
   Status Start(std::shared_ptr<arrow::io::RandomAccessFile> file) {
@@ -170,7 +175,62 @@ class ArrowFileReader : public FileReader {
   std::shared_ptr<arrow::Schema> schema_;
 };
 
+class ArrowFileReader::Rows : public RowStream {
+ public:
+  Rows(std::shared_ptr<ArrowFileReader> file, int64_t begin) : file_(std::move(file)), skip_(begin) {
+    file_->reader_->set_batch_size(kStreamRows);
+  }
+
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+    try {
+      while (true) {
+        if (batches_ == nullptr) {
+          TARN_ASSIGN(const bool more, NextGroup());
+          if (!more) return nullptr;
+        }
+        std::shared_ptr<arrow::RecordBatch> batch;
+        TARN_RETURN_IF_ERROR(file_->Check(batches_->ReadNext(&batch)));
+        if (!batch) {
+          batches_.reset();
+          continue;
+        }
+        const int64_t rows = batch->num_rows();
+        const int64_t skipped = std::min(skip_, rows);
+        skip_ -= skipped;
+        if (skipped < rows) return skipped == 0 ? batch : batch->Slice(skipped);
+      }
+    } catch (const std::exception& error) {
+      return file_->Thrown(error);
+    }
+  }
+
+ private:
+  /// One at a time: the library would fetch all that it is asked for at once.
+  Result<bool> NextGroup() {
+    for (; group_ < file_->reader_->num_row_groups(); group_++) {
+      const int64_t rows = file_->reader_->parquet_reader()->metadata()->RowGroup(group_)->num_rows();
+      if (rows > skip_) break;
+      skip_ -= rows;
+    }
+    if (group_ >= file_->reader_->num_row_groups()) return false;
+    auto batches = file_->reader_->GetRecordBatchReader({group_++});
+    TARN_RETURN_IF_ERROR(file_->Check(batches.status()));
+    batches_ = std::move(*batches);
+    return true;
+  }
+
+  std::shared_ptr<ArrowFileReader> file_;
+  std::unique_ptr<arrow::RecordBatchReader> batches_;
+  int group_ = 0;
+  int64_t skip_;
+};
+
 }  // namespace
+
+std::unique_ptr<RowStream> FileReader::Stream(std::shared_ptr<FileReader> reader, int64_t begin) {
+  return std::make_unique<ArrowFileReader::Rows>(std::static_pointer_cast<ArrowFileReader>(std::move(reader)),
+                                                 begin);
+}
 
 Result<std::unique_ptr<FileReader>> FileReader::Open(std::shared_ptr<arrow::io::RandomAccessFile> file,
                                                      std::string name) {

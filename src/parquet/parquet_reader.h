@@ -17,6 +17,15 @@ namespace tarn::parquet {
 /// Takes a batch and the position in the file of its first row; an error stops the scan.
 using BatchSink = std::function<Status(const std::shared_ptr<arrow::RecordBatch>& rows, int64_t first_row)>;
 
+/// Rows of a file one after the other, as somebody asks for them. Memory: a row group, as it is stored, and a
+/// batch. Threads: one.
+class RowStream {
+ public:
+  virtual ~RowStream() = default;
+  /// Null at the end. Errors: kCorrupt names the file.
+  virtual Result<std::shared_ptr<arrow::RecordBatch>> Next() = 0;
+};
+
 /// Reads one Parquet file. Threads: one.
 class FileReader {
  public:
@@ -32,6 +41,8 @@ class FileReader {
   /// file does not have are left out.
   virtual Status Scan(const std::vector<std::string>& columns, int64_t begin, int64_t end,
                       const BatchSink& sink) = 0;
+  /// All columns of the rows from `begin` on, in small batches. The stream keeps the reader.
+  static std::unique_ptr<RowStream> Stream(std::shared_ptr<FileReader> reader, int64_t begin);
   /// Exactly the rows at these positions (rising); only their row groups are read. Errors: kInvalidArgument
   /// names a position past the end.
   virtual Result<std::shared_ptr<arrow::RecordBatch>> ReadRows(const std::vector<std::string>& columns,

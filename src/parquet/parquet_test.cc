@@ -93,6 +93,22 @@ TEST(ParquetFile, ScansARangeAcrossRowGroups) {
   EXPECT_EQ(expected, 2050);
 }
 
+TEST(ParquetFile, StreamsFromAnyRowOn) {
+  for (const int64_t begin : {0, 1, 999, 1000, 5'500, 5'999, 6'000}) {
+    const auto stream = FileReader::Stream(OpenNumbers(6, 1000), begin);
+    int64_t at = begin;
+    while (true) {
+      const auto rows = stream->Next();
+      ASSERT_TRUE(rows) << rows.error().message;
+      if (*rows == nullptr) break;
+      ASSERT_GT((*rows)->num_rows(), 0);
+      EXPECT_TRUE((*rows)->Equals(*Numbers(at, (*rows)->num_rows()))) << "from " << begin << " at " << at;
+      at += (*rows)->num_rows();
+    }
+    EXPECT_EQ(at, 6'000) << "from " << begin;
+  }
+}
+
 TEST(ParquetFile, ReadsExactRows) {
   const auto reader = OpenNumbers(3, 1000);
   const auto rows = reader->ReadRows({"id", "price", "kind"}, {0, 7, 999, 1000, 2999});

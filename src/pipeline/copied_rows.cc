@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "bronze/change_log.h"
+#include "bronze/change_reader.h"
 #include "hudi/identity_marks.h"
 #include "pipeline/change_reducer.h"
 #include "pipeline/row_identity.h"
@@ -29,25 +29,20 @@ class Standing {
 
   /// A key that changed after an earlier snapshot and lives at the copy's own was read again since.
   Status NoteChanges(const CancelToken& cancel) {
-    const SourcePosition least{load_.epoch, load_.least_snapshot()};
-    return bronze::ChangeLog::ForEachManifest(
-        *from_.storage, from_.bronze_root, least, [&](const bronze::Manifest& manifest) -> Status {
-          TARN_RETURN_IF_ERROR(cancel.Check());
-          for (const bronze::ManifestEvent& event : manifest.events) {
-            if (event.at || event.table->lake_name != load_.table->lake_name) continue;
-            TARN_RETURN_IF_ERROR(bronze::ReadChangeFile(
-                *from_.storage, from_.bronze_root, event.file,
-                [&](auto rows) { return NoteChangesOf(*event.table, std::move(rows)); }));
-          }
-          return {};
-        });
+    // What comes after the copy's own snapshot is applied to it later.
+    return bronze::ReadChanges(*from_.storage, from_.place, load_.table->lake_name,
+                               {load_.epoch, load_.least_snapshot()}, load_.position(),
+                               [&](const bronze::TableRows& changes) -> Status {
+                                 TARN_RETURN_IF_ERROR(cancel.Check());
+                                 return changes.rows == nullptr ? Status{} : NoteChangesOf(changes);
+                               });
   }
 
   Status NoteReadAgain(const CancelToken& cancel) {
     for (const bronze::LoadFile& file : load_.files) {
       if (!file.again) continue;
       TARN_RETURN_IF_ERROR(
-          bronze::ReadChangeFile(*from_.storage, from_.bronze_root, file, [&](auto rows) -> Status {
+          bronze::ReadChangeFile(*from_.storage, from_.place.root, file, [&](auto rows) -> Status {
             TARN_RETURN_IF_ERROR(cancel.Check());
             return marks_->Note(*RowIdentities(*load_.table, *rows), PositionsOf(*rows));
           }));
@@ -69,19 +64,16 @@ class Standing {
   int64_t keys() const { return marks_->size(); }
 
  private:
-  Status NoteChangesOf(const schema::TableSchema& shape, std::shared_ptr<arrow::RecordBatch> rows) {
-    // What comes after the copy's own snapshot is applied to it later.
-    const std::vector<int64_t> positions = PositionsOf(*rows);
-    const auto end = std::upper_bound(positions.begin(), positions.end(), OrderingValue(load_.position()));
-    rows = rows->Slice(0, end - positions.begin());
-    if (rows->num_rows() == 0) return {};
+  Status NoteChangesOf(const bronze::TableRows& changes) {
+    const auto& rows = changes.rows;
     // Values do not matter, so untouched ones need not be looked up.
     const int unchanged = rows->schema()->GetFieldIndex(std::string(schema::kUnchanged));
     const auto none = arrow::MakeArrayOfNull(arrow::utf8(), rows->num_rows());
     const auto plain = rows->SetColumn(unchanged, rows->schema()->field(unchanged), none.ValueOrDie());
     const auto nowhere = [](const arrow::RecordBatch&) -> Result<BaseRows> { return BaseRows{}; };
-    TARN_ASSIGN(const ReducedChanges reduced, ReduceChanges(shape, {*plain}, nowhere));
-    TARN_RETURN_IF_ERROR(marks_->Note(*RowIdentities(shape, *reduced.rows), PositionsOf(*reduced.rows)));
+    TARN_ASSIGN(const ReducedChanges reduced, ReduceChanges(*changes.table, {*plain}, nowhere));
+    TARN_RETURN_IF_ERROR(
+        marks_->Note(*RowIdentities(*changes.table, *reduced.rows), PositionsOf(*reduced.rows)));
     return marks_->Note(*reduced.deletes, PositionsOf(*reduced.deletes));
   }
 
@@ -105,7 +97,7 @@ Status ReadCopy(const CopySource& from, const bronze::LoadManifest& load, const 
   }
   for (const bronze::LoadFile& file : load.files) {
     TARN_RETURN_IF_ERROR(
-        bronze::ReadChangeFile(*from.storage, from.bronze_root, file, [&](auto rows) -> Status {
+        bronze::ReadChangeFile(*from.storage, from.place.root, file, [&](auto rows) -> Status {
           TARN_RETURN_IF_ERROR(cancel.Check());
           if (standing == nullptr || file.snapshot == load.snapshot) return take(std::move(rows));
           TARN_ASSIGN(auto kept, standing->Filter(rows));

@@ -9,6 +9,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "bronze/manifest.h"
+#include "bronze/place.h"
 #include "storage/storage.h"
 
 namespace tarn::pipeline {
@@ -16,7 +17,7 @@ namespace tarn::pipeline {
 /// Where copies are read from.
 struct CopySource {
   const storage::Storage* storage = nullptr;
-  std::string bronze_root;
+  bronze::BronzePlace place;
   std::string
       scratch;  ///< A local folder of the reader's own, for the keys that changed while it was copied.
 };

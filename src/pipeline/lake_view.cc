@@ -2,11 +2,50 @@
 
 #include <arrow/type.h>
 
+#include <optional>
+#include <utility>
+
 #include "base/clock.h"
 #include "bronze/change_log.h"
 #include "catalog/table_registry.h"
 
 namespace tarn::pipeline {
+namespace {
+
+/// Adds the archive's files to a plan, each once. Flushes come in order, and so do their rows in a file:
+/// those of flushes that a version does not have are the last ones.
+class ArchiveFiles {
+ public:
+  ArchiveFiles(hudi::ScanPlan& plan, const std::string& root) : plan_(plan), root_(root) {}
+
+  void Add(const bronze::FileEntry& part) {
+    const std::string path = root_ + "/" + part.path;
+    if (!open_ || plan_.files[*open_].path != path) {
+      Finish();
+      open_ = plan_.files.size();
+      plan_.files.push_back({path, part.size_bytes, part.file_rows, {}, nullptr});
+    }
+    end_ = part.first_row + part.rows;
+  }
+  /// After the last one.
+  void Finish() {
+    if (!open_) return;
+    hudi::ScanFile& file = plan_.files[*std::exchange(open_, std::nullopt)];
+    if (end_ == file.rows) return;
+    hudi::PositionBitmap behind(static_cast<size_t>(file.rows + 63) / 64);
+    for (int64_t row = end_; row < file.rows; row++)
+      behind[static_cast<size_t>(row) / 64] |= uint64_t{1} << (row % 64);
+    file.deleted = std::make_shared<const hudi::PositionBitmap>(std::move(behind));
+  }
+
+ private:
+  hudi::ScanPlan& plan_;
+  const std::string& root_;
+  std::optional<size_t> open_;  ///< The newest file of the archive in the plan.
+  int64_t end_ = 0;             ///< Of its rows that are in the version.
+};
+
+}  // namespace
 
 class PinnedVersion : public engine::LakeVersion {
  public:
@@ -151,14 +190,21 @@ Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanBronze(const std::st
       for (const auto& file : load.files) add(file);
     }
   }
+  ArchiveFiles archived(*plan, layout_.bronze_root());
   TARN_RETURN_IF_ERROR(bronze::ChangeLog::ForEachManifest(
       *storage_, layout_.bronze_root(), SourcePosition{}, [&](const bronze::Manifest& manifest) -> Status {
         if (manifest.position() > up_to) return {};
         for (const auto& event : manifest.events) {
-          if (!event.at && event.table->lake_name == table && fits(*event.table)) add(event.file);
+          if (event.at || event.table->lake_name != table || !fits(*event.table)) continue;
+          if (event.file.is_part()) {
+            archived.Add(event.file);
+          } else {
+            add(event.file);
+          }
         }
         return {};
       }));
+  archived.Finish();
   return std::shared_ptr<const hudi::ScanPlan>(std::move(plan));
 }
 

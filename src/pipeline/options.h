@@ -28,8 +28,10 @@ struct PipelineOptions {
   int64_t copy_range_kb = 128 << 10;  ///< Of a table, that one worker copies at a time.
   int64_t copy_save_ms = 10'000;      ///< How often a copy notes what it has, for when it is cut off.
   int64_t copy_range_pages() const { return std::max<int64_t>(copy_range_kb / 8, 1); }
-  int64_t wal_warn_mb = 10'240;         ///< WAL that the source may keep for the slot without a warning.
-  int64_t flush_interval_ms = 4'000;    ///< How long a change waits for its Bronze file at most.
+  int64_t wal_warn_mb = 10'240;       ///< WAL that the source may keep for the slot without a warning.
+  int64_t flush_interval_ms = 4'000;  ///< How long a change waits for its Bronze file at most.
+  int64_t archive_after_hours = 6;    ///< How long after its end a day of Bronze is archived; 0: never.
+  int64_t keep_days = 0;              ///< How long small files stay once their day is archived; 0: for ever.
   int64_t commit_interval_ms = 10'000;  ///< How long it waits for its Silver commit; 0: each step commits.
   int64_t gold_interval_ms = 10'000;    ///< Least time between two runs of Gold.
   int copy_workers = 2;

@@ -63,6 +63,7 @@ Status Runner::OpenLake() {
   watch_ = std::make_unique<SourceWatch>(
       storage_.get(), options_, identity_.epoch,
       SourceWatch::Hooks{[this](const cdc::FollowedTable& table) { FollowComing(table); }});
+  archive_ = std::make_unique<BronzeArchive>(storage_.get(), options_, clock_);
   return {};
 }
 
@@ -85,14 +86,18 @@ Status Runner::CatchUpFromBronze(const CancelToken& cancel) {
 
 Status Runner::ReplayFromBronze(const SourcePosition& after, const std::string& only,
                                 const CancelToken& cancel) {
+  bronze::ChangeReader reader(*storage_, options_.bronze_root());
+  bronze::UnbrokenChain chain;
   return bronze::ChangeLog::ForEachManifest(*storage_, options_.bronze_root(), after,
                                             [&](const bronze::Manifest& manifest) -> Status {
                                               TARN_RETURN_IF_ERROR(cancel.Check());
-                                              return ReplayManifest(manifest, only);
+                                              TARN_RETURN_IF_ERROR(chain.Follow(manifest));
+                                              return ReplayManifest(manifest, only, reader);
                                             });
 }
 
-Status Runner::ReplayManifest(const bronze::Manifest& manifest, const std::string& only) {
+Status Runner::ReplayManifest(const bronze::Manifest& manifest, const std::string& only,
+                              bronze::ChangeReader& reader) {
   SilverStep step;
   step.position = manifest.position();
   step.commit_micros = manifest.last_commit_micros;
@@ -117,13 +122,12 @@ Status Runner::ReplayManifest(const bronze::Manifest& manifest, const std::strin
   };
   for (const bronze::ManifestEvent& event : manifest.events) {
     if (event.at || !wanted(event)) continue;
-    TARN_RETURN_IF_ERROR(
-        bronze::ReadChangeFile(*storage_, options_.bronze_root(), event.file, [&](auto rows) -> Status {
-          step.rows += rows->num_rows();
-          bytes += arrow::util::ReferencedBufferSize(*rows).ValueOr(0);
-          step.events.push_back({event.table, std::move(rows)});
-          return bytes < options_.piece_bytes() ? Status{} : apply_piece();
-        }));
+    TARN_RETURN_IF_ERROR(reader.Read(event.file, [&](auto rows) -> Status {
+      step.rows += rows->num_rows();
+      bytes += arrow::util::ReferencedBufferSize(*rows).ValueOr(0);
+      step.events.push_back({event.table, std::move(rows)});
+      return bytes < options_.piece_bytes() ? Status{} : apply_piece();
+    }));
   }
   if (!only.empty() && step.events.empty() && !silver_->has_spooled()) return {};
   TARN_RETURN_IF_ERROR(silver_->Apply(step));
@@ -158,7 +162,9 @@ Status Runner::Run(const CancelToken& cancel, std::optional<Lsn> until, const Lo
     });
     view_->Follow(silver_.get());
     watch_->Start();
+    archive_->Start();
     outcome = Stream(cancel, until);
+    archive_->Stop();
     watch_->Stop();
     {
       const std::lock_guard lock(gold_mutex_);

@@ -12,9 +12,11 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "bronze/change_log.h"
+#include "bronze/change_reader.h"
 #include "catalog/lake_version.h"
 #include "cdc/change_collector.h"
 #include "cdc/replication_stream.h"
+#include "pipeline/bronze_archive.h"
 #include "pipeline/copied_rows.h"
 #include "pipeline/first_load.h"
 #include "pipeline/gold_layer.h"
@@ -46,7 +48,7 @@ struct RunState {
 };
 
 /// The whole way of the data in one process: capture, Bronze, Silver, Gold. Threads: Run on one, which starts
-/// and joins one for the stream and one for Gold; the rest from any.
+/// and joins one for the stream, one for Gold, one for the watch and one for the archive; the rest from any.
 class Runner {
  public:
   /// Takes the lake's lease. Errors: kConflict when another process writes it, kPermission when it cannot be
@@ -77,6 +79,8 @@ class Runner {
   /// when they are complete; readers see no gap. Returns their names in the lake. Errors: kInvalidArgument
   /// names a table that nobody follows.
   Result<std::vector<std::string>> RequestCopies(const std::vector<std::string>& tables);
+
+  BronzeArchive* archive() { return archive_.get(); }
 
   /// A lake version that holds exactly what the exported snapshot holds; the stream waits only until it is
   /// cut.
@@ -118,7 +122,8 @@ class Runner {
   Status CatchUpFromBronze(const CancelToken& cancel);
   /// Applies what Bronze has behind `after`, of all tables, or of one.
   Status ReplayFromBronze(const SourcePosition& after, const std::string& only, const CancelToken& cancel);
-  Status ReplayManifest(const bronze::Manifest& manifest, const std::string& only);
+  Status ReplayManifest(const bronze::Manifest& manifest, const std::string& only,
+                        bronze::ChangeReader& reader);
   catalog::RegisteredTable Register(const schema::TableSchema& table) const;
   /// An empty Silver table and quarantine, whatever was there: never copied, or cut off.
   Status BeginAgain(const schema::TableSchema& table);
@@ -196,6 +201,7 @@ class Runner {
   std::unique_ptr<GoldLayer> gold_;
   std::unique_ptr<cdc::ReplicationStream> stream_;
   std::unique_ptr<SourceWatch> watch_;
+  std::unique_ptr<BronzeArchive> archive_;
 
   std::mutex followed_mutex_;
   std::map<std::string, cdc::FollowedTable> followed_;  ///< Under followed_mutex_.

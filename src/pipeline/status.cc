@@ -59,6 +59,10 @@ std::string Runner::StatusJson() {
                       {"rows", watch.copying.empty() ? 0 : watch.rows},
                       {"estimated_rows", watch.estimated_rows},
                       {"last_error", watch.last_error}};
+  const ArchiveState archive = archive_->state();
+  status["archive"] = {{"newest_day", archive.newest_day}, {"archiving", archive.archiving},
+                       {"files", archive.progress.files},  {"files_total", archive.progress.files_total},
+                       {"days_archived", archive.days},    {"last_error", archive.last_error}};
   status["gone"] = watch.gone;
   status["source"]["looks"] = watch.looks;
   status["source"]["alarm"] = watch.alarm;

@@ -267,6 +267,7 @@ Status Runner::FlushBronze() {
   unflushed_bytes_ = 0;
   state_.bronze_rows += rows;
   if (!manifest) return {};
+  archive_->Flushed(*manifest);
   state_.bronze_lsn = manifest->last_commit.value;
   state_.bronze_commit_micros = manifest->last_commit_micros;
   state_.bronze_flushes++;

@@ -157,7 +157,7 @@ Status Runner::AdmitCopied(cdc::ChangeCollector& collector) {
 }
 
 CopySource Runner::CopyFiles(const std::string& table) const {
-  return {storage_.get(), options_.bronze_root(), layout_.Internal("copies") + "/" + table};
+  return {storage_.get(), options_.bronze(), layout_.Internal("copies") + "/" + table};
 }
 
 Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel) {

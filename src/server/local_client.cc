@@ -32,4 +32,8 @@ Result<std::string> Ask(const std::string& folder, const std::string& request_js
   }
 }
 
+bool NobodyRuns(const Error& error) {
+  return error.code == ErrorCode::kNotFound && error.message.starts_with("no tarn runs");
+}
+
 }  // namespace tarn::server

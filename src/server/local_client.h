@@ -21,5 +21,7 @@ struct AnswerHandler {
 /// server's.
 Result<std::string> Ask(const std::string& folder, const std::string& request_json,
                         const AnswerHandler& handler);
+/// Whether Ask failed because no tarn runs on the lake.
+bool NobodyRuns(const Error& error);
 
 }  // namespace tarn::server

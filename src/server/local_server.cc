@@ -138,6 +138,7 @@ Status LocalServer::Answer(FrameSocket& socket, const std::string& text, KeptSes
   if (command == "status") return socket.Send(FrameKind::kReply, runner_->StatusJson());
   if (command == "verify") return AnswerVerify(socket);
   if (command == "resync") return AnswerResync(socket, TextsOf(json, "tables"));
+  if (command == "archive") return AnswerArchive(socket, json.value("until", ""));
   if (command == "query") {
     QueryRequest request;
     request.sql = json.value("sql", "");
@@ -181,6 +182,22 @@ Status LocalServer::AnswerQuery(FrameSocket& socket, const QueryRequest& request
 Status LocalServer::AnswerResync(FrameSocket& socket, const std::vector<std::string>& tables) {
   TARN_ASSIGN(const auto names, runner_->RequestCopies(tables));
   return socket.Send(FrameKind::kReply, nlohmann::json{{"tables", names}}.dump());
+}
+
+Status LocalServer::AnswerArchive(FrameSocket& socket, const std::string& until) {
+  CancelToken cancel;
+  const Watch watch([&] { return stop_.IsCancelled() || socket.PeerIsGone(); },
+                    [&cancel] { cancel.Cancel(); });
+  std::string told;
+  auto outcome = runner_->archive()->ArchiveNow(
+      until, cancel, [&](const std::string& day, const bronze::ArchiveProgress& progress) {
+        std::string line = pipeline::ArchiveProgressLine(day, progress);
+        if (line == told) return;
+        (void)socket.Send(FrameKind::kProgress, line).has_value();
+        told = std::move(line);
+      });
+  if (!outcome) return std::move(outcome).error();
+  return socket.Send(FrameKind::kReply, pipeline::ToJson(*outcome));
 }
 
 Status LocalServer::AnswerVerify(FrameSocket& socket) {

@@ -15,8 +15,8 @@
 
 namespace tarn::server {
 
-/// Answers `tarn status`, `tarn query` and `tarn verify` of a running pipeline on the lake's Unix socket.
-/// Threads: one accepts, one a connection; all are joined by Stop.
+/// Answers `tarn status`, `query`, `verify`, `resync` and `bronze archive` of a running pipeline on the
+/// lake's Unix socket. Threads: one accepts, one a connection; all are joined by Stop.
 class LocalServer {
  public:
   static constexpr int kMaxConnections = 64;
@@ -36,6 +36,7 @@ class LocalServer {
   Status AnswerQuery(FrameSocket& socket, const QueryRequest& request, KeptSession* kept);
   Status AnswerVerify(FrameSocket& socket);
   Status AnswerResync(FrameSocket& socket, const std::vector<std::string>& tables);
+  Status AnswerArchive(FrameSocket& socket, const std::string& until);
 
   int listener_;
   pipeline::Runner* runner_;

@@ -27,6 +27,8 @@ class Way:
     pieces: bool = False
     # Whether the slot is dropped before.
     drops_slot: bool = False
+    # Whether days of Bronze are archived, and small files removed two days later: each start is two days after the one before.
+    archives: bool = False
 
 
 # Of the tables that a step commits side by side, the first may have nothing to write.
@@ -56,6 +58,10 @@ WAYS: dict[str, Way] = {
     "bronze.flush.between_files": Way(),
     "bronze.flush.before_manifest": Way(),
     "bronze.flush.after_manifest": Way(),
+    # The archive of closed days.
+    "bronze.archive.before_manifest": Way(archives=True, visit=1),
+    "bronze.archive.after_manifest": Way(archives=True, visit=1),
+    "bronze.archive.between_removals": Way(archives=True, after="bronze.archive.after_manifest", visit=1),
     "runner.between_layers": Way(staged=NEVER),
     "runner.before_staged_commit": Way(staged=ALWAYS),
     "silver.apply.between_tables": Way(),

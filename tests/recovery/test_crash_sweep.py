@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +14,8 @@ import pytest
 
 from support.cluster import Database, wait_for
 from support.history import History
-from support.tarn import SOURCE_DIR, Tarn
+from support.shifted_clock import shifted_clock
+from support.tarn import Tarn
 from support.worker import Worker
 
 from recovery.fault_points import OLD, THIRD_COMMIT, WAYS
@@ -23,6 +23,7 @@ from recovery.fault_points import OLD, THIRD_COMMIT, WAYS
 CASES = [(point, visit) for point in WAYS for visit in ("first", "later")]
 CRASHED = 137
 TOGETHER = 7
+HOUR = 3600
 
 
 def has_leftovers(lake: Path) -> bool:
@@ -58,12 +59,9 @@ class Sweep:
 
     def _make_old(self) -> Tarn:
         """A lake of three hours ago."""
-        library = self.folder / "shifted_clock.so"
-        code = SOURCE_DIR / "tests/support/shifted_clock.c"
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, code, "-ldl"], check=True)
         self.history.pause = 0.03
         tarn = self._tarn("old_lake")
-        tarn.start(environment={"LD_PRELOAD": str(library), "CLOCK_SHIFT": "-10800", "ASAN_OPTIONS": "verify_asan_link_order=0"})
+        tarn.start(environment=shifted_clock(self.folder, -3 * HOUR))
         hoodie = tarn.lake / "silver/customer/.hoodie"
         wait_for(lambda: len(list(hoodie.glob("*.commit"))) >= 2 and len(list(hoodie.glob("*.deltacommit"))) >= 70, 60,
                  "an old lake", every=0.2)
@@ -72,7 +70,7 @@ class Sweep:
         return tarn
 
     def _begin(self, name: str, start: str, staged: bool, pieces: bool) -> Tarn:
-        source = {"piece_kb": 1} if pieces else {}
+        source: dict[str, str | int] = {"piece_kb": 1} if pieces else {}
         if start != OLD:
             return self._tarn(name, staged, **source)
         old = self.old.result()
@@ -83,17 +81,23 @@ class Sweep:
         self.source.cluster.execute("SELECT pg_copy_logical_replication_slot(%s, %s)", names, database=self.source.name)
         return tarn
 
-    def _crash(self, tarn: Tarn, fault: str):
+    def _crash(self, tarn: Tarn, fault: str, archives: bool):
+        if archives:
+            self._two_days_later(tarn)
         tarn.start(wait=False, environment={"TARN_FAULT": fault})
         code = tarn.wait_exit(40)
         assert code == CRASHED, f"{fault}: exit code {code}\n{tarn.log_tail()}"
         assert f"fault point {fault.split(':')[0]} reached" in tarn.log_tail()
+
+    def _two_days_later(self, tarn: Tarn):
+        tarn.environment = shifted_clock(self.folder, int(tarn.environment.get("CLOCK_SHIFT", 0)) + 48 * HOUR)
 
     def _recover(self, tarn: Tarn):
         tarn.start().wait_status(lambda status: not status["copies"]["wanted"], what="the copies")
         with self.history.without_truncate():
             tables = tarn.verify()
         assert all(table["equal"] for table in tables.values()), tables
+        tarn.bronze_verified()
 
     def _drop_slot(self, tarn: Tarn):
         self.source.cluster.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s "
@@ -103,17 +107,20 @@ class Sweep:
         way = WAYS[point]
         later = visit == "later"
         tarn = self._begin(f"{point}.{visit}", beginning(point, visit), way.staged[later], way.pieces)
+        if way.archives:
+            tarn.sections["bronze"] = {"archive_after_hours": 1, "keep_days": 1}
+            tarn.write_config()
         try:
             for _ in range(2 if visit == "later" and way.visit == 1 else 1):
                 for _ in range(5 if way.after else 0):
-                    self._crash(tarn, way.after)
+                    self._crash(tarn, way.after, way.archives)
                     if way.after != THIRD_COMMIT or has_leftovers(tarn.lake):
                         break
                 if way.copies:
                     tarn.must("resync", "customer")
                 if way.drops_slot:
                     self._drop_slot(tarn)
-                self._crash(tarn, point if visit == "first" or way.visit == 1 else f"{point}:{way.visit}")
+                self._crash(tarn, point if visit == "first" or way.visit == 1 else f"{point}:{way.visit}", way.archives)
             self._recover(tarn)
             if visit == "first":
                 assert tarn.stop() == 0, tarn.log_tail()
