@@ -116,7 +116,14 @@ TEST_F(ArchiveTest, ADayWhoseManifestIsGoneIsArchivedAgain) {
   }
   const auto archives = *ListArchives(*store_, lake_);
   const auto gone = archives[static_cast<size_t>(Random(0, static_cast<int64_t>(archives.size()) - 1))];
-  ASSERT_TRUE(store_->Remove(ArchiveFolder(lake_) + "/" + ArchiveName(gone)));
+  const std::string path = ArchiveFolder(lake_) + "/" + ArchiveName(gone);
+  ASSERT_TRUE(store_->Write(path, "{}"));
+  const auto report = *VerifyChain(*store_, lake_, {});
+  ASSERT_EQ(report.faults.size(), 1U) << "the small files are there";
+  EXPECT_EQ(lake_ + "/" + report.faults[0].where, path);
+  EXPECT_EQ(ChangeLog::ForEachManifest(*store_, lake_, {}, [](const auto&) { return Status{}; }).error().code,
+            ErrorCode::kCorrupt);
+  ASSERT_TRUE(store_->Remove(path));
   ExpectAll(false);
   const auto day = *FindClosedDay(*store_, lake_);
   ASSERT_TRUE(day);

@@ -37,10 +37,11 @@ class FileNumbers {
     const auto text = storage_->Read(Path());
     if (!text && text.error().code != ErrorCode::kNotFound) return text.error();
     if (text) {
-      TARN_ASSIGN(const auto earlier, ParseManifest(*text, [](const nlohmann::json& from) {
-                    return std::pair<std::string, int64_t>(from.at("day"), from.at("last_file"));
-                  }));
-      if (earlier.first == day_) first_ = std::max(first_, earlier.second + 1);
+      auto earlier = ParseManifest(*text, [](const nlohmann::json& from) {
+        return std::pair<std::string, int64_t>(from.at("day"), from.at("last_file"));
+      });
+      if (!earlier) return std::move(earlier).error().In("'" + Path() + "'");
+      if (earlier->first == day_) first_ = std::max(first_, earlier->second + 1);
     }
     return Announce(first_ + kAnnouncedFiles);
   }

@@ -111,7 +111,9 @@ class ChainVerifier {
       const std::string where = "_tarn/bronze/archive/" + ArchiveName(range);
       const auto archive = ReadArchive(storage_, lake_, range);
       if (!archive) {
-        Fault(where, "cannot be read: " + archive.error().message, std::string(kRestoreManifest));
+        Fault(where, "cannot be read: " + archive.error().message,
+              "while the small files of its day are there, remove it: the day is archived again. Else " +
+                  std::string(kRestoreManifest));
         continue;  // What small files there still are tells the rest.
       }
       CheckArchive(where, *archive);

@@ -64,7 +64,11 @@ void BronzeArchive::Start() {
 }
 
 void BronzeArchive::Stop() {
-  cancel_.Cancel();
+  {
+    // Under the lock: the loop is then either before its look at the token, or waits.
+    const std::lock_guard lock(mutex_);
+    cancel_.Cancel();
+  }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
