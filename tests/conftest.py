@@ -60,6 +60,16 @@ def session_folder():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def module_folder(session_folder):
+    """One of its own each time: a module's tests may come in turns with another's."""
+    folder = Path(tempfile.mkdtemp(prefix="m", dir=session_folder))
+    folder.chmod(0o755)
+    yield folder
+    if not os.environ.get("TARN_KEEP"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def cluster(session_folder):
     server = Cluster(session_folder / "server").create()

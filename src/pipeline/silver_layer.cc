@@ -241,9 +241,9 @@ Status SilverLayer::RunServices() {
   served_ = next->first;
   // What keeps it from following may keep it from being compacted; it is held, and the others go on.
   if (!registry_.tables.at(served_).held.empty()) return {};
-  auto compacted = next->second->RunServices(options_.services, false);
-  if (!compacted) return std::move(compacted).error().In("services of silver " + served_);
-  if (!*compacted || !base_) return {};
+  const auto compacted = next->second->RunServices(options_.services, false);
+  if (!compacted) TARN_RETURN_IF_ERROR(HoldOrFail(served_, compacted.error()));
+  if (!base_ || (compacted && !*compacted)) return {};
   // Row positions are those of the new files now; so are the readers' plans from here on.
   return Publish(base_->position(), base_->commit_micros);
 }

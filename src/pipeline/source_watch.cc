@@ -179,10 +179,8 @@ Status SourceWatch::Look() {
                                                         "watch", &cancel_));
   }
   TARN_RETURN_IF_ERROR(LookAtSlot());
-  auto tables = cdc::LoadTables(*connection_, options_.patterns, cdc::Sizes::kNoted);
-  auto chosen = tables ? Choose(*tables)
-                       : Result<std::vector<std::pair<cdc::SourceTable, std::string>>>(
-                             tl::unexpected(std::move(tables).error()));
+  std::vector<cdc::SourceTable> tables;
+  auto chosen = LookAtTables(tables);
   if (!chosen) {
     connection_.reset();
     return std::move(chosen).error();
@@ -194,13 +192,18 @@ Status SourceWatch::Look() {
       const std::lock_guard lock(mutex_);
       if (!finished_.empty()) return {};
     }
-    Status copied = Copy(table, *tables, reason);
+    Status copied = Copy(table, tables, reason);
     if (!copied) {
       connection_.reset();
       return copied;
     }
   }
   return {};
+}
+
+Result<SourceWatch::Chosen> SourceWatch::LookAtTables(std::vector<cdc::SourceTable>& tables) {
+  TARN_ASSIGN(tables, cdc::LoadTables(*connection_, options_.patterns, cdc::Sizes::kNoted));
+  return Choose(tables);
 }
 
 Result<cdc::SourceTable> SourceWatch::Measured(cdc::SourceTable table) {

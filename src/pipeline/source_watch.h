@@ -84,6 +84,7 @@ class SourceWatch {
   WatchState state();
 
  private:
+  using Chosen = std::vector<std::pair<cdc::SourceTable, std::string>>;  ///< With the reason.
   void Loop();
   Status Look();
   Status LookAtSlot();
@@ -99,8 +100,11 @@ class SourceWatch {
   void TellFaults(const std::vector<cdc::PublicationFault>& faults);
   void NoteStorage(const cdc::SourceTable& table, const cdc::FollowedTable& known);
   /// What must be copied of what the source has now; takes what was asked for in.
-  Result<std::vector<std::pair<cdc::SourceTable, std::string>>> Choose(
-      const std::vector<cdc::SourceTable>& tables);
+  /// Those of `tables` that are in no publication of tarn's, as SourceTable::from.
+  Result<std::set<std::string>> FindTakenOut(const std::vector<cdc::SourceTable>& tables);
+  Result<Chosen> Choose(const std::vector<cdc::SourceTable>& tables);
+  /// The tables of now, and Choose's answer about them.
+  Result<Chosen> LookAtTables(std::vector<cdc::SourceTable>& tables);
   Status Copy(const cdc::SourceTable& table, const std::vector<cdc::SourceTable>& all,
               const std::string& reason);
   /// With the pages that it has now, which the copy is split by.

@@ -66,10 +66,23 @@ void SourceWatch::TellFaults(const std::vector<cdc::PublicationFault>& faults) {
   told_faults_ = std::move(told);
 }
 
-Result<std::vector<std::pair<cdc::SourceTable, std::string>>> SourceWatch::Choose(
-    const std::vector<cdc::SourceTable>& tables) {
-  std::vector<std::pair<cdc::SourceTable, std::string>> chosen;
+Result<std::set<std::string>> SourceWatch::FindTakenOut(const std::vector<cdc::SourceTable>& tables) {
   TARN_ASSIGN(const auto published, cdc::FollowedByPublications(*connection_, options_.names));
+  std::set<std::string> taken_out;
+  for (const cdc::SourceTable& table : tables) {
+    if (published.contains(table.from)) continue;
+    // One that was renamed since the tables were listed is there under its new name.
+    TARN_ASSIGN(const auto now,
+                cdc::DescribeTable(*connection_, table.schema.oid, options_.patterns.mappings));
+    if (now && now->from == table.from) taken_out.insert(table.from);
+  }
+  return taken_out;
+}
+
+Result<SourceWatch::Chosen> SourceWatch::Choose(const std::vector<cdc::SourceTable>& tables) {
+  Chosen chosen;
+  // First: a fault that comes between hides tables, and is to be told.
+  TARN_ASSIGN(const auto taken_out, FindTakenOut(tables));
   TARN_ASSIGN(const auto faults, cdc::FindPublicationFaults(*connection_, options_.names));
   TellFaults(faults);
   const std::lock_guard lock(mutex_);
@@ -81,7 +94,7 @@ Result<std::vector<std::pair<cdc::SourceTable, std::string>>> SourceWatch::Choos
     const cdc::PublicationFault* fault = cdc::FindFaultOf(faults, options_.names, table);
     std::string kept_back;
     if (fault != nullptr) kept_back = fault->what + ", so that changes of it are not known";
-    if (!published.contains(table.from)) kept_back = "it was taken out of the publication";
+    if (taken_out.contains(table.from)) kept_back = "it was taken out of the publication";
     std::string reason = WhyCopy(table, known, kept_back);
     const bool waits = std::any_of(finished_.begin(), finished_.end(), [&](const FinishedCopy& copy) {
       return copy.load.table->lake_name == name;

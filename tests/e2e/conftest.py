@@ -8,8 +8,8 @@ from support.object_store import ENVIRONMENT, FlakyProxy, ObjectStore
 
 
 @pytest.fixture(scope="module")
-def store(session_folder):
-    server = ObjectStore(session_folder)
+def store(module_folder):
+    server = ObjectStore(module_folder)
     yield server
     server.close()
 

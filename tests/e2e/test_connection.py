@@ -26,14 +26,14 @@ hostssl all all 127.0.0.1/32 scram-sha-256
 
 
 @pytest.fixture(scope="module")
-def authority(session_folder):
-    return Authority(session_folder / "authority")
+def authority(module_folder):
+    return Authority(module_folder / "authority")
 
 
 @pytest.fixture(scope="module")
-def server(session_folder, authority):
+def server(module_folder, authority):
     """Speaks TLS as localhost and db.example and nothing else over TCP; to `holder` by certificate, to others by password."""
-    cluster = Cluster(session_folder / "tls", hba=HBA, **authority.server_settings("localhost", "db.example")).create()
+    cluster = Cluster(module_folder / "tls", hba=HBA, **authority.server_settings("localhost", "db.example")).create()
     cluster.execute(f"""CREATE ROLE owner; CREATE ROLE holder LOGIN REPLICATION IN ROLE owner;
                         CREATE ROLE follower LOGIN REPLICATION IN ROLE owner PASSWORD $${PASSWORD}$$""")
     yield cluster

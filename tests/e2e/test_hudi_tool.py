@@ -38,8 +38,8 @@ def faults(path) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def sample(session_folder):
-    return write_sample_tables(session_folder / "hudi_tool")
+def sample(module_folder):
+    return write_sample_tables(module_folder / "sample")
 
 
 @pytest.fixture

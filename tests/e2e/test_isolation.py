@@ -25,9 +25,9 @@ GOLD = {
 
 
 @pytest.fixture(scope="module")
-def lake(request, session_folder, cluster):
+def lake(request, module_folder, cluster):
     """Three tenants with rows of every layer; shared by this module's tests, which only read."""
-    folder = session_folder / "isolation"
+    folder = module_folder / "isolation"
     folder.mkdir(mode=0o755)
     worker = Worker(folder)
     source = worker.database(cluster)

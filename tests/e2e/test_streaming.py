@@ -227,6 +227,21 @@ def test_a_table_that_cannot_take_it(streamed):
     assert tarn.value("SELECT count(*) FROM big") == 5000
 
 
+def test_a_quiet_table_that_cannot_take_anything(streamed):
+    """The same of a table in which nothing changes: services find it, and it is held; nothing else stops."""
+    source, tarn = streamed
+    properties = tarn.lake / "silver/big/.hoodie/hoodie.properties"
+    own = properties.read_text()
+    properties.write_text(own.replace("hoodie.table.version=6", "hoodie.table.version=8"))
+    wait_for(lambda: "is held" in tarn.try_query("SELECT count(*) FROM big").err, 60, "the reason")
+    source.execute("INSERT INTO small VALUES (9000, 'behind it')")
+    tarn.wait_caught_up()
+    assert tarn.value("SELECT count(*) FROM small") == 1
+    properties.write_text(own)
+    tarn.must("resync", "public.big")
+    finish(source, tarn)
+
+
 def test_unchanged_toast(streamed):
     """A large value that an update in an open transaction does not touch keeps its value."""
     source, tarn = streamed

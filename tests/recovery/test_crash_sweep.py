@@ -124,6 +124,7 @@ class Sweep:
             self._recover(tarn)
             if visit == "first":
                 assert tarn.stop() == 0, tarn.log_tail()
+                tarn.check_tables()
             else:  # It goes on, and a crash without warning after all of it is mended too.
                 tarn.kill()
                 self._recover(tarn)

@@ -136,6 +136,15 @@ class Tarn:
         if self.is_running():
             self.kill()
 
+    def check_tables(self):
+        """Fails unless every reader of Hudi can read each table that is there: also what a killed process left."""
+        tables = sorted(path.parent.parent for layer in ("silver", "quarantine", "gold")
+                        for path in self.lake.glob(f"{layer}/*/.hoodie/hoodie.properties"))
+        if not tables:
+            return
+        outcome = self.command("hudi", "check", *tables)
+        assert outcome.code == 0, f"{outcome.text}\n{self.log_tail()}"
+
     def log_bytes(self) -> int:
         return self.log.stat().st_size if self.log.exists() else 0
 

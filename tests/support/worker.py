@@ -35,6 +35,13 @@ class Worker:
     def close(self):
         for tarn in self.tarns:
             tarn.close()
+        try:
+            for tarn in self.tarns:
+                tarn.check_tables()
+        finally:
+            self._drop_databases()
+
+    def _drop_databases(self):
         for database in self.databases:
             try:
                 database.drop()
