@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,24 +51,27 @@ def seed(request) -> int:
     return request.config.tarn_seed
 
 
-@pytest.fixture(scope="session")
-def session_folder():
+@contextmanager
+def own_folder(prefix: str, parent: Path | str):
     """Readable by the user that PostgreSQL runs under, which pytest's own folders are not."""
-    folder = Path(tempfile.mkdtemp(prefix="tarn-tests-", dir=scratch_parent()))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     folder.chmod(0o755)
     yield folder
     if not os.environ.get("TARN_KEEP"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def session_folder():
+    with own_folder("tarn-tests-", scratch_parent()) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
 def module_folder(session_folder):
     """One of its own each time: a module's tests may come in turns with another's."""
-    folder = Path(tempfile.mkdtemp(prefix="m", dir=session_folder))
-    folder.chmod(0o755)
-    yield folder
-    if not os.environ.get("TARN_KEEP"):
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_folder("m", session_folder) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -85,15 +89,12 @@ def cache_folder() -> Path:
 
 @pytest.fixture
 def worker(session_folder):
-    folder = Path(tempfile.mkdtemp(prefix="t", dir=session_folder))
-    folder.chmod(0o755)
-    maker = Worker(folder)
-    yield maker
-    for tarn in maker.tarns:
-        print(f"--- log of {tarn.folder.name}\n{tarn.log_tail()}")
-    maker.close()
-    if not os.environ.get("TARN_KEEP"):
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_folder("t", session_folder) as folder:
+        maker = Worker(folder)
+        yield maker
+        for tarn in maker.tarns:
+            print(f"--- log of {tarn.folder.name}\n{tarn.log_tail()}")
+        maker.close()
 
 
 @pytest.fixture

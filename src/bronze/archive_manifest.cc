@@ -35,32 +35,16 @@ json FlushJson(const Manifest& manifest, const std::map<std::string, size_t>& fi
     AddMark(event, entry);
     events.push_back(std::move(entry));
   }
-  return {{"sequence", manifest.sequence},
-          {"epoch", manifest.epoch},
-          {"after", manifest.after.ToString()},
-          {"last_commit", manifest.last_commit.ToString()},
-          {"end", manifest.end.ToString()},
-          {"last_commit_micros", manifest.last_commit_micros},
-          {"transactions", manifest.transactions},
-          {"rows", manifest.rows},
-          {"last_file_name", manifest.last_file_name},
-          {"events", events}};
+  json flush = HeadJson(manifest);
+  flush["events"] = std::move(events);
+  return flush;
 }
 
 using Tables = std::vector<std::shared_ptr<const schema::TableSchema>>;
 
 Manifest FlushFromJson(const json& from, const std::vector<ArchivedFile>& files, const Tables& tables,
                        std::vector<int64_t>& taken) {
-  Manifest manifest;
-  manifest.sequence = from.at("sequence");
-  manifest.epoch = from.at("epoch");
-  manifest.after = LsnFromJson(from.at("after"));
-  manifest.last_commit = LsnFromJson(from.at("last_commit"));
-  manifest.end = LsnFromJson(from.at("end"));
-  manifest.last_commit_micros = from.at("last_commit_micros");
-  manifest.transactions = from.at("transactions");
-  manifest.rows = from.at("rows");
-  manifest.last_file_name = from.at("last_file_name");
+  Manifest manifest = HeadFromJson(from);
   for (const json& entry : from.at("events")) {
     if (entry.is_object()) {
       ManifestEvent event{tables.at(entry.at("table").get<size_t>()), {}};

@@ -42,6 +42,32 @@ std::shared_ptr<const schema::TableSchema> TableFromJson(const json& from) {
   return std::make_shared<const schema::TableSchema>(std::move(*table));
 }
 
+json HeadJson(const Manifest& manifest) {
+  return {{"sequence", manifest.sequence},
+          {"epoch", manifest.epoch},
+          {"after", manifest.after.ToString()},
+          {"last_commit", manifest.last_commit.ToString()},
+          {"end", manifest.end.ToString()},
+          {"last_commit_micros", manifest.last_commit_micros},
+          {"transactions", manifest.transactions},
+          {"rows", manifest.rows},
+          {"last_file_name", manifest.last_file_name}};
+}
+
+Manifest HeadFromJson(const json& from) {
+  Manifest manifest;
+  manifest.sequence = from.at("sequence");
+  manifest.epoch = from.at("epoch");
+  manifest.after = LsnFromJson(from.at("after"));
+  manifest.last_commit = LsnFromJson(from.at("last_commit"));
+  manifest.end = LsnFromJson(from.at("end"));
+  manifest.last_commit_micros = from.at("last_commit_micros");
+  manifest.transactions = from.at("transactions");
+  manifest.rows = from.at("rows");
+  manifest.last_file_name = from.at("last_file_name");
+  return manifest;
+}
+
 void AddMark(const ManifestEvent& event, json& entry) {
   const bool truncated = event.copy_again.empty();
   json& what = entry[truncated ? "truncate" : "copy_again"];
@@ -88,33 +114,16 @@ std::string ToJson(const Manifest& manifest) {
     }
     events.push_back(std::move(entry));
   }
-  return json{{"version", 1},
-              {"sequence", manifest.sequence},
-              {"epoch", manifest.epoch},
-              {"after", manifest.after.ToString()},
-              {"last_commit", manifest.last_commit.ToString()},
-              {"end", manifest.end.ToString()},
-              {"last_commit_micros", manifest.last_commit_micros},
-              {"transactions", manifest.transactions},
-              {"rows", manifest.rows},
-              {"last_file_name", manifest.last_file_name},
-              {"tables", tables},
-              {"events", events}}
-      .dump(1);
+  json text = HeadJson(manifest);
+  text["version"] = 1;
+  text["tables"] = std::move(tables);
+  text["events"] = std::move(events);
+  return text.dump(1);
 }
 
 Result<Manifest> ManifestFromJson(const std::string& text) {
   return ParseManifest(text, [](const json& from) {
-    Manifest manifest;
-    manifest.sequence = from.at("sequence");
-    manifest.epoch = from.at("epoch");
-    manifest.after = LsnFromJson(from.at("after"));
-    manifest.last_commit = LsnFromJson(from.at("last_commit"));
-    manifest.end = LsnFromJson(from.at("end"));
-    manifest.last_commit_micros = from.at("last_commit_micros");
-    manifest.transactions = from.at("transactions");
-    manifest.rows = from.at("rows");
-    manifest.last_file_name = from.at("last_file_name");
+    Manifest manifest = HeadFromJson(from);
     std::vector<std::shared_ptr<const schema::TableSchema>> tables;
     for (const json& table : from.at("tables")) tables.push_back(TableFromJson(table));
     for (const json& entry : from.at("events")) {

@@ -16,6 +16,9 @@ nlohmann::json LoadFileJson(const LoadFile& file, Lsn snapshot);
 LoadFile LoadFileFromJson(const nlohmann::json& from, Lsn snapshot);
 Lsn LsnFromJson(const nlohmann::json& from);
 std::shared_ptr<const schema::TableSchema> TableFromJson(const nlohmann::json& from);
+/// A flush's manifest without its tables and events.
+nlohmann::json HeadJson(const Manifest& manifest);
+Manifest HeadFromJson(const nlohmann::json& from);
 /// An event without a file: a truncation, or from where on only a newer copy tells.
 void AddMark(const ManifestEvent& event, nlohmann::json& entry);
 /// False when the entry is none.

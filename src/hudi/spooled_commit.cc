@@ -131,8 +131,8 @@ Result<size_t> SpooledCommit::AppendTo(BaseFileWriter* file, uint32_t ordinal,
 
 Status SpooledCommit::WriteFresh(uint32_t partition, std::span<const SpooledRow> rows) {
   while (!rows.empty()) {
-    TARN_ASSIGN(auto file, table_->OpenBase(table_->partitions_[partition], NewFileId(), content_.instant,
-                                            static_cast<int>(content_.bases.size())));
+    TARN_ASSIGN(auto file,
+                table_->OpenBase(table_->partitions_[partition], NewFileId(), content_.instant, NextFile()));
     const auto ordinal = static_cast<uint32_t>(table_->groups_.size()) + new_groups_++;
     TARN_ASSIGN(const size_t done, AppendTo(file.get(), ordinal, rows, table_->options_.target_file_bytes));
     TARN_RETURN_IF_ERROR(file->Close());
@@ -168,8 +168,7 @@ Status SpooledCommit::MergeGroup(uint32_t ordinal, const Work& work) {
     TARN_ASSIGN(const auto removed, Removed(ordinal, work.removed));
     for (const DeleteRecord& record : removed) rewrite.gone_keys.push_back(HashText(record.key));
   }
-  TARN_RETURN_IF_ERROR(table_->RewriteGroup(content_.instant, ordinal,
-                                            static_cast<int>(content_.bases.size()), &rewrite,
+  TARN_RETURN_IF_ERROR(table_->RewriteGroup(content_.instant, ordinal, NextFile(), &rewrite,
                                             [&](const Hash128& identity, uint32_t position) {
                                               table_->index_.Put(identity, {ordinal, position});
                                             }));

@@ -33,6 +33,8 @@ class SpooledCommit {
   Status Sort();
   void SortRow(SpooledRow row, const RowPlace& place, uint32_t partition);
   void PlaceFresh();
+  /// Number of the next base file in the commit; 0 is that of all rows in logs.
+  int NextFile() const { return static_cast<int>(content_.bases.size()) + 1; }
   Status WriteFresh(uint32_t partition, std::span<const SpooledRow> rows);
   Status WriteGroup(uint32_t ordinal, Work& work);
   Status MergeGroup(uint32_t ordinal, const Work& work);

@@ -116,6 +116,24 @@ class TableCheck {
       if (action == "clean" && json.is_object())
         horizon_ = std::max(horizon_, json.value("earliestCommitToRetain", ""));
     }
+    for (const PendingAction& pending : timeline_.pending) {
+      if (pending.action == "clean") ReadPendingClean(pending);
+    }
+  }
+
+  /// One that was cut off is gone on with by the next writer: what its plan names may be gone already.
+  void ReadPendingClean(const PendingAction& pending) {
+    const auto bytes = storage_.Read(base_path_ + "/.hoodie/" + pending.files.front());
+    const auto records =
+        bytes ? avro::ReadContainer(*bytes) : Result<std::vector<std::string>>(bytes.error());
+    if (!records || records->empty()) return;  // Nothing was removed before the plan was there.
+    CollectPlanned(nlohmann::json::parse(records->front(), nullptr, false), false);
+  }
+
+  void CollectPlanned(const nlohmann::json& json, bool is_path) {
+    if (is_path && json.is_string()) removed_.insert(NameOf(json.get<std::string>()));
+    if (!json.is_array() && !json.is_object()) return;
+    for (const auto& [key, value] : json.items()) CollectPlanned(value, is_path || key == "filePath");
   }
 
   void CollectRemoved(const nlohmann::json& json) {

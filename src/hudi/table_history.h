@@ -13,6 +13,7 @@
 
 #include "hudi/staged_changes.h"
 #include "hudi/table.h"
+#include "hudi/table_check.h"
 #include "parquet/parquet_reader.h"
 #include "storage/failing_storage.h"
 #include "storage/storage.h"
@@ -245,6 +246,15 @@ class History {
       ASSERT_TRUE(plan) << instant << ": " << plan.error().message;
       EXPECT_EQ(RowsOf(*storage_, **plan), rows) << "as of " << instant;
     }
+    CheckValid();
+  }
+  /// As any reader wants the table.
+  void CheckValid() {
+    const auto report = CheckTable(*storage_, base(), folder_ + "/scratch");
+    ASSERT_TRUE(report) << report.error().message;
+    for (const TableFault& fault : report->faults) ADD_FAILURE() << fault.where << ": " << fault.what;
+    const Rows& committed = history_.empty() ? rows_ : history_.rbegin()->second;
+    EXPECT_EQ(report->rows, static_cast<int64_t>(committed.size()));
   }
   void CheckLookup(int64_t ids) {
     std::vector<int64_t> wanted;

@@ -212,6 +212,7 @@ class Runner {
   int64_t registry_seen_ = 0;
 
   // Of the stream's step loop.
+  Lsn passed_;  ///< All that the source committed up to here was taken in, or is in Bronze.
   bronze::FlushInput unflushed_;
   int64_t unflushed_bytes_ = 0;
   int64_t flush_due_ = INT64_MAX, commit_due_ = INT64_MAX, last_service_ = 0;

@@ -121,6 +121,7 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
   const auto& last = bronze_->last();
   const bool same_epoch = last && last->epoch == identity_.epoch;
   if (same_epoch) collector_options.skip_up_to = last->last_commit;
+  passed_ = same_epoch ? last->end : Lsn{};
   unflushed_ = {};
   unflushed_bytes_ = 0;
   in_open_transaction_ = uncommitted_ = false;
@@ -182,6 +183,7 @@ Status Runner::ApplySegments(cdc::ChangeCollector& collector, const std::atomic<
     if (segment) {
       last_step = MonotonicMicros();
       TARN_RETURN_IF_ERROR(TakeIn(*segment));
+      if (!segment->open) passed_ = std::max(passed_, segment->last_commit);
       state_.apply_micros = MonotonicMicros() - last_step;
       collector.Done();
     }

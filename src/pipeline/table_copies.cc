@@ -112,8 +112,8 @@ Status Runner::MarkCopies() {
 
 bool Runner::HasPassed(cdc::ChangeCollector& collector, Lsn at) {
   const bool idle = collector.IsIdle() && !collector.HasWork();
-  if (state_.tail_lsn >= at.value || (idle && stream_->positions().server_end.load() >= at.value))
-    return true;
+  // Not what the lake's version says: a first copy may be ahead of the stream.
+  if (passed_ >= at || (idle && stream_->positions().server_end.load() >= at.value)) return true;
   stream_->RequestPosition();
   return false;
 }

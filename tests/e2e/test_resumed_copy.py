@@ -55,6 +55,8 @@ def load_rows(tarn) -> list[dict]:
 def tarn(source, worker):
     source.execute(TABLE)
     source.execute("VACUUM big")
+    # Its copy comes later, so that the lake's first version is ahead of the stream.
+    source.execute("CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)")
     return worker.tarn(source, source=RANGES, silver={"copy_workers": 1, "commit_interval_ms": 100},
                        tenants={"column": "tenant_id"})
 

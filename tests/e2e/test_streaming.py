@@ -204,24 +204,41 @@ def test_schema_and_truncate(streamed):
     assert tarn.value("SELECT count(*) FROM doc") == 0
 
 
+class OtherWriter:
+    """Upgrades the table `big`, as Spark's newer releases do unasked, and takes that back."""
+
+    def __init__(self, tarn):
+        self.properties = tarn.lake / "silver/big/.hoodie/hoodie.properties"
+        self.own = self.properties.read_text()
+
+    def upgrade(self):
+        self.properties.write_text(self.own.replace("hoodie.table.version=6", "hoodie.table.version=8"))
+
+    def take_back(self):
+        self.properties.write_text(self.own)
+
+
+def others_go_on(source, tarn, rows: int):
+    source.execute("INSERT INTO small VALUES (9000, 'behind it')")
+    tarn.wait_caught_up()
+    assert tarn.value("SELECT count(*) FROM small") == rows
+
+
 def test_a_table_that_cannot_take_it(streamed):
     """Another writer upgraded one of the tables meanwhile: it is held with the reason, the others have the transaction."""
     source, tarn = streamed
-    properties = tarn.lake / "silver/big/.hoodie/hoodie.properties"
-    own = properties.read_text()
+    writer = OtherWriter(tarn)
     with source.connect(autocommit=False) as connection:
         connection.execute(ROWS, (100_001, 103_000))
         connection.execute("INSERT INTO small SELECT g, 'with it' FROM generate_series(1, 2000) g")
         wait_open(tarn, 1)
-        properties.write_text(own.replace("hoodie.table.version=6", "hoodie.table.version=8"))
+        writer.upgrade()
         connection.commit()
     wait_for(lambda: tarn.value("SELECT count(*) FROM small") == 2000, 30, "the other table's rows")
     refused = wait_for(lambda: next((o for o in [tarn.try_query("SELECT count(*) FROM big")] if "is held" in o.err), None), 30, "the reason")
     assert refused.code == 1 and "another writer upgraded it" in refused.err, refused.text
-    source.execute("INSERT INTO small VALUES (9000, 'behind it')")
-    tarn.wait_caught_up()
-    assert tarn.value("SELECT count(*) FROM small") == 2001
-    properties.write_text(own)
+    others_go_on(source, tarn, 2001)
+    writer.take_back()
     tarn.must("resync", "public.big")
     finish(source, tarn)
     assert tarn.value("SELECT count(*) FROM big") == 5000
@@ -230,14 +247,11 @@ def test_a_table_that_cannot_take_it(streamed):
 def test_a_quiet_table_that_cannot_take_anything(streamed):
     """The same of a table in which nothing changes: services find it, and it is held; nothing else stops."""
     source, tarn = streamed
-    properties = tarn.lake / "silver/big/.hoodie/hoodie.properties"
-    own = properties.read_text()
-    properties.write_text(own.replace("hoodie.table.version=6", "hoodie.table.version=8"))
+    writer = OtherWriter(tarn)
+    writer.upgrade()
     wait_for(lambda: "is held" in tarn.try_query("SELECT count(*) FROM big").err, 60, "the reason")
-    source.execute("INSERT INTO small VALUES (9000, 'behind it')")
-    tarn.wait_caught_up()
-    assert tarn.value("SELECT count(*) FROM small") == 1
-    properties.write_text(own)
+    others_go_on(source, tarn, 1)
+    writer.take_back()
     tarn.must("resync", "public.big")
     finish(source, tarn)
 
