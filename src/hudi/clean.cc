@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "avro/container.h"
 #include "base/fault.h"
@@ -59,6 +60,27 @@ std::string CleanPlanJson(const std::map<std::string, std::vector<std::string>>&
       .dump();
 }
 
+/// What CleanPlanJson says; nullopt when it is none.
+std::optional<HudiTable::CleanPlan> ReadPlan(const std::string& bytes, const std::string& instant) {
+  const auto records = avro::ReadContainer(bytes);
+  if (!records || records->empty()) return std::nullopt;
+  HudiTable::CleanPlan plan{instant, "", "", {}};
+  try {
+    const auto json = nlohmann::json::parse(records->front());
+    plan.retained = json.at("earliestInstantToRetain").at("timestamp");
+    plan.last_commit = json.at("lastCompletedCommitTimestamp");
+    for (const auto& [partition, files] : json.at("filePathsToBeDeletedPerPartition").items()) {
+      for (const auto& file : files) {
+        const std::string path = file.at("filePath");
+        plan.files[partition].push_back(path.substr(path.rfind('/') + 1));
+      }
+    }
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+  return plan;
+}
+
 std::string CleanMetadataJson(const std::map<std::string, std::vector<std::string>>& files,
                               const std::string& instant, const std::string& retained,
                               const std::string& last_commit, int64_t count) {
@@ -98,39 +120,63 @@ Result<int64_t> HudiTable::Clean(const std::string& instant, const ServiceOption
   TARN_ASSIGN(const FileView view, FileView::Load(*storage_, base_path_));
   const auto files = OldFiles(view, retained);
   if (files.empty()) return 0;
-  int64_t count = 0;
-  for (const auto& [partition, names] : files) count += static_cast<int64_t>(names.size());
   TARN_ASSIGN(const std::string plan,
               avro::WriteContainer(CleanPlanSchema(),
                                    CleanPlanJson(files, base_path_, retained, action, last_commit_)));
-  TARN_ASSIGN(const std::string metadata,
-              avro::WriteContainer(CleanMetadataSchema(),
-                                   CleanMetadataJson(files, instant, retained, last_commit_, count)));
-  const auto put = [&](const char* state, const std::string& bytes) {
-    return storage_->PutIfAbsent(HoodiePath(TimelineFileName(instant, "clean", state)), bytes);
-  };
   last_instant_ = instant;
   needs_recovery_ = true;
+  const auto put = [&](const char* state) {
+    return storage_->PutIfAbsent(HoodiePath(TimelineFileName(instant, "clean", state)), plan);
+  };
   TARN_FAULT_POINT("hudi.clean.before_requested");
-  TARN_RETURN_IF_ERROR(put("requested", plan));
+  TARN_RETURN_IF_ERROR(put("requested"));
   TARN_FAULT_POINT("hudi.clean.after_requested");
-  TARN_RETURN_IF_ERROR(put("inflight", plan));
+  TARN_RETURN_IF_ERROR(put("inflight"));
   TARN_FAULT_POINT("hudi.clean.after_inflight");
-  for (const auto& [partition, names] : files) {
-    for (const std::string& name : names) {
-      TARN_RETURN_IF_ERROR(storage_->Remove(JoinPath(JoinPath(base_path_, partition), name)));
-      const auto log = ParseLogFileName(name);
-      if (!log || options_.sidecar_folder.empty()) continue;
-      TARN_RETURN_IF_ERROR(storage_->Remove(PositionsPath(options_.sidecar_folder, log->file_id, name)));
-    }
+  TARN_ASSIGN(const int64_t count, FinishClean({instant, retained, last_commit_, files}));
+  needs_recovery_ = false;
+  return count;
+}
+
+Result<int64_t> HudiTable::FinishClean(const CleanPlan& plan) {
+  int64_t count = 0;
+  for (const auto& [partition, names] : plan.files) {
+    TARN_RETURN_IF_ERROR(RemoveFiles(partition, names));
+    count += static_cast<int64_t>(names.size());
     TARN_FAULT_POINT("hudi.clean.after_files");
   }
+  TARN_ASSIGN(
+      const std::string metadata,
+      avro::WriteContainer(CleanMetadataSchema(), CleanMetadataJson(plan.files, plan.instant, plan.retained,
+                                                                    plan.last_commit, count)));
   TARN_FAULT_POINT("hudi.clean.before_complete");
-  TARN_RETURN_IF_ERROR(put("", metadata));
+  TARN_RETURN_IF_ERROR(
+      storage_->PutIfAbsent(HoodiePath(TimelineFileName(plan.instant, "clean", "")), metadata));
   TARN_FAULT_POINT("hudi.clean.after_complete");
-  needs_recovery_ = false;
-  horizon_ = std::max(horizon_, retained);
+  horizon_ = std::max(horizon_, plan.retained);
   return count;
+}
+
+Status HudiTable::GoOnCleaning(const PendingAction& pending) {
+  TARN_ASSIGN(const std::string bytes, storage_->Read(HoodiePath(pending.files.front())));
+  const auto plan = ReadPlan(bytes, pending.instant);
+  if (plan) {
+    TARN_ASSIGN([[maybe_unused]] const int64_t count, FinishClean(*plan));
+    return {};
+  }
+  // Without a plan nothing was removed.
+  for (const std::string& name : pending.files) TARN_RETURN_IF_ERROR(storage_->Remove(HoodiePath(name)));
+  return {};
+}
+
+Status HudiTable::RemoveFiles(const std::string& partition, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    TARN_RETURN_IF_ERROR(storage_->Remove(JoinPath(JoinPath(base_path_, partition), name)));
+    const auto log = ParseLogFileName(name);
+    if (!log || options_.sidecar_folder.empty()) continue;
+    TARN_RETURN_IF_ERROR(storage_->Remove(PositionsPath(options_.sidecar_folder, log->file_id, name)));
+  }
+  return {};
 }
 
 }  // namespace tarn::hudi

@@ -338,5 +338,32 @@ TEST(HudiTable, AsOfBeforeTheFirstCommitIsNotFound) {
   EXPECT_EQ((*reader)->PlanSnapshot("20000101000000000").error().code, ErrorCode::kNotFound);
 }
 
+/// Its files are gone and no completed clean says so yet: who reads the past would read what is left of it.
+TEST_P(HudiHistory, ACleanThatWasCutOffIsFinished) {
+  std::mt19937 random(7);
+  const TestFolder folder;
+  History history(folder.path(), GetParam());
+  history.Load(200);
+  const std::string first = history.history().begin()->first;
+  ServiceOptions services;
+  services.min_log_files = 1;
+  services.max_log_ratio = 0;
+  services.retain_micros = 1'000'000;
+  for (int i = 0; i < 3; i++) {
+    history.Change(random, 40, 300);
+    ASSERT_TRUE(history.table().Compact(history.Next(), services, {}, true));
+  }
+  history.FailWrite(3);  // Behind the plan in its two states: what says that it is complete.
+  ASSERT_FALSE(history.table().Clean(history.Next(), services));
+  history.FailWrite(0);
+  history.Reopen(false);
+  history.OpenReader();
+  const auto plan = history.reader().PlanSnapshot(first);
+  ASSERT_FALSE(plan);
+  EXPECT_NE(plan.error().message.find("was cleaned away"), std::string::npos) << plan.error().message;
+  history.CheckNewest();
+  history.CheckValid();
+}
+
 }  // namespace
 }  // namespace tarn::hudi

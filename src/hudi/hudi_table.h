@@ -87,6 +87,11 @@ class HudiTable : public Table {
   Result<std::optional<CommitResult>> Compact(const std::string& instant, const ServiceOptions& options,
                                               const CommitProperties& properties, bool everything) override;
   Result<int64_t> Clean(const std::string& instant, const ServiceOptions& options) override;
+  /// What a clean takes away: files by partition, which no reader at or after `retained` needs.
+  struct CleanPlan {
+    std::string instant, retained, last_commit;
+    std::map<std::string, std::vector<std::string>> files;
+  };
   Result<int64_t> Archive(const std::string& now_instant, const ServiceOptions& options) override;
   std::unique_ptr<StagedChanges> Stage() const override;
   Result<std::unique_ptr<SpooledChanges>> Spool() override;
@@ -112,6 +117,12 @@ class HudiTable : public Table {
   std::string GroupList() const;
   std::string IndexFolder() const { return options_.sidecar_folder + "/keys"; }
   std::string SpoolFolder() const { return options_.sidecar_folder + "/spool"; }
+
+  // Cleaning (clean.cc).
+  Result<int64_t> FinishClean(const CleanPlan& plan);
+  /// Finishes a clean that was cut off.
+  Status GoOnCleaning(const PendingAction& pending);
+  Status RemoveFiles(const std::string& partition, const std::vector<std::string>& names);
 
   // Committing (commit.cc).
   Status NeedIndex() const;  ///< kUnsupported for a table that cannot take single changes.

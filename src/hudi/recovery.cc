@@ -104,14 +104,7 @@ Status HudiTable::RollBack(const PendingAction& failed) {
     TARN_FAULT_POINT("hudi.rollback.after_requested");
     TARN_RETURN_IF_ERROR(put("inflight", ""));
     TARN_FAULT_POINT("hudi.rollback.after_inflight");
-    for (const auto& [partition, names] : leftovers) {
-      for (const std::string& name : names) {
-        TARN_RETURN_IF_ERROR(storage_->Remove(JoinPath(JoinPath(base_path_, partition), name)));
-        const auto log = ParseLogFileName(name);
-        if (!log || options_.sidecar_folder.empty()) continue;
-        TARN_RETURN_IF_ERROR(storage_->Remove(PositionsPath(options_.sidecar_folder, log->file_id, name)));
-      }
-    }
+    for (const auto& [partition, names] : leftovers) TARN_RETURN_IF_ERROR(RemoveFiles(partition, names));
     TARN_FAULT_POINT("hudi.rollback.after_files");
   }
   // The requested file goes last: while one is left, the next start rolls back again.
@@ -131,10 +124,16 @@ Status HudiTable::RollBack(const PendingAction& failed) {
 
 Status HudiTable::Recover() {
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
-  // A rollback or clean that stopped half-way is begun anew: what it removed is not missed.
   for (const PendingAction& pending : timeline.pending) {
-    if (pending.action != "rollback" && pending.action != "clean") continue;
-    for (const std::string& name : pending.files) TARN_RETURN_IF_ERROR(storage_->Remove(HoodiePath(name)));
+    if (pending.action == "clean") {
+      // Readers of the past must know what is gone.
+      TARN_RETURN_IF_ERROR(GoOnCleaning(pending));
+    } else if (pending.action == "rollback") {
+      // Begun anew: what it removed is not missed.
+      for (const std::string& name : pending.files) TARN_RETURN_IF_ERROR(storage_->Remove(HoodiePath(name)));
+    } else {
+      continue;
+    }
     TARN_FAULT_POINT("hudi.recovery.after_service");
   }
   for (const PendingAction& pending : timeline.pending) {
