@@ -48,7 +48,7 @@ class JsonLines {
   Status Take(const bronze::TableRows& next) {
     if (next.rows == nullptr) return PrintMark(next);
     if (next.table != table_) {
-      if (table_ != nullptr) PrintShape(*next.table);
+      if (table_ != nullptr) TARN_RETURN_IF_ERROR(PrintShape(*next.table));
       table_ = next.table;
       printer_.emplace(OutputFormat::kJson, out_);
     }
@@ -63,16 +63,16 @@ class JsonLines {
     if (!mark.copy_again.empty()) line["reason"] = mark.copy_again;
     return PrintLine(line);
   }
-  void PrintShape(const schema::TableSchema& table) {
+  Status PrintShape(const schema::TableSchema& table) {
     nlohmann::ordered_json columns = nlohmann::ordered_json::object();
     for (const schema::Column& column : table.columns)
       columns[column.lake_name] = schema::ArrowType(column.type)->ToString();
-    (void)PrintLine({{"_event", "shape"}, {"columns", columns}}).has_value();
+    return PrintLine({{"_event", "shape"}, {"columns", columns}});
   }
   Status PrintLine(const nlohmann::ordered_json& line) {
-    fmt::print(out_, "{}\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-    if (std::ferror(out_) != 0) return Error{ErrorCode::kIo, "the output cannot be written"};
-    return {};
+    return Written(out_, [&] {
+      fmt::print(out_, "{}\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    });
   }
 
   std::FILE* out_;
@@ -165,8 +165,8 @@ Status Print(const Config& config, const ReadRequest& request) {
 }  // namespace
 
 int RunBronzeRead(const Config& config, const ReadRequest& request) {
-  const Status printed = Print(config, request);
-  std::fflush(stdout);
+  Status printed = Print(config, request);
+  if (printed) printed = Written(stdout, [] { std::fflush(stdout); });
   return printed ? kSuccess : Fail(printed.error());
 }
 

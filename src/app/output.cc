@@ -110,20 +110,20 @@ std::string CellText(const arrow::Array& column, int64_t row, const std::string&
   return scalar.ok() ? (*scalar)->ToString() : scalar.status().message();
 }
 
-Status ResultPrinter::Print(const arrow::RecordBatch& batch) {
-  return Written([&] { PrintRows(batch); });
-}
-
-Status ResultPrinter::Written(const std::function<void()>& print) {
+Status Written(std::FILE* out, const std::function<void()>& print) {
   try {
     print();
   } catch (const std::system_error& error) {
     return MakeError(ErrorCode::kIo, "the output cannot be written: {}", error.code().message());
   }
-  if (std::ferror(out_) != 0)
+  if (std::ferror(out) != 0)
     return MakeError(ErrorCode::kIo, "the output cannot be written: {}",
                      std::generic_category().message(errno));
   return {};
+}
+
+Status ResultPrinter::Print(const arrow::RecordBatch& batch) {
+  return Written(out_, [&] { PrintRows(batch); });
 }
 
 void ResultPrinter::PrintRows(const arrow::RecordBatch& batch) {
@@ -191,7 +191,7 @@ void ResultPrinter::FlushTable() {
 }
 
 Status ResultPrinter::Finish() {
-  return Written([&] {
+  return Written(out_, [&] {
     if (format_ == OutputFormat::kTable && !header_done_ && !names_.empty()) FlushTable();
     std::fflush(out_);
   });

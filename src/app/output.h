@@ -14,6 +14,9 @@ namespace tarn::app {
 
 enum class OutputFormat { kTable, kCsv, kJson };
 
+/// What `print` writes to a file. Errors: kIo with the reason when it cannot be written; fmt throws then.
+Status Written(std::FILE* out, const std::function<void()>& print);
+
 /// Prints a result batch by batch. csv: RFC 4180, NULL is empty and an empty text is "". json: one object a
 /// line, exact numbers as numbers, decimals and times as text. table: widths by the first 1,000 rows.
 class ResultPrinter {
@@ -26,8 +29,6 @@ class ResultPrinter {
 
  private:
   using Cells = std::vector<std::string>;
-  /// fmt throws when it cannot write.
-  Status Written(const std::function<void()>& print);
   void PrintRows(const arrow::RecordBatch& batch);
   void PrintTableRow(const Cells& cells);
   void FlushTable();

@@ -66,14 +66,20 @@ struct LoadWriter::State {
   }
 
   /// Between two ranges: all of the worker's rows are those of whole ranges.
-  Status Save(Worker& worker) {
+  Status HandIn(Worker& worker) {
     TARN_RETURN_IF_ERROR(Close(worker));
-    worker.saved_micros = MonotonicMicros();
     const std::lock_guard lock(mutex);
     for (LoadFile& file : worker.closed) progress.files.push_back(std::move(file));
     worker.closed.clear();
     for (const size_t range : worker.whole) progress.runs_done[range] = run();
     worker.whole.clear();
+    return {};
+  }
+
+  Status Save(Worker& worker) {
+    TARN_RETURN_IF_ERROR(HandIn(worker));
+    worker.saved_micros = MonotonicMicros();
+    const std::lock_guard lock(mutex);
     TARN_FAULT_POINT("bronze.load.before_progress");
     TARN_RETURN_IF_ERROR(WriteCopyProgress(*storage, place, progress));
     TARN_FAULT_POINT("bronze.load.after_progress");
@@ -208,11 +214,7 @@ Status LoadWriter::Complete(int worker, size_t range) {
 
 Result<LoadManifest> LoadWriter::Finish() {
   CopyProgress& progress = state_->progress;
-  for (Worker& worker : state_->workers) {
-    TARN_RETURN_IF_ERROR(state_->Close(worker));
-    for (LoadFile& file : worker.closed) progress.files.push_back(std::move(file));
-    worker.closed.clear();
-  }
+  for (Worker& worker : state_->workers) TARN_RETURN_IF_ERROR(state_->HandIn(worker));
   const CopyRun& run = progress.runs.back();
   LoadManifest manifest;
   manifest.table = progress.table;

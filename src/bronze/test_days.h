@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/test_seed.h"
 #include "bronze/archiver.h"
 #include "bronze/chain_verifier.h"
 #include "bronze/change_reader.h"
@@ -35,8 +36,7 @@ class ArchiveTest : public BronzeTest {
  protected:
   void SetUp() override {
     BronzeTest::SetUp();
-    seed_ = static_cast<uint32_t>(std::random_device()());
-    if (const char* given = std::getenv("TARN_SEED")) seed_ = static_cast<uint32_t>(std::atoll(given));
+    seed_ = TestSeed();
     RecordProperty("seed", std::to_string(seed_));
     random_.seed(seed_);
     store_ = std::make_unique<storage::FailingStorage>(std::move(storage_));

@@ -204,13 +204,16 @@ Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo, const Cance
   TARN_ASSIGN(const Lsn consistent_point, Lsn::Parse(*rows[0][1]));
   snapshot.lsn = consistent_point.Before();
   snapshot.name = *rows[0][2];
-  // Not on the connection that holds the snapshot: its next statement ends it.
+  return snapshot;
+}
+
+Result<uint64_t> OldestTransaction(const std::string& conninfo, const ExportedSnapshot& snapshot,
+                                   const CancelToken* cancel) {
   TARN_ASSIGN(const auto connection,
               PgConnection::Connect(conninfo, PgConnection::Kind::kOrdinary, "snapshot", cancel));
   TARN_RETURN_IF_ERROR(BeginAtSnapshot(*connection, snapshot.name));
   TARN_ASSIGN(const Rows oldest, connection->Query("SELECT pg_snapshot_xmin(pg_current_snapshot())"));
-  snapshot.oldest_xid = std::stoull(oldest.at(0).at(0).value_or("0"));
-  return snapshot;
+  return std::stoull(oldest.at(0).at(0).value_or("0"));
 }
 
 Result<std::vector<std::string>> RemoveReplicationObjects(PgConnection& connection,

@@ -71,14 +71,17 @@ struct ExportedSnapshot {
   std::unique_ptr<PgConnection> connection;
   std::string name;
   Lsn lsn;
-  /// Every transaction with a lower number had ended: what one wrote is in the snapshot or nowhere.
-  uint64_t oldest_xid = 0;
 };
 /// Waits for the transactions that are open on the server; `cancel`, where given, ends that with kCancelled.
 Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo, const CancelToken* cancel = nullptr);
 
 /// Begins a transaction that reads at the exported snapshot.
 Status BeginAtSnapshot(PgConnection& connection, const std::string& snapshot_name);
+
+/// Every transaction with a lower number had ended at the snapshot: what one wrote is in it or nowhere. On a
+/// connection of its own, since the next statement on the snapshot's ends it.
+Result<uint64_t> OldestTransaction(const std::string& conninfo, const ExportedSnapshot& snapshot,
+                                   const CancelToken* cancel);
 
 /// Removes slot and publications; what is not there is passed over. Returns what was removed.
 Result<std::vector<std::string>> RemoveReplicationObjects(PgConnection& connection,

@@ -86,9 +86,7 @@ void HotReader::SkipDeleted(idx_t first, duckdb::DataChunk& out) const {
   duckdb::SelectionVector kept(STANDARD_VECTOR_SIZE);
   idx_t count = 0;
   for (idx_t i = 0; i < out.size(); ++i) {
-    const idx_t row = first + i;
-    const bool is_deleted = row / 64 < deleted_->size() && ((*deleted_)[row / 64] >> (row % 64) & 1) != 0;
-    if (!is_deleted) kept.set_index(count++, i);
+    if (!hudi::IsDeleted(deleted_.get(), first + i)) kept.set_index(count++, i);
   }
   if (count == out.size()) return;
   if (count == 0) {

@@ -19,17 +19,12 @@ class PositionFilter : public duckdb::DeleteFilter {
     selection.Initialize(STANDARD_VECTOR_SIZE);
     idx_t kept = 0;
     for (idx_t i = 0; i < count; ++i) {
-      if (!IsDeleted(static_cast<idx_t>(start) + i)) selection.set_index(kept++, i);
+      if (!hudi::IsDeleted(deleted_.get(), static_cast<idx_t>(start) + i)) selection.set_index(kept++, i);
     }
     return kept;
   }
 
  private:
-  bool IsDeleted(idx_t row) const {
-    const idx_t word = row / 64;
-    return word < deleted_->size() && ((*deleted_)[word] >> (row % 64) & 1) != 0;
-  }
-
   // Looks at whole words: a neighbour's bit only costs the slower way.
   bool AnyDeleted(idx_t start, idx_t count) const {
     const idx_t end = std::min<idx_t>((start + count + 63) / 64, deleted_->size());

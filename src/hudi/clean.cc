@@ -62,14 +62,13 @@ std::string CleanPlanJson(const std::map<std::string, std::vector<std::string>>&
 
 /// What CleanPlanJson says; nullopt when it is none.
 std::optional<HudiTable::CleanPlan> ReadPlan(const std::string& bytes, const std::string& instant) {
-  const auto records = avro::ReadContainer(bytes);
-  if (!records || records->empty()) return std::nullopt;
+  const auto json = FirstRecord(bytes);
+  if (!json) return std::nullopt;
   HudiTable::CleanPlan plan{instant, "", "", {}};
   try {
-    const auto json = nlohmann::json::parse(records->front());
-    plan.retained = json.at("earliestInstantToRetain").at("timestamp");
-    plan.last_commit = json.at("lastCompletedCommitTimestamp");
-    for (const auto& [partition, files] : json.at("filePathsToBeDeletedPerPartition").items()) {
+    plan.retained = json->at("earliestInstantToRetain").at("timestamp");
+    plan.last_commit = json->at("lastCompletedCommitTimestamp");
+    for (const auto& [partition, files] : json->at("filePathsToBeDeletedPerPartition").items()) {
       for (const auto& file : files) {
         const std::string path = file.at("filePath");
         plan.files[partition].push_back(path.substr(path.rfind('/') + 1));

@@ -13,7 +13,6 @@
 #include "hudi/file_view.h"
 #include "hudi/key_index.h"
 #include "hudi/log_block.h"
-#include "hudi/properties.h"
 #include "hudi/table.h"
 #include "parquet/parquet_reader.h"
 
@@ -105,7 +104,7 @@ class RowCheck {
     const std::string name = file.substr(file.rfind('/') + 1);
     for (int64_t row = 0; row < rows.num_rows(); row++) {
       const auto at = static_cast<size_t>(first + row);
-      if (deleted != nullptr && ((*deleted)[at / 64] >> (at % 64) & 1) != 0) continue;
+      if (IsDeleted(deleted, at)) continue;
       report_.rows++;
       if (keys->IsNull(row)) {
         report_.Add(where, fmt::format("row {} has no record key", at));
@@ -134,17 +133,15 @@ class RowCheck {
 
 }  // namespace
 
-Status CheckLogs(const storage::Storage& storage, const std::string& base_path, TableReport* report) {
-  TARN_ASSIGN(const Properties properties, ReadProperties(storage, base_path));
-  TARN_ASSIGN(const TableOptions options, OptionsOf(properties, false));
-  TARN_ASSIGN(const FileView files, FileView::Load(storage, base_path));
+void CheckLogs(const storage::Storage& storage, const std::string& base_path, const FileView& files,
+               const std::string& ordering_field, TableReport* report) {
   for (const auto& [partition, groups] : files.partitions()) {
     for (const auto& [file_id, group] : groups) {
       for (const auto& [base_instant, logs] : group.logs) {
         std::string before;
         for (const LogFile& log : logs) {
           const std::string where = JoinPath(partition, log.name);
-          const std::string newest = CheckLog(storage, base_path, where, options.ordering_field, report);
+          const std::string newest = CheckLog(storage, base_path, where, ordering_field, report);
           if (newest.empty()) continue;
           if (newest < before)
             report->Add(where, fmt::format("holds {}, but a log before it holds {}", newest, before));
@@ -153,7 +150,6 @@ Status CheckLogs(const storage::Storage& storage, const std::string& base_path, 
       }
     }
   }
-  return {};
 }
 
 Status CheckRows(const storage::Storage& storage, const std::string& base_path, const std::string& scratch,

@@ -4,16 +4,18 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "hudi/file_view.h"
 #include "hudi/table_check.h"
 #include "storage/storage.h"
 
 namespace tarn::hudi {
 
-/// Parts of CheckTable that read what is in the files. Errors: only when folders cannot be listed, or the
-/// scratch folder not written; what is wrong goes to the report.
+/// Parts of CheckTable that read what is in the files. Errors: only when the scratch folder cannot be
+/// written; what is wrong goes to the report.
 
-/// Frames of all log files, their records, and that instants rise from file to file.
-Status CheckLogs(const storage::Storage& storage, const std::string& base_path, TableReport* report);
+/// Frames of the log files, their records, and that instants rise from file to file.
+void CheckLogs(const storage::Storage& storage, const std::string& base_path, const FileView& files,
+               const std::string& ordering_field, TableReport* report);
 
 /// All rows of the newest snapshot: that columns are what the schema says, each row of a base file names its
 /// file and folder, keys are unique in their partition and sequence numbers in the table.

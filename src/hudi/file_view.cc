@@ -7,24 +7,37 @@
 
 namespace tarn::hudi {
 
-Result<FileView> FileView::Load(const storage::Storage& storage, const std::string& base_path) {
-  FileView view;
+Status ForEachFolder(const storage::Storage& storage, const std::string& base_path, const TakeFolder& take) {
   std::vector<std::string> folders{""};
   while (!folders.empty()) {
-    const std::string partition = std::move(folders.back());
+    const std::string folder = std::move(folders.back());
     folders.pop_back();
-    TARN_ASSIGN(const auto entries,
-                storage.List(partition.empty() ? base_path : base_path + "/" + partition));
-    const bool is_partition = std::any_of(entries.begin(), entries.end(), [](const auto& entry) {
-      return entry.name.starts_with(".hoodie_partition_metadata");
-    });
-    if (is_partition) view.partitions_[partition];
+    TARN_ASSIGN(const auto entries, storage.List(folder.empty() ? base_path : base_path + "/" + folder));
     for (const auto& entry : entries) {
-      if (entry.is_directory && !entry.name.starts_with('.'))
-        folders.push_back(JoinPath(partition, entry.name));
-      if (!entry.is_directory && is_partition) view.Add(partition, entry.name, entry.size_bytes, -1);
+      if (entry.is_directory && !entry.name.starts_with('.')) folders.push_back(JoinPath(folder, entry.name));
     }
+    TARN_RETURN_IF_ERROR(take(folder, entries));
   }
+  return {};
+}
+
+bool IsPartition(const std::vector<storage::FileInfo>& entries) {
+  return std::any_of(entries.begin(), entries.end(),
+                     [](const auto& entry) { return entry.name.starts_with(".hoodie_partition_metadata"); });
+}
+
+Result<FileView> FileView::Load(const storage::Storage& storage, const std::string& base_path) {
+  FileView view;
+  const auto add = [&](const std::string& partition,
+                       const std::vector<storage::FileInfo>& entries) -> Status {
+    if (!IsPartition(entries)) return {};
+    view.partitions_[partition];
+    for (const auto& entry : entries) {
+      if (!entry.is_directory) view.Add(partition, entry.name, entry.size_bytes, -1);
+    }
+    return {};
+  };
+  TARN_RETURN_IF_ERROR(ForEachFolder(storage, base_path, add));
   return view;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -29,6 +30,14 @@ struct GroupFiles {
   std::map<std::string, std::vector<LogFile>> logs;  ///< By base instant; ordered by version, then token.
 };
 using PartitionFiles = std::map<std::string, GroupFiles>;  ///< By file id.
+
+/// Every folder below the table's but those whose name begins with a dot, the table's own ("") first, with
+/// all its entries.
+using TakeFolder =
+    std::function<Status(const std::string& folder, const std::vector<storage::FileInfo>& entries)>;
+Status ForEachFolder(const storage::Storage& storage, const std::string& base_path, const TakeFolder& take);
+/// Whether a folder with these entries is a partition: it has .hoodie_partition_metadata.
+bool IsPartition(const std::vector<storage::FileInfo>& entries);
 
 /// The data files of a table, by partition path. Threads: one.
 class FileView {

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "avro/container.h"
 #include "base/fault.h"
 #include "hudi/avro_schema.h"
 #include "hudi/file_name.h"
@@ -114,9 +113,7 @@ Status HudiTable::LoadHorizon(const Timeline& timeline) {
   for (auto it = timeline.completed.rbegin(); it != timeline.completed.rend(); ++it) {
     if (it->second != "clean") continue;
     TARN_ASSIGN(const std::string bytes, storage_->Read(HoodiePath(it->first + ".clean")));
-    TARN_ASSIGN(const auto records, avro::ReadContainer(bytes));
-    if (records.empty()) return {};
-    const auto json = nlohmann::json::parse(records.front(), nullptr, false);
+    TARN_ASSIGN(const nlohmann::json json, FirstRecord(bytes));
     if (json.is_object()) horizon_ = std::max(horizon_, json.value("earliestCommitToRetain", ""));
     return {};
   }

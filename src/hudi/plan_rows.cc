@@ -62,8 +62,7 @@ class PlanScan {
 
   bool IsWanted(const arrow::StringArray* times, int64_t row, const PositionBitmap* deleted,
                 int64_t position) const {
-    const auto at = static_cast<size_t>(position);
-    if (deleted != nullptr && ((*deleted)[at / 64] >> (at % 64) & 1) != 0) return false;
+    if (IsDeleted(deleted, static_cast<uint64_t>(position))) return false;
     return times == nullptr || (times->IsValid(row) && times->GetView(row) > wanted_.since);
   }
 

@@ -11,6 +11,10 @@ namespace tarn::hudi {
 
 /// Set bits are row positions (from 0) that a scan must skip; ceil(rows / 64) words.
 using PositionBitmap = std::vector<uint64_t>;
+/// Null: no row is deleted.
+inline bool IsDeleted(const PositionBitmap* deleted, uint64_t row) {
+  return deleted != nullptr && row / 64 < deleted->size() && ((*deleted)[row / 64] >> (row % 64) & 1) != 0;
+}
 
 /// A Parquet base file to read, and which of its rows are still current.
 struct ScanFile {

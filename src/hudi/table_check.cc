@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "avro/container.h"
 #include "hudi/commit_metadata.h"
 #include "hudi/content_check.h"
 #include "hudi/file_name.h"
@@ -25,7 +24,7 @@ class TableCheck {
   Status Run() {
     TARN_RETURN_IF_ERROR(CheckProperties());
     TARN_ASSIGN(timeline_, ReadTimeline(storage_, base_path_));
-    TARN_RETURN_IF_ERROR(List(""));
+    TARN_RETURN_IF_ERROR(List());
     ReadServices();
     for (const auto& [instant, action] : timeline_.completed) {
       report_.instants++;
@@ -33,57 +32,56 @@ class TableCheck {
     }
     CheckFiles();
     for (const auto& [partition, groups] : files_.partitions()) CheckPartition(partition, groups);
+    CheckLogs(storage_, base_path_, files_, options_.ordering_field, &report_);
     return {};
   }
 
  private:
   Status CheckProperties() {
     TARN_ASSIGN(const Properties properties, ReadProperties(storage_, base_path_));
-    TARN_ASSIGN(const TableOptions options, OptionsOf(properties, false));
+    TARN_ASSIGN(options_, OptionsOf(properties, false));
     const std::string where = ".hoodie/hoodie.properties";
     const auto value = [&](const char* key) {
       const auto found = properties.find(key);
       return found == properties.end() ? std::string() : found->second;
     };
-    const std::string checksum = TableChecksum(options.database, options.name);
+    const std::string checksum = TableChecksum(options_.database, options_.name);
     if (value("hoodie.table.checksum") != checksum) {
       report_.Add(where,
                   fmt::format("hoodie.table.checksum is '{}', but that of '{}.{}' is {}",
-                              value("hoodie.table.checksum"), options.database, options.name, checksum));
+                              value("hoodie.table.checksum"), options_.database, options_.name, checksum));
     }
-    if (options.ordering_field.empty() || options.ordering_field.find(',') != std::string::npos) {
+    if (options_.ordering_field.empty() || options_.ordering_field.find(',') != std::string::npos) {
       report_.Add(where, fmt::format("hoodie.table.precombine.field is '{}': readers want one field",
-                                     options.ordering_field));
+                                     options_.ordering_field));
     }
     if (!value("hoodie.table.metadata.partitions").empty())
       report_.Add(where, "the table has a metadata table, which other writers' commits may miss");
     return {};
   }
 
-  /// All folders below the table's, but those whose name begins with a dot.
-  Status List(const std::string& partition) {
-    TARN_ASSIGN(const auto entries, storage_.List(JoinPath(base_path_, partition)));
-    const bool is_partition = std::any_of(entries.begin(), entries.end(), [](const auto& entry) {
-      return entry.name.starts_with(".hoodie_partition_metadata");
-    });
-    for (const auto& entry : entries) {
-      if (entry.is_directory) {
-        if (!entry.name.starts_with('.')) TARN_RETURN_IF_ERROR(List(JoinPath(partition, entry.name)));
-        continue;
+  Status List() {
+    return ForEachFolder(storage_, base_path_, [&](const auto& partition, const auto& entries) -> Status {
+      const bool is_partition = IsPartition(entries);
+      for (const storage::FileInfo& entry : entries) {
+        if (!entry.is_directory) CheckEntry(partition, entry, is_partition);
       }
-      const bool is_base = ParseBaseFileName(entry.name).has_value();
-      const bool is_data = is_base || ParseLogFileName(entry.name);
-      const std::string where = JoinPath(partition, entry.name);
-      if (entry.name.ends_with(".parquet") && !is_base)
-        report_.Add(where, "is a Parquet file that is no base file: some readers fail on it");
-      if (is_data && !is_partition)
-        report_.Add(where, "is in a folder without .hoodie_partition_metadata: readers do not find it");
-      if (entry.name.ends_with(".crc")) CheckHadoopChecksum(partition, entry.name);
-      if (!is_data) continue;
-      sizes_[where] = entry.size_bytes;
-      files_.Add(partition, entry.name, entry.size_bytes, -1);
-    }
-    return {};
+      return {};
+    });
+  }
+
+  void CheckEntry(const std::string& partition, const storage::FileInfo& entry, bool is_partition) {
+    const bool is_base = ParseBaseFileName(entry.name).has_value();
+    const bool is_data = is_base || ParseLogFileName(entry.name);
+    const std::string where = JoinPath(partition, entry.name);
+    if (entry.name.ends_with(".parquet") && !is_base)
+      report_.Add(where, "is a Parquet file that is no base file: some readers fail on it");
+    if (is_data && !is_partition)
+      report_.Add(where, "is in a folder without .hoodie_partition_metadata: readers do not find it");
+    if (entry.name.ends_with(".crc")) CheckHadoopChecksum(partition, entry.name);
+    if (!is_data) return;
+    sizes_[where] = entry.size_bytes;
+    files_.Add(partition, entry.name, entry.size_bytes, -1);
   }
 
   /// Hadoop's local file system compares each file with the checksums beside it, where there are any.
@@ -98,36 +96,32 @@ class TableCheck {
                   fmt::format("does not fit the checksums in '{}' beside it: Hadoop's readers fail", crc));
   }
 
+  /// Null when the file has no record.
+  Result<nlohmann::json> Record(const std::string& name) const {
+    TARN_ASSIGN(const std::string bytes, storage_.Read(base_path_ + "/.hoodie/" + name));
+    return FirstRecord(bytes);
+  }
+
   /// What cleaning and rollbacks took away, and since when slices were kept.
   void ReadServices() {
     for (const auto& [instant, action] : timeline_.completed) {
       if (action != "clean" && action != "rollback" && action != "restore") continue;
       const std::string name = instant + "." + action;
-      const auto bytes = storage_.Read(base_path_ + "/.hoodie/" + name);
-      const auto records =
-          bytes ? avro::ReadContainer(*bytes) : Result<std::vector<std::string>>(bytes.error());
-      if (!records || records->empty()) {
+      const auto record = Record(name);
+      if (!record || record->is_null()) {
         report_.Add(".hoodie/" + name,
-                    records ? "has no record" : "cannot be read: " + records.error().message);
+                    record ? "has no record" : "cannot be read: " + record.error().message);
         continue;
       }
-      const auto json = nlohmann::json::parse(records->front(), nullptr, false);
-      CollectRemoved(json);
-      if (action == "clean" && json.is_object())
-        horizon_ = std::max(horizon_, json.value("earliestCommitToRetain", ""));
+      CollectRemoved(*record);
+      if (action == "clean" && record->is_object())
+        horizon_ = std::max(horizon_, record->value("earliestCommitToRetain", ""));
     }
     for (const PendingAction& pending : timeline_.pending) {
-      if (pending.action == "clean") ReadPendingClean(pending);
+      if (pending.action != "clean") continue;
+      // The next writer goes on with it: what its plan names may be gone already.
+      if (const auto plan = Record(pending.files.front())) CollectPlanned(*plan, false);
     }
-  }
-
-  /// One that was cut off is gone on with by the next writer: what its plan names may be gone already.
-  void ReadPendingClean(const PendingAction& pending) {
-    const auto bytes = storage_.Read(base_path_ + "/.hoodie/" + pending.files.front());
-    const auto records =
-        bytes ? avro::ReadContainer(*bytes) : Result<std::vector<std::string>>(bytes.error());
-    if (!records || records->empty()) return;  // Nothing was removed before the plan was there.
-    CollectPlanned(nlohmann::json::parse(records->front(), nullptr, false), false);
   }
 
   void CollectPlanned(const nlohmann::json& json, bool is_path) {
@@ -217,6 +211,7 @@ class TableCheck {
   const storage::Storage& storage_;
   const std::string base_path_;
   TableReport& report_;
+  TableOptions options_;
   Timeline timeline_;
   FileView files_;
   std::map<std::string, int64_t> sizes_;  ///< Of data files, by path below the table's folder.
@@ -238,7 +233,6 @@ Result<TableReport> CheckTable(const storage::Storage& storage, const std::strin
   TableReport report;
   TableCheck check(storage, base_path, &report);
   TARN_RETURN_IF_ERROR(check.Run());
-  TARN_RETURN_IF_ERROR(CheckLogs(storage, base_path, &report));
   TARN_RETURN_IF_ERROR(CheckRows(storage, base_path, scratch, &report));
   return report;
 }

@@ -3,7 +3,6 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <ostream>
@@ -11,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/test_seed.h"
 #include "hudi/staged_changes.h"
 #include "hudi/table.h"
 #include "hudi/table_check.h"
@@ -19,12 +19,6 @@
 #include "storage/storage.h"
 
 namespace tarn::hudi {
-
-/// Another one each time; the environment's TARN_SEED repeats one.
-inline uint32_t TestSeed() {
-  const char* given = std::getenv("TARN_SEED");
-  return given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
-}
 
 /// For tests: a small table with what it must hold.
 struct Row {
@@ -77,7 +71,7 @@ inline void Collect(const arrow::RecordBatch& batch, const PositionBitmap* delet
   const auto& lsn = static_cast<const arrow::Int64Array&>(*batch.GetColumnByName("_lsn"));
   for (int64_t i = 0; i < batch.num_rows(); i++) {
     const auto at = static_cast<uint64_t>(first + i);
-    if (deleted != nullptr && ((*deleted)[at / 64] >> (at % 64) & 1) != 0) continue;
+    if (IsDeleted(deleted, at)) continue;
     EXPECT_TRUE(rows->emplace(id.Value(i), Row{tenant.Value(i), text.GetString(i), lsn.Value(i)}).second)
         << "row " << id.Value(i) << " is there twice";
   }

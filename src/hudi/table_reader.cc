@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "avro/container.h"
 #include "hudi/avro_schema.h"
 #include "hudi/file_name.h"
 #include "hudi/properties.h"
@@ -96,10 +95,8 @@ Status TimelineTableReader::ReadHorizon() {
     if (it->second != "clean") continue;
     if (it->first == horizon_clean_) return {};
     TARN_ASSIGN(const std::string bytes, storage_->Read(base_path_ + "/.hoodie/" + it->first + ".clean"));
-    TARN_ASSIGN(const auto records, avro::ReadContainer(bytes));
+    TARN_ASSIGN(const nlohmann::json json, FirstRecord(bytes));
     horizon_clean_ = it->first;
-    if (records.empty()) return {};
-    const auto json = nlohmann::json::parse(records.front(), nullptr, false);
     if (json.is_object()) horizon_ = std::max(horizon_, json.value("earliestCommitToRetain", ""));
     return {};
   }

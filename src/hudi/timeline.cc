@@ -1,6 +1,9 @@
 #include "hudi/timeline.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "avro/container.h"
 
 namespace tarn::hudi {
 namespace {
@@ -23,6 +26,13 @@ bool ParseStateFile(const std::string& name, StateFile* parsed) {
 }
 
 }  // namespace
+
+Result<nlohmann::json> FirstRecord(std::string_view bytes) {
+  TARN_ASSIGN(const auto records, avro::ReadContainer(bytes));
+  if (records.empty()) return nlohmann::json();
+  auto json = nlohmann::json::parse(records.front(), nullptr, false);
+  return json.is_discarded() ? nlohmann::json() : std::move(json);
+}
 
 bool IsCommitAction(const std::string& action) {
   return action == "commit" || action == "deltacommit" || action == "replacecommit";

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -35,6 +37,10 @@ struct Timeline {
 
 /// Lists the timeline. A listing that raced with archiving is made again.
 Result<Timeline> ReadTimeline(const storage::Storage& storage, const std::string& base_path);
+
+/// What a file of the timeline that is an Avro container (plans, cleans, rollbacks) says, as JSON; null when
+/// it has no record. Errors: kCorrupt, kUnsupported names the codec.
+Result<nlohmann::json> FirstRecord(std::string_view bytes);
 
 bool IsCommitAction(const std::string& action);
 /// Name of a state file: state is "requested", "inflight" or "" (completed).

@@ -21,11 +21,12 @@ namespace {
 class TableCopier {
  public:
   TableCopier(storage::Storage* storage, const PipelineOptions& options,
-              const cdc::ExportedSnapshot& snapshot, int64_t epoch, const std::set<std::string>& cut_off,
-              SilverLayer& silver, const CancelToken& cancel)
+              const cdc::ExportedSnapshot& snapshot, uint64_t oldest_xid, int64_t epoch,
+              const std::set<std::string>& cut_off, SilverLayer& silver, const CancelToken& cancel)
       : storage_(storage),
         options_(options),
         snapshot_(snapshot),
+        oldest_xid_(oldest_xid),
         epoch_(epoch),
         cut_off_(cut_off),
         silver_(silver),
@@ -129,11 +130,12 @@ class TableCopier {
     return load.has_value();
   }
 
-  CopyTask Task(int workers) { return {snapshot_, epoch_, workers, &rate_}; }
+  CopyTask Task(int workers) { return {snapshot_, oldest_xid_, epoch_, workers, &rate_}; }
 
   storage::Storage* storage_;
   const PipelineOptions& options_;
   const cdc::ExportedSnapshot& snapshot_;
+  const uint64_t oldest_xid_;
   const int64_t epoch_;
   const std::set<std::string>& cut_off_;
   SilverLayer& silver_;
@@ -177,8 +179,9 @@ Result<std::vector<cdc::SourceTable>> CopyTables(storage::Storage* storage, cons
   std::sort(tables.begin(), tables.end(),
             [](const auto& a, const auto& b) { return a.size_bytes > b.size_bytes; });
   TARN_ASSIGN(const cdc::ExportedSnapshot snapshot, cdc::ExportSnapshot(options.conninfo, &cancel));
+  TARN_ASSIGN(const uint64_t oldest_xid, cdc::OldestTransaction(options.conninfo, snapshot, &cancel));
   spdlog::info("first copy of {} tables at {}", tables.size(), snapshot.lsn.ToString());
-  TableCopier copier(storage, options, snapshot, epoch, cut_off, silver, cancel);
+  TableCopier copier(storage, options, snapshot, oldest_xid, epoch, cut_off, silver, cancel);
   {
     const ProgressTeller teller(copier, report);
     TARN_RETURN_IF_ERROR(copier.CopyAll(tables));

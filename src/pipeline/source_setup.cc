@@ -43,9 +43,10 @@ Result<Runner::Break> Runner::FindBreak(cdc::PgConnection& connection, const cdc
   Break found;
   found.new_slot = !slot.exists || lost;
   found.drop_slot = lost;
-  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
-  const bool has_copies = !silver_->registry().Copied().empty() || !loads.empty();
-  if (!has_copies) return found;  // There is nothing to follow on from yet.
+  if (silver_->registry().Copied().empty()) {
+    TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
+    if (loads.empty()) return found;  // There is nothing to follow on from yet.
+  }
   const auto& last = bronze_->last();
   TARN_ASSIGN(const Lsn now, CurrentEnd(connection));
   TARN_ASSIGN(const auto published, cdc::PublishedTables(connection, options_.names.publication));

@@ -257,9 +257,11 @@ Status SourceWatch::Copy(const cdc::SourceTable& table, const std::vector<cdc::S
 
 Result<std::optional<FinishedCopy>> SourceWatch::CopyOnce(const cdc::SourceTable& table) {
   TARN_ASSIGN(const cdc::ExportedSnapshot snapshot, cdc::ExportSnapshot(options_.conninfo, &cancel_));
+  TARN_ASSIGN(const uint64_t oldest_xid, cdc::OldestTransaction(options_.conninfo, snapshot, &cancel_));
   cdc::CopyRate rate(options_.copy_mb_per_s << 20);
-  TARN_ASSIGN(auto load, CopyIntoBronze(storage_, options_, {snapshot, epoch_, options_.copy_workers, &rate},
-                                        table, cancel_, &progress_, nullptr));
+  TARN_ASSIGN(auto load,
+              CopyIntoBronze(storage_, options_, {snapshot, oldest_xid, epoch_, options_.copy_workers, &rate},
+                             table, cancel_, &progress_, nullptr));
   if (!load) return std::optional<FinishedCopy>();
   return std::optional(FinishedCopy{*std::move(load), table.storage});
 }

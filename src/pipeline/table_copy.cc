@@ -103,7 +103,7 @@ Result<std::optional<bronze::LoadManifest>> CopyIntoBronze(
     storage::Storage* storage, const PipelineOptions& options, const CopyTask& task,
     const cdc::SourceTable& table, const CancelToken& cancel, cdc::CopyProgress* progress,
     const AlsoTake& also) {
-  const bronze::CopyRun run{task.snapshot.lsn, Clock::System().NowMicros(), task.snapshot.oldest_xid};
+  const bronze::CopyRun run{task.snapshot.lsn, Clock::System().NowMicros(), task.oldest_xid};
   TARN_ASSIGN(auto cut_off, FindCutOff(*storage, options, task.epoch, table));
   if (cut_off && (also || run.oldest_xid - cut_off->runs.front().oldest_xid > kMostTransactions))
     cut_off.reset();

@@ -27,6 +27,7 @@ using AlsoTake = std::function<Status(int worker, const std::shared_ptr<arrow::R
 /// What copies of one snapshot have in common.
 struct CopyTask {
   const cdc::ExportedSnapshot& snapshot;
+  uint64_t oldest_xid = 0;  ///< As cdc::OldestTransaction.
   int64_t epoch = 0;
   int workers = 1;  ///< Of each copy.
   cdc::CopyRate* rate = nullptr;
