@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "bronze/test_days.h"
+#include "storage/forwarding_storage.h"
 
 namespace tarn::bronze {
 namespace {
@@ -71,6 +73,61 @@ TEST_F(ArchiveTest, AFileThatIsGoneIsMissedOnlyWhereNoArchiveHasIt) {
   EXPECT_EQ(report.faults[0].what, "is not there");
 }
 
+/// A store in which a running tarn takes archived flushes away while somebody reads: what is asked for by the
+/// `at`-th request is gone when the answer is wanted.
+class RemovingStorage : public storage::ForwardingStorage {
+ public:
+  RemovingStorage(storage::Storage* real, int at) : ForwardingStorage(real), left_(at) {}
+
+  Result<std::string> Read(const std::string& path) const override {
+    TakeAway(path);
+    return ForwardingStorage::Read(path);
+  }
+  Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(const std::string& path) const override {
+    TakeAway(path);
+    return ForwardingStorage::Open(path);
+  }
+
+  std::set<std::string> archived;  ///< Paths that may go.
+  mutable std::string gone;
+
+ private:
+  void TakeAway(const std::string& path) const {
+    if (!archived.contains(path) || left_-- != 0) return;
+    gone = path;
+    EXPECT_TRUE(real()->Remove(path));
+  }
+
+  mutable int left_;
+};
+
+TEST_F(ArchiveTest, WhatIsRemovedWhileItIsVerifiedIsNotMissed) {
+  Days(4);
+  while (ArchiveNext()) {
+  }
+  const auto archives = *ListArchives(*store_, lake_);
+  std::set<std::string> archived;
+  for (int64_t sequence = archives.front().first; sequence <= archives.back().last; sequence++) {
+    const std::string path = ManifestFolder(lake_) + "/" + ManifestName(sequence);
+    archived.insert(path);
+    const auto manifest = *ManifestFromJson(*store_->Read(path));
+    for (const ManifestEvent& event : manifest.events) {
+      if (!event.at) archived.insert(lake_ + "/" + event.file.path);
+    }
+  }
+  int removed = 0;
+  for (int at = 0;; at++) {
+    RemovingStorage removing(store_.get(), at);
+    removing.archived = archived;
+    const auto report = *VerifyChain(removing, lake_, {});
+    EXPECT_TRUE(report.complete()) << removing.gone << ": " << report.faults[0].what;
+    EXPECT_TRUE(report.warnings.empty() || report.warnings[0].where != removing.gone);
+    if (removing.gone.empty()) break;
+    removed++;
+  }
+  EXPECT_GT(removed, static_cast<int>(archives.size()));
+}
+
 TEST_F(ArchiveTest, DamageOfTheArchiveIsFound) {
   Days(3);
   while (ArchiveNext()) {
@@ -134,6 +191,27 @@ TEST_F(ArchiveTest, ADayWhoseManifestIsGoneIsArchivedAgain) {
   ExpectAll(false);
   ASSERT_TRUE(RemoveArchived(store_.get(), lake_, clock_.NowMicros(), nullptr));
   ExpectAll(false);
+}
+
+TEST_F(ArchiveTest, AMissingFirstManifestIsNotPassedOver) {
+  Days(2);
+  std::vector<Manifest> all;
+  ASSERT_TRUE(ChangeLog::ForEachManifest(*store_, lake_, {}, [&](const Manifest& manifest) {
+    all.push_back(manifest);
+    return Status{};
+  }));
+  ASSERT_GT(all.size(), 4U);
+  const auto read = [&](const SourcePosition& from) {
+    return ReadChanges(*store_, lake_, "notes", from, {100, {}}, [](const auto&) { return Status{}; });
+  };
+  EXPECT_TRUE(read(all[1].position()));
+  ASSERT_TRUE(store_->Remove(ManifestFolder(lake_) + "/" + ManifestName(all[2].sequence)));
+  const auto broken = read(all[1].position());
+  ASSERT_FALSE(broken) << "the reader goes on behind what is missing";
+  EXPECT_EQ(broken.error().code, ErrorCode::kCorrupt);
+  EXPECT_NE(broken.error().message.find(fmt::format("before number {}", all[3].sequence)), std::string::npos)
+      << broken.error().message;
+  EXPECT_TRUE(read(all[2].position()));
 }
 
 TEST_F(ArchiveTest, ADamagedSmallFileIsNotArchived) {

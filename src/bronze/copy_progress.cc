@@ -77,6 +77,18 @@ Result<std::optional<CopyProgress>> ReadCopyProgress(const storage::Storage& sto
                    table);
 }
 
+Result<Lsn> NewestCopyRun(const storage::Storage& storage, const BronzePlace& place) {
+  Lsn newest;
+  TARN_ASSIGN(const auto files, storage.List(Folder(place)));
+  for (const storage::FileInfo& file : files) {
+    const size_t suffix = file.name.rfind(".json");
+    if (suffix == std::string::npos) continue;
+    TARN_ASSIGN(const auto progress, ReadCopyProgress(storage, place, file.name.substr(0, suffix)));
+    if (progress) newest = std::max(newest, progress->runs.back().snapshot);
+  }
+  return newest;
+}
+
 Status WriteCopyProgress(storage::Storage& storage, const BronzePlace& place, const CopyProgress& progress) {
   json runs = json::array(), files = json::array();
   for (const CopyRun& run : progress.runs) runs.push_back(RunJson(run));

@@ -37,6 +37,8 @@ struct CopyProgress {
 /// nullopt: no copy of the table was cut off. Errors: kCorrupt names the file.
 Result<std::optional<CopyProgress>> ReadCopyProgress(const storage::Storage& storage,
                                                      const BronzePlace& place, const std::string& table);
+/// The newest snapshot of all copies that were cut off, or are under way; zero without any.
+Result<Lsn> NewestCopyRun(const storage::Storage& storage, const BronzePlace& place);
 /// Durability: on return it is what the next start reads.
 Status WriteCopyProgress(storage::Storage& storage, const BronzePlace& place, const CopyProgress& progress);
 /// The next copy of the table begins at its first row. All tables': for changes that will not be known.

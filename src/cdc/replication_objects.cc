@@ -1,8 +1,6 @@
 #include "cdc/replication_objects.h"
 
-#include <unistd.h>
-
-#include <atomic>
+#include <random>
 #include <set>
 
 namespace tarn::cdc {
@@ -190,11 +188,11 @@ Status BeginAtSnapshot(PgConnection& connection, const std::string& snapshot_nam
 }
 
 Result<ExportedSnapshot> ExportSnapshot(const std::string& conninfo, const CancelToken* cancel) {
-  static std::atomic<int> counter{0};
   ExportedSnapshot snapshot;
+  std::random_device random;  // Other processes, on other machines, make slots on the same server.
   TARN_ASSIGN(snapshot.connection,
               PgConnection::Connect(conninfo, PgConnection::Kind::kReplication, "snapshot", cancel));
-  const std::string slot = fmt::format("tarn_snapshot_{}_{}", ::getpid(), counter.fetch_add(1));
+  const std::string slot = fmt::format("tarn_snapshot_{:08x}{:08x}", random(), random());
   TARN_ASSIGN(const Rows rows, snapshot.connection->Query("CREATE_REPLICATION_SLOT " + slot +
                                                           " TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT"));
   if (rows.size() != 1 || rows[0].size() < 3 || !rows[0][1] || !rows[0][2]) {

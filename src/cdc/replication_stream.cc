@@ -36,7 +36,7 @@ void ReplicationStream::Confirm(Lsn end) { Raise(durable_, end.value); }
 
 void ReplicationStream::Forget() {
   durable_ = 0;
-  positions_.received = positions_.server_end = positions_.confirmed = 0;
+  positions_.received = positions_.server_end = positions_.brought = positions_.confirmed = 0;
 }
 
 Status ReplicationStream::WaitForSocket(int timeout_ms) {
@@ -58,7 +58,7 @@ Status ReplicationStream::Gather() {
 Status ReplicationStream::SendStatus(ChangeCollector& collector, bool force) {
   const int64_t now = MonotonicMicros();
   // On an idle stream the slot follows the source's WAL, which other databases and vacuum write, too.
-  const uint64_t end = positions_.server_end.load();
+  const uint64_t end = positions_.brought.load();
   if (collector.IsIdle() && durable_.load() >= positions_.received.load()) Raise(durable_, end);
   const bool moved = durable_.load() > positions_.confirmed.load();
   const bool due = now - last_status_micros_ >= (moved ? kConfirmIntervalMicros : kStatusIntervalMicros);
@@ -81,12 +81,17 @@ Status ReplicationStream::SendStatus(ChangeCollector& collector, bool force) {
   return {};
 }
 
+void ReplicationStream::Reached(uint64_t end) {
+  Raise(positions_.server_end, end);
+  Raise(positions_.brought, end);
+}
+
 Status ReplicationStream::HandleCopyData(TransactionSpool& spool, std::string_view message) {
   WireReader reader(message);
   const char kind = reader.Byte();
   positions_.last_message_micros = Clock::System().NowMicros();
   if (kind == 'k') {
-    Raise(positions_.server_end, static_cast<uint64_t>(reader.Int64()));
+    Reached(static_cast<uint64_t>(reader.Int64()));
     reader.Int64();
     reply_wanted_ = reader.Byte() != 0;
     return {};
@@ -99,7 +104,8 @@ Status ReplicationStream::HandleCopyData(TransactionSpool& spool, std::string_vi
   TARN_RETURN_IF_ERROR(spool.Take(message.substr(25)));
   // What is open is not waited for: it may be rolled back, and then nothing of it is ever durable.
   if (!spool.is_ahead()) Raise(positions_.received, start);
-  Raise(positions_.server_end, end);
+  // The next message tells where a transaction ends that only now passes from the spool.
+  if (!spool.is_replaying()) Reached(end);
   return {};
 }
 
@@ -169,14 +175,18 @@ Status ReplicationStream::Follow(ChangeCollector& collector, TransactionSpool& s
 
 Status ReplicationStream::Run(ChangeCollector& collector, Lsn from, const CancelToken& cancel) {
   TransactionSpool spool(spool_options_, &collector);
-  failed_inside_ = false;
+  failed_inside_ = failed_missing_ = false;
   TARN_RETURN_IF_ERROR(spool.Clear());
-  TARN_RETURN_IF_ERROR(Start(from));
-  Status outcome = Follow(collector, spool, cancel);
+  Status outcome = Start(from);
+  if (outcome) outcome = Follow(collector, spool, cancel);
+  failed_missing_ = !outcome && outcome.error().code == ErrorCode::kNotFound;
   // What became durable last is not sent again. A connection that is left open keeps the slot from the next.
   if (!outcome && outcome.error().code == ErrorCode::kCancelled)
     (void)SendStatus(collector, true).has_value();
   connection_.reset();
+  // What this connection brought and nobody made durable comes again: until then the next one is behind.
+  positions_.brought = 0;
+
   positions_.open_transactions = positions_.spooled_bytes = 0;
   return outcome;
 }

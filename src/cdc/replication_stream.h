@@ -16,6 +16,9 @@ namespace tarn::cdc {
 struct StreamPositions {
   std::atomic<uint64_t> received{0};    ///< End of the newest message, but those of open transactions.
   std::atomic<uint64_t> server_end{0};  ///< End of the source's WAL, as it last told.
+  /// Up to here this connection brought all commits into the collector; zero without one, because what was
+  /// brought and is not durable comes again.
+  std::atomic<uint64_t> brought{0};
   std::atomic<int64_t> last_message_micros{0};
   std::atomic<uint64_t> confirmed{0};  ///< What was told to the source as durable.
   /// Large transactions that are open on the source (or just committed), and what is kept of them here.
@@ -45,6 +48,8 @@ class ReplicationStream {
   /// The newest Run ended by an internal error of the server (SQLSTATE class XX): it cannot decode its log
   /// here, and perhaps never will. Not while Run runs.
   bool failed_inside() const { return failed_inside_; }
+  /// The newest Run ended with kNotFound. Not while Run runs.
+  bool failed_missing() const { return failed_missing_; }
 
  private:
   Status Start(Lsn from);
@@ -52,6 +57,8 @@ class ReplicationStream {
   /// Some messages, as many as are there; false when there are none.
   Result<bool> Read(ChangeCollector& collector, TransactionSpool& spool);
   Status HandleCopyData(TransactionSpool& spool, std::string_view message);
+  /// The source has sent all of its WAL up to here.
+  void Reached(uint64_t end);
   Status SendStatus(ChangeCollector& collector, bool force);
   Status WaitForSocket(int timeout_ms);
   /// Gives messages a moment to come in numbers.
@@ -67,7 +74,7 @@ class ReplicationStream {
   std::atomic<bool> position_wanted_{false};
   int64_t last_status_micros_ = 0;
   bool reply_wanted_ = false;
-  bool failed_inside_ = false;
+  bool failed_inside_ = false, failed_missing_ = false;
   bool read_any_ = false;  ///< The newest Read took messages.
 };
 

@@ -38,7 +38,7 @@ Result<Runner::Aligned> Runner::AlignWithSource(const CancelToken& cancel, const
     bool nothing_waits = false;
     TARN_RETURN_IF_ERROR(with_collector([&](cdc::ChangeCollector& c) {
       // The position first: what comes between the two looks must not pass for taken in.
-      reached = c.IsAtBarrier() || stream_->positions().server_end >= at.value;
+      reached = c.IsAtBarrier() || stream_->positions().brought >= at.value;
       nothing_waits = !c.HasWork() && !uncommitted_ && !copy_awaited_;
     }));
     if (reached && nothing_waits) break;

@@ -7,6 +7,21 @@
 
 namespace tarn::pipeline {
 
+Status Runner::ForgetSpoiled(Loads& loads) const {
+  for (auto entry = loads.begin(); entry != loads.end();) {
+    auto& [name, copies] = *entry;
+    while (!copies.empty()) {
+      TARN_ASSIGN(const std::string spoiled, WhySpoiled(CopyFiles(name), copies.back()));
+      if (spoiled.empty()) break;
+      spdlog::warn("the copy of {} at {} counts for nothing: {}", name, copies.back().snapshot.ToString(),
+                   spoiled);
+      copies.pop_back();
+    }
+    entry = copies.empty() ? loads.erase(entry) : std::next(entry);
+  }
+  return {};
+}
+
 Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
   for (const char* folder : {"silver", "quarantine", "gold"}) {
     TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.root() + "/" + folder));
@@ -18,7 +33,8 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
   TARN_ASSIGN(versions_, catalog::LakeVersions::Open(storage_.get(), layout_));
   view_ = std::make_unique<LakeView>(storage_.get(), layout_, versions_.get(), false);
   TARN_ASSIGN(silver_, SilverLayer::Open(storage_.get(), layout_, options_, clock_, versions_.get()));
-  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
+  TARN_ASSIGN(auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
+  TARN_RETURN_IF_ERROR(ForgetSpoiled(loads));
   LoadProgress progress;
   progress.tables_total = static_cast<int64_t>(loads.size());
   for (const auto& [name, copies] : loads) progress.estimated_rows += copies.back().rows;

@@ -108,7 +108,7 @@ class Runner {
   /// Where what the source sends next does not follow on what the lake has.
   struct Break {
     std::string reason;  ///< Empty: it follows on.
-    bool new_epoch = false;
+    int64_t epoch = 0;   ///< From here on.
     bool new_slot = false, drop_slot = false;
   };
   Result<Break> FindBreak(cdc::PgConnection& connection, const cdc::SourceIdentity& source,
@@ -132,6 +132,8 @@ class Runner {
   /// Tables as the source has them now, for a new attempt to copy them; one that is gone is left out.
   Status DescribeAgain(std::vector<cdc::SourceTable>& tables);
   using Loads = std::map<std::string, std::vector<bronze::LoadManifest>>;
+  /// Leaves out copies that tell nothing for sure (WhySpoiled).
+  Status ForgetSpoiled(Loads& loads) const;
   /// Opens the table where the lake has it; false when nothing was ever loaded.
   Result<bool> IsInSilver(const std::string& name);
   /// Whether a copy that Silver does not have is the table's as it is now.
@@ -173,9 +175,13 @@ class Runner {
   CopySource CopyFiles(const std::string& table) const;
   /// Gives a finished copy its place in Silver once the stream is past its position.
   Status TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel);
+  /// Has a table copied from its start, instead of the finished copy that would be taken next.
+  Status CopyOnceMore(const std::string& name, const std::string& reason);
+  /// Whether all that the source committed up to `at` came and was taken in.
+  bool HasBrought(cdc::ChangeCollector& collector, Lsn at);
   /// Whether the stream has come to `at`, or there is nothing up to there; asks the source when it cannot
   /// tell.
-  bool HasPassed(cdc::ChangeCollector& collector, Lsn at);
+  bool HasPassed(cdc::ChangeCollector& collector, const SourcePosition& at);
   /// Publishes the lake as of a position that the stream has passed.
   Status AdvanceTo(const SourcePosition& position, int64_t micros);
   /// Makes tables members whose copy was ahead of the lake, once the stream has passed it, on an idle source

@@ -1,5 +1,6 @@
 #include <arrow/record_batch.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -40,24 +41,30 @@ Result<Runner::Break> Runner::FindBreak(cdc::PgConnection& connection, const cdc
                                         const cdc::SlotState& slot) {
   const std::string& name = options_.names.slot;
   const bool lost = slot.wal_status == "lost";
+  // A crash came when an epoch had begun in Bronze, and nowhere else yet.
+  const auto& last = bronze_->last();
+  const int64_t newest_epoch = last ? std::max(last->epoch, identity_.epoch) : identity_.epoch;
   Break found;
+  found.epoch = newest_epoch;
   found.new_slot = !slot.exists || lost;
   found.drop_slot = lost;
-  if (silver_->registry().Copied().empty()) {
+  TARN_ASSIGN(const Lsn copied, bronze::NewestCopyRun(*storage_, options_.bronze()));
+  if (silver_->registry().Copied().empty() && copied == Lsn{}) {
     TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
     if (loads.empty()) return found;  // There is nothing to follow on from yet.
   }
-  const auto& last = bronze_->last();
   TARN_ASSIGN(const Lsn now, CurrentEnd(connection));
   TARN_ASSIGN(const auto published, cdc::PublishedTables(connection, options_.names.publication));
+  const bool begun = newest_epoch != identity_.epoch;
+  const Lsn read = std::max(last && last->epoch == newest_epoch ? last->end : Lsn{}, begun ? Lsn{} : copied);
+  const bool set_back = now < read;
+  if (set_back || (!begun && identity_.timeline != source.timeline)) found.epoch++;
   if (identity_.timeline != source.timeline) {
-    found.new_epoch = true;
     found.reason = fmt::format("the source was failed over or restored (timeline {} became {})",
                                identity_.timeline, source.timeline);
-  } else if (last && last->epoch == identity_.epoch && now < last->end) {
-    found.new_epoch = true;
+  } else if (set_back) {
     found.reason = fmt::format("the source was set back: its log ends at {}, the lake has read up to {}",
-                               now.ToString(), last->end.ToString());
+                               now.ToString(), read.ToString());
   } else if (found.new_slot) {
     found.reason = fmt::format("the slot '{}' was {} on the source, so that changes since are not known",
                                name, lost ? "invalidated" : "missing");
@@ -110,7 +117,7 @@ Status Runner::GoOnBehind(const Break& broken, const cdc::SourceIdentity& source
   catalog::LakeIdentity identity = identity_;
   identity.timeline = source.timeline;
   identity.broken.clear();
-  if (broken.new_epoch) identity.epoch++;
+  identity.epoch = broken.epoch;
   bronze::FlushInput gap;
   gap.epoch = identity.epoch;
   // A commit record may stand at the very end of now.
@@ -126,16 +133,26 @@ Status Runner::GoOnBehind(const Break& broken, const cdc::SourceIdentity& source
   for (const auto& [name, table] : silver_->registry().tables) {
     if (!table.left) add(table.source);
   }
+  {
+    // Also of tables that are being copied for the first time.
+    const std::lock_guard lock(followed_mutex_);
+    for (const auto& [oid, table] : coming_) {
+      if (!silver_->registry().tables.contains(table.schema.lake_name)) add(table.schema);
+    }
+  }
   // Copies that Silver has not taken yet.
   TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
   for (const auto& [name, copies] : loads) {
-    if (!silver_->registry().tables.contains(name)) add(*copies.back().table);
+    const bool marked =
+        std::any_of(gap.events.begin(), gap.events.end(),
+                    [&, &wanted = name](const auto& event) { return event.table->lake_name == wanted; });
+    if (!marked) add(*copies.back().table);
   }
   TARN_FAULT_POINT("source.break.before_manifest");
   TARN_RETURN_IF_ERROR(bronze_->Recover());
   TARN_RETURN_IF_ERROR(bronze_->Flush(gap));
   TARN_FAULT_POINT("source.break.before_identity");
-  if (broken.new_epoch) {
+  if (identity.epoch != identity_.epoch) {
     stream_->Forget();
     state_.tail_lsn = state_.bronze_lsn = state_.silver_lsn = state_.gold_lsn = 0;
   }

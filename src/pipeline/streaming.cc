@@ -77,13 +77,14 @@ Status Runner::Stream(const CancelToken& cancel, std::optional<Lsn> until) {
     const int64_t started = MonotonicMicros();
     const uint64_t received = stream_->positions().received;
     Status outcome = failures == 0 ? Status{} : FollowOn(cancel);
+    const bool followed = outcome.has_value();
     if (outcome) outcome = StreamOnce(cancel, until);
+    const bool missing =
+        !outcome && outcome.error().code == ErrorCode::kNotFound && (!followed || stream_->failed_missing());
     // A slot or publication that is not there any more is a break in the stream, which FollowOn sees to.
-    if (outcome || !(IsRetryable(outcome.error().code) || outcome.error().code == ErrorCode::kNotFound))
-      return outcome;
+    if (outcome || !(missing || IsRetryable(outcome.error().code))) return outcome;
     state_.phase = RunPhase::kReconnecting;
     // Once more after FollowOn made again what was missing: then the slot begins before it was made.
-    const bool missing = outcome.error().code == ErrorCode::kNotFound;
     const bool is_stuck = stuck.Note(*stream_, outcome.error().message);
     undecodable_ = is_stuck || (missing && was_missing) ? outcome.error().message : "";
     was_missing = missing;
@@ -187,8 +188,7 @@ Status Runner::ApplySegments(cdc::ChangeCollector& collector, const std::atomic<
       state_.apply_micros = MonotonicMicros() - last_step;
       collector.Done();
     }
-    const bool passed = until && (state_.tail_lsn >= until->value ||
-                                  (collector.IsIdle() && stream_->positions().server_end >= until->value));
+    const bool passed = until && (state_.tail_lsn >= until->value || HasBrought(collector, *until));
     const bool reached = passed && !watch_->Finished();  // A copy that waits for its place belongs to it.
     const bool last = reached || (ended && !segment);
     const bool commit_now = last || commit_wanted_ || MonotonicMicros() >= commit_due_;
@@ -227,7 +227,8 @@ Status Runner::RunServicesWhenDue() {
 }
 
 Status Runner::TakeIn(const cdc::Segment& segment) {
-  if (segment.events.empty() && !segment.open) {
+  // The end of a transaction that came in pieces may come by itself.
+  if (segment.events.empty() && !segment.open && !in_open_transaction_) {
     // Transactions of which nothing is followed: nothing to store, so they are as durable as what is before
     // them.
     if (unflushed_.events.empty()) {
@@ -263,7 +264,7 @@ Status Runner::Keep(const cdc::Segment& segment) {
 }
 
 Status Runner::FlushBronze() {
-  if (unflushed_.events.empty()) return {};
+  if (unflushed_.last_commit == Lsn{}) return {};
   const int64_t rows = unflushed_.rows;
   TARN_ASSIGN(const auto manifest, bronze_->Flush(std::exchange(unflushed_, {})));
   unflushed_bytes_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "bronze/copy_progress.h"
 #include "pipeline/runner.h"
 
 namespace tarn::pipeline {
@@ -110,10 +111,16 @@ Status Runner::MarkCopies() {
                           std::max(state_.silver_commit_micros.load(), clock_->NowMicros()));
 }
 
-bool Runner::HasPassed(cdc::ChangeCollector& collector, Lsn at) {
-  const bool idle = collector.IsIdle() && !collector.HasWork();
-  // Not what the lake's version says: a first copy may be ahead of the stream.
-  if (passed_ >= at || (idle && stream_->positions().server_end.load() >= at.value)) return true;
+bool Runner::HasBrought(cdc::ChangeCollector& collector, Lsn at) {
+  // The position first: what comes between the two looks must not pass for taken in.
+  const bool brought = stream_->positions().brought.load() >= at.value;
+  return brought && collector.IsIdle() && !collector.HasWork();
+}
+
+bool Runner::HasPassed(cdc::ChangeCollector& collector, const SourcePosition& at) {
+  // Not what the lake's version says: a first copy may be ahead of the stream. All of an earlier epoch is
+  // behind.
+  if (at.epoch < identity_.epoch || passed_ >= at.lsn || HasBrought(collector, at.lsn)) return true;
   stream_->RequestPosition();
   return false;
 }
@@ -142,7 +149,7 @@ Status Runner::AdvanceTo(const SourcePosition& position, int64_t micros) {
 Status Runner::AdmitCopied(cdc::ChangeCollector& collector) {
   const auto awaited = silver_->AwaitedCopy(identity_.epoch);
   copy_awaited_ = awaited.has_value();
-  if (!awaited || !HasPassed(collector, awaited->lsn)) return {};
+  if (!awaited || !HasPassed(collector, *awaited)) return {};
   TARN_RETURN_IF_ERROR(CommitSilver());
   if (silver_->position() >= *awaited) return {};
   // What the source was when the copy's snapshot was taken, not when somebody came to say so here.
@@ -164,22 +171,27 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
   const auto copy = watch_->Finished();
   if (!copy) return {};
   const bronze::LoadManifest& load = copy->load;
-  if (!HasPassed(collector, load.snapshot)) return {};
-  const Lsn at = load.snapshot;
+  if (!HasPassed(collector, load.position())) return {};
   TARN_RETURN_IF_ERROR(CommitSilver());
   const std::string& name = load.table->lake_name;
+  TARN_ASSIGN(const std::string spoiled, WhySpoiled(CopyFiles(name), load));
+  if (!spoiled.empty()) return CopyOnceMore(name, spoiled);
   const auto known = silver_->registry().tables.find(name);
   catalog::RegisteredTable table =
       known != silver_->registry().tables.end() ? known->second : Register(*load.table);
   table.source = *load.table;
   table.storage = copy->storage;
-  spdlog::info("silver {}: taking the copy of {} rows at {}", name, load.rows, at.ToString());
-  TARN_RETURN_IF_ERROR(silver_->TakeCopy(table, load.position(), [&](const auto& take) {
+  spdlog::info("silver {}: taking the copy of {} rows at {}", name, load.rows, load.snapshot.ToString());
+  const Status taken = silver_->TakeCopy(table, load.position(), [&](const auto& take) {
     return ReadCopy(CopyFiles(name), load, cancel, take);
-  }));
+  });
+  if (!taken && taken.error().code == ErrorCode::kNotFound)
+    return CopyOnceMore(name, "its copy cannot be read: " + taken.error().message);
+  TARN_RETURN_IF_ERROR(taken);
   const bool accepted = silver_->registry().tables.at(name).held.empty();
   TARN_RETURN_IF_ERROR(ReplayFromBronze(load.position(), name, cancel));
   TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
+  copy_awaited_ = true;  // Until the version that has it is published.
   // First what the table is now: else the watch would find that it is not what it was before the copy.
   UpdateFollowed();
   watch_->Took(accepted);
@@ -194,6 +206,15 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
                                : state_.silver_commit_micros.load();
   const SourcePosition version = std::max(load.position(), silver_->position());
   return AdvanceTo(version, micros);
+}
+
+Status Runner::CopyOnceMore(const std::string& name, const std::string& reason) {
+  spdlog::warn("{} is copied once more: {}", name, reason);
+  TARN_RETURN_IF_ERROR(bronze::ForgetCopyProgress(*storage_, options_.bronze(), name));
+  TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, reason, true));
+  watch_->Took(true);
+  UpdateFollowed();
+  return {};
 }
 
 Status Runner::AddUntakenCopies() {

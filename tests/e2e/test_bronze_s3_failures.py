@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import threading
+from contextlib import closing
 
 import pytest
 
 from support.cluster import wait_for
 from support.history import History
 from support.object_store import BUSY, CUT, DROP, FAIL, LOSE, PASS
+from support.proxy import CuttingProxy
 from support.tarn import lsn_value
 
 COMPLETE, CRASHED = 0, 137
@@ -139,3 +142,40 @@ def test_an_upload_that_was_cut_off_is_removed(source, make_tarn, proxy, store, 
     assert tarn.stop() == 0
     report = tarn.bronze_verified()
     assert report["warnings"] == [] and report["bytes"] > 10_000_000
+
+
+def test_a_copy_waits_for_what_must_come_again(source, make_tarn, proxy):
+    """Changes that came before a copy's snapshot are not durable, because the store does not take their file, and come again; the
+    copy, which is finished before they do, is no reason to confirm them to the source."""
+    source.execute("CREATE TABLE large (id int PRIMARY KEY, body text); CREATE TABLE small (id int PRIMARY KEY)")
+    source.execute("INSERT INTO large SELECT g, repeat(md5(g::text), 60) FROM generate_series(1, 1500) g")
+    with closing(CuttingProxy(source.cluster.port, lambda: None)) as way:
+        tarn = make_tarn({"retry_seconds": 1}, source={"host": "127.0.0.1", "port": way.port, "connection": "sslmode=disable",
+                                                       "copy_mb_per_s": 1})
+        tarn.start().wait_caught_up()
+
+        def wait_for_attempt():
+            attempts = tarn.log.read_text().count("trying again in")
+            wait_for(lambda: tarn.log.read_text().count("trying again in") > attempts, 60, "an attempt to flush", every=0.02)
+        proxy.fate = lambda method, path: DROP if "/small/" in path and method in ("PUT", "POST") else PASS
+        source.execute("INSERT INTO small SELECT generate_series(1, 100)")
+        wait_for_attempt()
+        resync = threading.Thread(target=tarn.command, args=("resync", "large"))
+        resync.start()
+        wait_for(lambda: tarn.status()["copies"]["rows"] > 0, 60, "the copy", every=0.02)
+        source.execute("INSERT INTO small VALUES (0)")
+        wait_for_attempt()
+        wait_for_attempt()
+        way.held = "tarn stream"
+        wait_for(lambda: not tarn.status()["copies"]["copying"], 60, "its end")
+        looks = tarn.status()["source"]["looks"]
+        wait_for(lambda: tarn.status()["source"]["looks"] > looks + 2, 60, "the watch")
+        assert tarn.status()["phase"] == "streaming", "it has all but the stream"
+        tarn.kill()
+        resync.join()
+        way.held = None
+        proxy.fate = lambda method, path: PASS
+        tarn.start().wait_status(lambda status: not status["copies"]["wanted"], what="the copy")
+        tarn.verify()
+        assert tarn.stop() == 0
+        assert tarn.bronze_verified()["warnings"] == []

@@ -74,8 +74,19 @@ def test_promoted_standby(server, running):
         standby.destroy()
 
 
-def test_set_back(server):
-    """The server's disk is set back to an older image: same timeline, earlier positions, other changes at them."""
+def put_back(cluster, database, image):
+    cluster.stop()
+    shutil.rmtree(cluster.data)
+    shutil.copytree(image, cluster.data)
+    own(cluster)
+    cluster.start()
+    database.reconnect()
+
+
+@pytest.mark.parametrize("crash", [None, "source.break.before_manifest", "source.break.before_identity", "twice"])
+def test_set_back(server, crash):
+    """The server's disk is set back to an older image: same timeline, earlier positions, other changes at them. Also when tarn dies
+    while it takes that in, and when the disk is set back once more then."""
     cluster, database, tarn = server
     cluster.stop()
     image = cluster.folder / "image"
@@ -85,17 +96,56 @@ def test_set_back(server):
     database.execute("INSERT INTO t SELECT g, repeat('lost', 500) FROM generate_series(1001, 1400) g")
     tarn.wait_caught_up()
     assert tarn.stop() == 0
-    cluster.stop()
-    shutil.rmtree(cluster.data)
-    shutil.copytree(image, cluster.data)
-    own(cluster)
-    cluster.start()
-    database.reconnect()
+    put_back(cluster, database, image)
+    if crash:
+        if crash == "twice":  # The new epoch begins beyond where the next one will.
+            database.execute("INSERT INTO u SELECT generate_series(1, 300)")
+        tarn.start(wait=False, environment={"TARN_FAULT": "source.break.before_identity" if crash == "twice" else crash})
+        assert tarn.wait_exit(60) == 137, tarn.log_tail()
+        assert "the source was set back" in tarn.log_tail()
+    if crash == "twice":
+        put_back(cluster, database, image)
     database.execute("UPDATE t SET v = 'other' WHERE id <= 7")
     tarn.start()
     assert "the source was set back" in tarn.log_tail()
     recovered(tarn, 300)
     assert tarn.value("SELECT count(*) FROM t WHERE v = 'other'") == 7
+    database.execute("DELETE FROM t WHERE id <= 5")
+    recovered(tarn, 295)
+    tarn.bronze_verified()
+
+
+def test_set_back_while_the_first_copy_is_cut_off(session_folder, worker):
+    """The image has the slot, so that only positions tell that a half of the copy is of another history."""
+    name = worker.name()
+    cluster = Cluster(session_folder / name).create()
+    database = Database(cluster, "shop_" + name)
+    tarn = worker.tarn(database, source={"copy_range_kb": 64, "copy_save_ms": 0}, silver={"copy_workers": 1})
+    try:
+        database.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
+        database.execute("INSERT INTO t SELECT g, repeat('v', 400) FROM generate_series(1, 2000) g; CHECKPOINT")
+
+        def cut_off(saves: int):
+            tarn.start(wait=False, environment={"TARN_FAULT": f"bronze.load.after_progress:{saves}"})
+            assert tarn.wait_exit(60) == 137, tarn.log_tail()
+        cut_off(2)
+        cluster.stop()
+        image = cluster.folder / "image"
+        shutil.copytree(cluster.data, image)
+        cluster.start()
+        database.reconnect()
+        database.execute("UPDATE t SET v = repeat('lost', 100)")
+        cut_off(4)
+        put_back(cluster, database, image)
+        database.execute("UPDATE t SET v = 'other' WHERE id % 10 = 0")
+        tarn.start()
+        assert "the source was set back" in tarn.log.read_text()
+        recovered(tarn, 2000)
+        tarn.bronze_verified()
+    finally:
+        tarn.close()
+        database.connection.close()
+        cluster.destroy()
 
 
 def own(cluster):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 
@@ -230,3 +231,45 @@ def test_with_an_application_on(source, worker, seed):
     assert tarn.bronze_verified()["warnings"] == []
     tarn.must("rebuild")
     assert {table: tarn.table_rows(table) for table in SILVER} == before
+
+
+def test_changes_that_no_message_tells(source, tarn):
+    """A row filter looks at a large value that an update does not touch: whether the row is still wanted is not in the message. A copy
+    that went on over such a change begins again."""
+    tarn.extra = """
+[[mapping]]
+tables = "public.big"
+filter = "n > 0 OR body = 'kept'"
+"""
+    tarn.write_config()
+    cut_off(tarn)
+    # It moves to the end of the table, where a copy that goes on looks, and its filter is no more fulfilled.
+    source.execute("UPDATE big SET n = 0 WHERE id = 50")
+    source.execute("UPDATE big SET n = n + 1 WHERE id BETWEEN 40 AND 60 AND id <> 50")
+    tarn.start()
+    finish(tarn)
+    assert tarn.value("SELECT count(*) FROM big WHERE id = 50") == 0
+    assert "big is copied once more" in tarn.log.read_text()
+    rebuilt_equals(tarn)
+
+
+def test_files_of_a_finished_copy_are_gone(source, worker):
+    """The copy was finished and not taken when tarn died; its file is lost. The table is copied once more."""
+    source.execute("CREATE TABLE big (id int PRIMARY KEY); INSERT INTO big SELECT generate_series(1, 100)")
+    tarn = worker.tarn(source).start()
+    tarn.wait_caught_up()
+    assert tarn.stop() == 0
+    tarn.start(environment={"TARN_FAULT": "bronze.load.after_manifest"})
+    source.execute("INSERT INTO big SELECT generate_series(101, 200)")
+    tarn.command("resync", "big")
+    assert tarn.wait_exit(60) == CRASHED, tarn.log_tail()
+    newest, = (path for path in (tarn.lake / "_tarn/bronze/loads").iterdir() if path.name != "big.json")
+    lost = tarn.lake / json.loads(newest.read_text())["files"][0]["path"]
+    lost.unlink()
+    slots = source.execute("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = %s", (tarn.sections["source"]["slot"],))
+    tarn.start()
+    finish(tarn)
+    assert "big is copied once more" in tarn.log.read_text() and lost.name in tarn.log.read_text()
+    assert slots and "cannot be read" not in "".join(line for line in tarn.log.read_text().splitlines() if "slot" in line)
+    source.execute("DELETE FROM big WHERE id > 150")
+    finish(tarn)

@@ -364,3 +364,23 @@ def test_services_in_mid_transaction(source, worker):
     assert len(seen) > 5
     tarn.wait_caught_up()
     tarn.verify()
+
+
+def test_a_last_piece_without_rows(source, worker):
+    """The last row fills a piece, so that the commit comes by itself: seen without another transaction, and nothing is confirmed
+    before it is durable."""
+    source.execute("CREATE TABLE big (id int PRIMARY KEY, v text); ALTER TABLE big ALTER v SET STORAGE EXTERNAL")
+    tarn = worker.tarn(source, source={"piece_kb": 64}, silver={"commit_interval_ms": 600_000}, bronze={"flush_interval_ms": 600_000})
+    tarn.start().wait_caught_up()
+    source.execute("INSERT INTO big SELECT g, repeat(md5(g::text), 60000) FROM generate_series(1, 3) g")
+    mark = source.mark()
+    slot = tarn.sections["source"]["slot"]
+    wait_for(lambda: source.value("SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s", (mark, slot)),
+             30, "the confirmation")
+    assert tarn.value("SELECT count(*) FROM big") == 3
+    tarn.kill()
+    tarn.start()
+    finish(source, tarn)
+    source.execute("UPDATE big SET v = repeat('x', 3000000) WHERE id = 2; DELETE FROM big WHERE id = 1")
+    finish(source, tarn)
+    tarn.bronze_verified()

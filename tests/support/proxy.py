@@ -10,12 +10,14 @@ from collections.abc import Callable
 
 
 class CuttingProxy:
-    """`bytes_of_next()` says after how many bytes from the server a new connection is cut; None: never."""
+    """`bytes_of_next()` says after how many bytes from the server a new connection is cut; None: never. While `held` is set, a
+    connection whose login names it waits."""
 
     def __init__(self, port: int, bytes_of_next: Callable[[], int | None]):
         self._to = port
         self._bytes_of_next = bytes_of_next
         self.cuts = 0
+        self.held: str | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -48,6 +50,8 @@ class CuttingProxy:
                             if not data:
                                 return
                             if ready is client:
+                                while self.held and self.held.encode() in data and not self._stop.is_set():
+                                    self._stop.wait(0.02)
                                 server.sendall(data)
                                 continue
                             if budget is not None and len(data) >= budget:
