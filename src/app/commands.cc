@@ -168,6 +168,19 @@ int RunTables(const Config& config, bool json) {
   return kSuccess;
 }
 
+namespace {
+
+void PrintDifferingRows(const nlohmann::json& rows) {
+  for (const auto& row : rows) {
+    std::string columns;
+    for (const auto& column : row["columns"])
+      columns += (columns.empty() ? ": " : ", ") + column.get<std::string>();
+    fmt::print("  {} {}: {}{}\n", row.value("in", ""), row.value("key", ""), row.value("what", ""), columns);
+  }
+}
+
+}  // namespace
+
 int RunVerify(const Config& config, bool json) {
   server::AnswerHandler handler;
   const bool terminal = isatty(STDERR_FILENO) != 0;
@@ -198,6 +211,7 @@ int RunVerify(const Config& config, bool json) {
     if (const std::string held = table.value("held", ""); !held.empty()) verdict = "not compared: " + held;
     fmt::print("{:<28} {:>12} {:>12} {:>12}  {}\n", table.value("table", ""), source,
                table["silver"].value("rows", 0L), table["quarantine"].value("rows", 0L), verdict);
+    PrintDifferingRows(table["differing"]);
   }
   fmt::print("{} at source position {} (lake version {}), {:.1f} s\n", ok ? "all equal" : "not all is equal",
              result.value("lsn", ""), result.value("version", ""), result.value("seconds", 0.0));

@@ -1,116 +1,19 @@
 #include "pipeline/verify.h"
 
 #include <arrow/api.h>
-#include <arrow/compute/cast.h>
 
 #include <algorithm>
-#include <mutex>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/clock.h"
 #include "cdc/snapshot.h"
 #include "engine/session.h"
-#include "hudi/record_key.h"
 #include "pipeline/row_rules.h"
 
 namespace tarn::pipeline {
 namespace {
-
-template <typename ArrayType>
-void AppendFixed(const arrow::Array& column, std::vector<std::string>& rows) {
-  const auto& values = static_cast<const ArrayType&>(column);
-  for (int64_t row = 0; row < values.length(); row++) {
-    const auto value = values.IsNull(row) ? typename ArrayType::value_type{} : values.Value(row);
-    std::string& out = rows[static_cast<size_t>(row)];
-    out += values.IsNull(row) ? '\0' : '\1';
-    out.append(reinterpret_cast<const char*>(&value), sizeof value);
-  }
-}
-
-void AppendBytes(const arrow::Array& column, std::vector<std::string>& rows) {
-  const auto& values = static_cast<const arrow::BinaryArray&>(column);
-  for (int64_t row = 0; row < values.length(); row++) {
-    std::string& out = rows[static_cast<size_t>(row)];
-    out += values.IsNull(row) ? '\0' : '\1';
-    if (values.IsNull(row)) continue;
-    const auto value = values.GetView(row);
-    const auto size = static_cast<uint32_t>(value.size());
-    out.append(reinterpret_cast<const char*>(&size), sizeof size);
-    out.append(value);
-  }
-}
-
-Status AppendColumn(const std::shared_ptr<arrow::Array>& column, std::vector<std::string>& rows) {
-  switch (column->type_id()) {
-    case arrow::Type::INT32:
-      AppendFixed<arrow::Int32Array>(*column, rows);
-      return {};
-    case arrow::Type::INT64:
-      AppendFixed<arrow::Int64Array>(*column, rows);
-      return {};
-    case arrow::Type::DATE32:
-      AppendFixed<arrow::Date32Array>(*column, rows);
-      return {};
-    case arrow::Type::TIMESTAMP:
-      AppendFixed<arrow::TimestampArray>(*column, rows);
-      return {};
-    case arrow::Type::FLOAT:
-      AppendFixed<arrow::FloatArray>(*column, rows);
-      return {};
-    case arrow::Type::DOUBLE:
-      AppendFixed<arrow::DoubleArray>(*column, rows);
-      return {};
-    case arrow::Type::STRING:
-    case arrow::Type::BINARY:
-      AppendBytes(*column, rows);
-      return {};
-    case arrow::Type::BOOL:
-    case arrow::Type::DECIMAL128:
-      break;
-    default:
-      return MakeError(ErrorCode::kInternal, "no digest of type {}", column->type()->ToString());
-  }
-  for (int64_t row = 0; row < column->length(); row++) {
-    std::string& out = rows[static_cast<size_t>(row)];
-    out += column->IsNull(row) ? '\0' : '\1';
-    if (column->IsNull(row)) continue;
-    if (column->type_id() == arrow::Type::BOOL) {
-      out += static_cast<const arrow::BooleanArray&>(*column).Value(row) ? '\1' : '\0';
-    } else {
-      const auto& decimals = static_cast<const arrow::Decimal128Array&>(*column);
-      out.append(reinterpret_cast<const char*>(decimals.GetValue(row)), 16);
-    }
-  }
-  return {};
-}
-
-/// Adds the rows of a batch, by the table's source columns and their types. A column that the batch lacks is
-/// NULL in all of them: the lake learns of an added one by the first change behind it.
-Status AddRows(const schema::TableSchema& table, const arrow::RecordBatch& batch, TableDigest& digest) {
-  std::vector<std::string> rows(static_cast<size_t>(batch.num_rows()));
-  for (const schema::Column& column : table.columns) {
-    auto values = batch.GetColumnByName(column.lake_name);
-    const auto type = schema::ArrowType(column.type);
-    if (values == nullptr) {
-      auto nulls = arrow::MakeArrayOfNull(type, batch.num_rows());
-      if (!nulls.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", nulls.status().message());
-      values = *nulls;
-    } else if (!values->type()->Equals(*type)) {
-      auto cast = arrow::compute::Cast(*values, type);
-      if (!cast.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", cast.status().message());
-      values = *cast;
-    }
-    TARN_RETURN_IF_ERROR(AppendColumn(values, rows));
-  }
-  for (const std::string& row : rows) {
-    const hudi::Hash128 hash = hudi::HashText(row);
-    digest.low += hash.low;
-    digest.high += hash.high;
-  }
-  digest.rows += batch.num_rows();
-  return {};
-}
 
 class FixedLake : public engine::Lake {
  public:
@@ -132,8 +35,10 @@ Result<std::set<std::string>> ColumnsOf(engine::Session& session, const std::str
   }
 }
 
-Status DigestLake(engine::Session& session, const schema::TableSchema& table, const std::string& database,
-                  TableDigest& digest) {
+using TakeRows = std::function<Status(const arrow::RecordBatch&)>;
+
+Status ReadLake(engine::Session& session, const schema::TableSchema& table, const std::string& database,
+                const TakeRows& take) {
   const std::string name = database + "." + cdc::QuoteName(table.lake_name);
   TARN_ASSIGN(const auto known, ColumnsOf(session, name));
   std::string columns;
@@ -145,7 +50,7 @@ Status DigestLake(engine::Session& session, const schema::TableSchema& table, co
   while (true) {
     TARN_ASSIGN(const auto batch, stream->Next());
     if (batch == nullptr) return {};
-    TARN_RETURN_IF_ERROR(AddRows(table, *batch, digest));
+    TARN_RETURN_IF_ERROR(take(*batch));
   }
 }
 
@@ -179,10 +84,18 @@ class Comparison {
       result.held = held != aligned_.version.held.end() ? held->second : "it is not in the lake yet";
       return std::optional<TableVerification>(std::move(result));
     }
-    TARN_ASSIGN(const cdc::CopyOutcome outcome, DigestSource(table, connection, result));
+    const auto into = [&](TableDigest& digest) -> TakeRows {
+      return [&](const auto& rows) { return AddRows(table.schema, rows, digest); };
+    };
+    TARN_ASSIGN(const cdc::CopyOutcome outcome,
+                ReadSource(table, connection, into(result.source_good), into(result.source_refused)));
     if (outcome == cdc::CopyOutcome::kRewritten) return std::optional<TableVerification>();
-    TARN_RETURN_IF_ERROR(DigestLake(*session_, table.schema, "silver", result.silver));
-    TARN_RETURN_IF_ERROR(DigestLake(*session_, table.schema, "quarantine", result.quarantine));
+    TARN_RETURN_IF_ERROR(ReadLake(*session_, table.schema, "silver", into(result.silver)));
+    TARN_RETURN_IF_ERROR(ReadLake(*session_, table.schema, "quarantine", into(result.quarantine)));
+    if (!result.equal() && !result.append_only) {
+      TARN_ASSIGN(const bool named, NameRows(table, connection, result));
+      if (!named) return std::optional<TableVerification>();
+    }
     return std::optional<TableVerification>(std::move(result));
   }
 
@@ -190,8 +103,34 @@ class Comparison {
   Comparison(Runner& runner, const CancelToken& cancel, Runner::Aligned aligned)
       : runner_(&runner), cancel_(&cancel), aligned_(std::move(aligned)) {}
 
-  Result<cdc::CopyOutcome> DigestSource(const cdc::SourceTable& table, cdc::PgConnection* connection,
-                                        TableVerification& out) {
+  /// False when the table was rewritten since.
+  Result<bool> NameRows(const cdc::SourceTable& table, cdc::PgConnection* connection,
+                        TableVerification& result) {
+    using Side = DifferingRows::Side;
+    DifferingRows silver(table.schema), quarantine(table.schema);
+    const auto read = [&](Status (DifferingRows::*take)(Side, const arrow::RecordBatch&)) -> Result<bool> {
+      const auto into = [&](DifferingRows& rows, Side side) -> TakeRows {
+        return [&rows, side, take](const auto& batch) { return (rows.*take)(side, batch); };
+      };
+      TARN_ASSIGN(const cdc::CopyOutcome outcome, ReadSource(table, connection, into(silver, Side::kSource),
+                                                             into(quarantine, Side::kSource)));
+      if (outcome == cdc::CopyOutcome::kRewritten) return false;
+      TARN_RETURN_IF_ERROR(ReadLake(*session_, table.schema, "silver", into(silver, Side::kLake)));
+      TARN_RETURN_IF_ERROR(ReadLake(*session_, table.schema, "quarantine", into(quarantine, Side::kLake)));
+      return true;
+    };
+    TARN_ASSIGN(const bool counted, read(&DifferingRows::Count));
+    if (!counted) return false;
+    silver.Choose();
+    quarantine.Choose();
+    TARN_ASSIGN(const bool collected, read(&DifferingRows::Collect));
+    result.differing_silver = silver.Rows();
+    result.differing_quarantine = quarantine.Rows();
+    return collected;
+  }
+
+  Result<cdc::CopyOutcome> ReadSource(const cdc::SourceTable& table, cdc::PgConnection* connection,
+                                      const TakeRows& good, const TakeRows& refused) {
     const auto& models = runner_->silver()->models();
     const auto model = models.find(table.schema.lake_name);
     TARN_ASSIGN(auto rules, RowRules::Make(table.schema, model == models.end() ? nullptr : &model->second));
@@ -206,8 +145,8 @@ class Comparison {
     cdc::CopySink sink;
     sink.rows = [&](int, const cdc::CopyRange&, auto rows) -> Status {
       TARN_ASSIGN(const RuledRows ruled, rules->Apply(rows));
-      TARN_RETURN_IF_ERROR(AddRows(table.schema, *ruled.accepted, out.source_good));
-      return AddRows(table.schema, *ruled.refused, out.source_refused);
+      TARN_RETURN_IF_ERROR(good(*ruled.accepted));
+      return refused(*ruled.refused);
     };
     return cdc::CopyTable(table, copy, *cancel_, &progress, sink);
   }
@@ -253,6 +192,19 @@ nlohmann::json DigestJson(const TableDigest& digest) {
   return {{"rows", digest.rows}, {"checksum", fmt::format("{:016x}{:016x}", digest.high, digest.low)}};
 }
 
+nlohmann::json RowsJson(const TableVerification& table) {
+  nlohmann::json rows = nlohmann::json::array();
+  const auto add = [&](const char* database, const std::vector<DifferingRow>& differing) {
+    for (const DifferingRow& row : differing) {
+      rows.push_back(
+          {{"in", database}, {"key", row.key}, {"what", DifferenceName(row.what)}, {"columns", row.columns}});
+    }
+  };
+  add("silver", table.differing_silver);
+  add("quarantine", table.differing_quarantine);
+  return rows;
+}
+
 }  // namespace
 
 bool Verification::ok() const {
@@ -272,11 +224,12 @@ std::string Verification::ToJson() const {
                     {"source_good", DigestJson(table.source_good)},
                     {"silver", DigestJson(table.silver)},
                     {"source_refused", DigestJson(table.source_refused)},
-                    {"quarantine", DigestJson(table.quarantine)}});
+                    {"quarantine", DigestJson(table.quarantine)},
+                    {"differing", RowsJson(table)}});
   }
   return nlohmann::json{
       {"ok", ok()}, {"lsn", lsn}, {"version", version}, {"seconds", seconds}, {"tables", list}}
-      .dump();
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 Result<Verification> Verify(Runner& runner, const CancelToken& cancel,

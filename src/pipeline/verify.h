@@ -6,16 +6,11 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "pipeline/differing_rows.h"
+#include "pipeline/row_digest.h"
 #include "pipeline/runner.h"
 
 namespace tarn::pipeline {
-
-/// One side of one table: how many rows, and a sum over hashes of all their columns that no order changes.
-struct TableDigest {
-  int64_t rows = 0;
-  uint64_t low = 0, high = 0;
-  bool operator==(const TableDigest&) const = default;
-};
 
 struct TableVerification {
   std::string table;
@@ -24,6 +19,8 @@ struct TableVerification {
   bool append_only = false;  ///< Then updates and deletes of the source are not followed.
   std::string held =
       {};  ///< Why the table has no answers now, so that nothing was compared; empty otherwise.
+  /// Some of the rows that differ, of the rows that should be in Silver and in quarantine.
+  std::vector<DifferingRow> differing_silver = {}, differing_quarantine = {};
   bool equal() const { return held.empty() && source_good == silver && source_refused == quarantine; }
 };
 
@@ -37,7 +34,8 @@ struct Verification {
   std::string ToJson() const;
 };
 
-/// Compares the source with Silver and quarantine at one LSN while changes go on.
+/// Compares the source with Silver and quarantine at one LSN while changes go on. A table that differs is
+/// read twice more, at the same LSN, to name rows. Memory: that of a batch, and of DifferingRows.
 Result<Verification> Verify(Runner& runner, const CancelToken& cancel,
                             const std::function<void(const std::string& table)>& report);
 

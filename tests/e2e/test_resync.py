@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 
@@ -78,7 +79,12 @@ def test_it_mends_what_is_wrong(stock):
     source.execute("DELETE FROM stock WHERE id > 2990")
     source.execute(f"ALTER PUBLICATION {name} ADD TABLE stock")
     tarn.start().wait_caught_up()
-    assert tarn.command("verify").code == 3
+    different = tarn.command("verify", "--json")
+    assert different.code == 3
+    table, = json.loads(different.out)["tables"]
+    assert sorted(row.pop("key") for row in table["differing"]) == sorted(f"id={number}" for number in range(2991, 3001))
+    assert table["differing"] == [{"in": "silver", "what": "not in the source", "columns": []}] * 10
+    assert "  silver id=3000: not in the source\n" in tarn.command("verify").out
     assert tarn.stop() == 0
     assert "next `tarn run` copies stock again" in tarn.must("resync", "stock")
     tarn.start().wait_status(lambda status: not status["copies"]["wanted"], what="the copy")
