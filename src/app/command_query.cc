@@ -15,11 +15,15 @@ namespace tarn::app {
 namespace {
 
 std::string StatisticsLine(const nlohmann::json& s) {
-  return fmt::format(
+  std::string line = fmt::format(
       "{} rows in {:.1f} ms; partitions {} of {}, files {} of {}, bytes {} of {}, rows from logs {}",
       s.value("rows", 0L), s.value("milliseconds", 0.0), s.value("partitions_read", 0L),
       s.value("partitions_total", 0L), s.value("files_read", 0L), s.value("files_total", 0L),
       s.value("bytes_read", 0L), s.value("bytes_total", 0L), s.value("hot_rows", 0L));
+  // What a running tarn always is behind for a moment is not worth a word.
+  if (const double behind = s.value("seconds_behind", 0.0); behind >= 1)
+    line += fmt::format("; {:.1f} s behind the source, see `tarn status`", behind);
+  return line;
 }
 
 /// Without a running tarn the lake is read as it is.
@@ -46,10 +50,18 @@ Result<std::string> AskOrRead(const Config& config, const server::QueryRequest& 
                               const server::AnswerHandler& handler) {
   nlohmann::json json = {{"command", "query"}, {"sql", request.sql}, {"principal", request.principal}};
   if (request.allow_held) json["allow_held"] = true;
+  if (!request.fresh.empty()) {
+    json["fresh"] = request.fresh;
+    json["within_seconds"] = request.within_seconds;
+  }
   if (request.as_of_micros) json["as_of_micros"] = *request.as_of_micros;
   auto reply = server::Ask(config.pipeline.lake + "/_tarn",
                            json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), handler);
-  return !reply && server::NobodyRuns(reply.error()) ? QueryLake(config, request, handler) : reply;
+  if (reply || !server::NobodyRuns(reply.error())) return reply;
+  if (!request.fresh.empty())
+    return MakeError(ErrorCode::kUnavailable,
+                     "no tarn runs here, which --fresh would wait for: start `tarn run`");
+  return QueryLake(config, request, handler);
 }
 
 }  // namespace
@@ -84,11 +96,14 @@ int RunChecks(const Config& config, bool json) {
   return all_hold ? kSuccess : kDifference;
 }
 
-int RunQuery(const Config& config, const std::string& sql, const std::string& principal,
-             const std::string& as_of, bool allow_held, OutputFormat format, bool statistics) {
-  server::QueryRequest request{sql, principal, std::nullopt, allow_held};
-  if (!as_of.empty()) {
-    const auto micros = ParseTimestamp(as_of);
+int RunQuery(const Config& config, const QueryArguments& a, OutputFormat format) {
+  server::QueryRequest request{a.sql, a.principal, std::nullopt, a.allow_held, a.fresh, a.within_seconds};
+  if (!a.fresh.empty() && a.fresh != "now" && !Lsn::Parse(a.fresh)) {
+    return Fail(MakeError(ErrorCode::kInvalidArgument,
+                          "--fresh '{}' is neither 'now' nor a position such as 0/16B3748", a.fresh));
+  }
+  if (!a.as_of.empty()) {
+    const auto micros = ParseTimestamp(a.as_of);
     if (!micros) return Fail(micros.error());
     request.as_of_micros = *micros;
   }
@@ -99,7 +114,7 @@ int RunQuery(const Config& config, const std::string& sql, const std::string& pr
   if (!reply) return Fail(reply.error());
   const Status finished = printer.Finish();
   if (!finished) return Fail(finished.error());
-  if (statistics) fmt::print(stderr, "{}\n", StatisticsLine(nlohmann::json::parse(*reply)));
+  if (!a.quiet) fmt::print(stderr, "{}\n", StatisticsLine(nlohmann::json::parse(*reply)));
   return kSuccess;
 }
 

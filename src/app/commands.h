@@ -28,8 +28,15 @@ int RunPipeline(const Config& config, const std::string& until, CancelToken& can
 int RunRebuild(const Config& config, CancelToken& cancel);
 int RunStatus(const Config& config, bool json);
 int RunTables(const Config& config, bool json);
-int RunQuery(const Config& config, const std::string& sql, const std::string& principal,
-             const std::string& as_of, bool allow_held, OutputFormat format, bool statistics);
+/// What `tarn query` asks, and how.
+struct QueryArguments {
+  std::string sql, principal = "operator";
+  std::string as_of;           ///< A time; empty: now.
+  std::string fresh;           ///< "now", or a position of the source that the answer must have; empty: none.
+  double within_seconds = 30;  ///< How long to wait for that.
+  bool allow_held = false, quiet = false;
+};
+int RunQuery(const Config& config, const QueryArguments& arguments, OutputFormat format);
 /// Runs the checks of models/silver (and says how many wrong rows each finds).
 int RunChecks(const Config& config, bool json);
 int RunVerify(const Config& config, bool json);

@@ -31,9 +31,10 @@ struct Arguments {
   std::string config = "tarn.toml";
   std::string source, lake = "lake", models, tenant_column;
   std::string until_day, read_table, from, to, read_format = "json";
-  std::string until, sql, principal = "operator", as_of, format = "table";
+  std::string until, format = "table";
+  tarn::app::QueryArguments query;
   std::vector<std::string> tables;
-  bool force = false, json = false, quiet = false, no_wait = false, allow_held = false;
+  bool force = false, json = false, no_wait = false;
   tarn::app::HudiReadArguments hudi;
 };
 
@@ -95,12 +96,19 @@ void AddCommands(CLI::App& app, Arguments& a) {
   CLI::App* tables = app.add_subcommand("tables", "Tables of the lake\nExample: tarn tables");
   CLI::App* query = app.add_subcommand(
       "query", "Ask the lake\nExample: tarn query --as acme_analyst \"SELECT count(*) FROM orders\"");
-  query->add_option("sql", a.sql, "one statement")->required();
-  query->add_option("--as", a.principal, "look through this principal's eyes");
-  query->add_option("--as-of", a.as_of, "all tables as of this time, UTC");
-  query->add_flag("--allow-held", a.allow_held, "tables that are held answer with what they have");
+  query->add_option("sql", a.query.sql, "one statement")->required();
+  query->add_option("--as", a.query.principal, "look through this principal's eyes");
+  CLI::Option* as_of = query->add_option("--as-of", a.query.as_of, "all tables as of this time, UTC");
+  query
+      ->add_option("--fresh", a.query.fresh,
+                   "first wait until the answer has all that the source committed up to this position "
+                   "(0/16B3748), or until 'now'")
+      ->excludes(as_of);
+  query->add_option("--within", a.query.within_seconds, "how many seconds to wait for that (30)")
+      ->check(CLI::Range(0.0, 86'400.0));
+  query->add_flag("--allow-held", a.query.allow_held, "tables that are held answer with what they have");
   AddFormat(query, a);
-  query->add_flag("--quiet", a.quiet, "no statistics line on standard error");
+  query->add_flag("--quiet", a.query.quiet, "no statistics line on standard error");
   CLI::App* verify = app.add_subcommand(
       "verify", "Compare Silver and quarantine with the source at one position\nExample: tarn verify");
   CLI::App* test = app.add_subcommand(
@@ -174,7 +182,7 @@ int RunCommand(const CLI::App& app, Arguments& a) {
   if (command == "bronze") return RunBronze(*config, app.get_subcommands().front()->get_subcommands(), a);
   if (command == "resync") return RunResync(*config, a.tables, !a.no_wait);
   if (command == "remove") return RunRemove(*config);
-  return RunQuery(*config, a.sql, a.principal, a.as_of, a.allow_held, FormatOf(a.format), !a.quiet);
+  return RunQuery(*config, a.query, FormatOf(a.format));
 }
 
 }  // namespace

@@ -80,6 +80,16 @@ class Runner {
   /// names a table that nobody follows.
   Result<std::vector<std::string>> RequestCopies(const std::vector<std::string>& tables);
 
+  // How fresh answers are (freshness.cc). Threads: any.
+  /// A position of the source behind everything that is committed there now. Errors: kUnavailable.
+  Result<Lsn> SourcePositionNow(const CancelToken& cancel);
+  /// Returns when statements see all that the source committed up to `at`. Errors: kUnavailable after
+  /// `patience_micros`, kCancelled.
+  Status WaitUntilVisible(Lsn at, int64_t patience_micros, const CancelToken& cancel);
+  /// How old the newest change is that statements see while the source has newer ones; 0: they see all that
+  /// it told of.
+  double SecondsBehind();
+
   BronzeArchive* archive() { return archive_.get(); }
 
   /// A lake version that holds exactly what the exported snapshot holds; the stream waits only until it is
@@ -177,6 +187,7 @@ class Runner {
   Status TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel);
   /// Has a table copied from its start, instead of the finished copy that would be taken next.
   Status CopyOnceMore(const std::string& name, const std::string& reason);
+  bool IsVisible(Lsn at);
   /// Whether all that the source committed up to `at` came and was taken in.
   bool HasBrought(cdc::ChangeCollector& collector, Lsn at);
   /// Whether the stream has come to `at`, or there is nothing up to there; asks the source when it cannot

@@ -147,6 +147,8 @@ Status LocalServer::Answer(FrameSocket& socket, const std::string& text, KeptSes
     if (json.contains("as_of_micros") && json["as_of_micros"].is_number_integer()) {
       request.as_of_micros = json["as_of_micros"].get<int64_t>();
     }
+    request.fresh = json.value("fresh", "");
+    request.within_seconds = json.value("within_seconds", request.within_seconds);
     return AnswerQuery(socket, request, kept);
   }
   return MakeError(ErrorCode::kInvalidArgument, "'{}' is no command of this tarn", command);
@@ -170,12 +172,24 @@ Status SendBatch(FrameSocket& socket, const arrow::RecordBatch& batch) {
 
 }  // namespace
 
+Status LocalServer::WaitUntilFresh(FrameSocket& socket, const QueryRequest& request) {
+  CancelToken cancel;
+  const Watch watch([&] { return stop_.IsCancelled() || socket.PeerIsGone(); },
+                    [&cancel] { cancel.Cancel(); });
+  auto at = request.fresh == "now" ? runner_->SourcePositionNow(cancel) : Lsn::Parse(request.fresh);
+  if (!at) return std::move(at).error();
+  return runner_->WaitUntilVisible(*at, static_cast<int64_t>(request.within_seconds * 1e6), cancel);
+}
+
 Status LocalServer::AnswerQuery(FrameSocket& socket, const QueryRequest& request, KeptSession* kept) {
+  if (!request.fresh.empty()) TARN_RETURN_IF_ERROR(WaitUntilFresh(socket, request));
+  const double seconds_behind = request.as_of_micros ? 0 : runner_->SecondsBehind();
   auto outcome = RunQuery(
       runner_->view(), principals_, request, options_, kept,
       [&] { return stop_.IsCancelled() || socket.PeerIsGone(); },
       [&](std::shared_ptr<arrow::RecordBatch> batch) { return SendBatch(socket, *batch); });
   if (!outcome) return std::move(outcome).error();
+  outcome->seconds_behind = seconds_behind;
   return socket.Send(FrameKind::kReply, outcome->ToJson());
 }
 

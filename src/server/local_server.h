@@ -33,6 +33,7 @@ class LocalServer {
   void Accept();
   void Serve(FrameSocket& socket);
   Status Answer(FrameSocket& socket, const std::string& request, KeptSession* kept);
+  Status WaitUntilFresh(FrameSocket& socket, const QueryRequest& request);
   Status AnswerQuery(FrameSocket& socket, const QueryRequest& request, KeptSession* kept);
   Status AnswerVerify(FrameSocket& socket);
   Status AnswerResync(FrameSocket& socket, const std::vector<std::string>& tables);

@@ -22,6 +22,7 @@ std::string QueryOutcome::ToJson() const {
   const engine::ScanStatistics& s = statistics;
   return nlohmann::json{{"rows", rows},
                         {"milliseconds", milliseconds},
+                        {"seconds_behind", seconds_behind},
                         {"tables", s.tables},
                         {"partitions_total", s.partitions_total},
                         {"partitions_read", s.partitions_read},

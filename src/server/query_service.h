@@ -31,6 +31,9 @@ struct QueryRequest {
   std::string principal = "operator";
   std::optional<int64_t> as_of_micros;
   bool allow_held = false;
+  /// "now", or a position of the source: the answer has all that was committed up to there. Empty: at once.
+  std::string fresh = {};
+  double within_seconds = 30;  ///< How long to wait for it.
 };
 
 /// What an answer was made of, for people and scripts.
@@ -38,6 +41,7 @@ struct QueryOutcome {
   engine::ScanStatistics statistics;
   int64_t rows = 0;
   double milliseconds = 0;
+  double seconds_behind = 0;  ///< Age of the newest change seen while the source has newer ones; else 0.
   std::string ToJson() const;
 };
 

@@ -53,6 +53,8 @@ def test_the_store_is_away_for_a_while(source, make_tarn, proxy, seed, retry_sec
     if retry_seconds == 1:
         wait_for(lambda: tarn.log.read_text().count("trying again in") >= 3, 60, "further attempts", every=0.1)
     history.take_steps(30)
+    wait_for(lambda: "s behind the source, see `tarn status`" in tarn.command("query", "SELECT count(*) FROM item").err, 30,
+             "an answer that says that it is old")
     assert confirmed() < mark and tarn.is_running()
     assert tarn.log.read_text().count(said) < 20, "once in a while"
     proxy.fate = lambda method, path: PASS

@@ -131,3 +131,42 @@ def test_flush_and_commit_in_time(source, worker):
     tarn.wait_status(lambda s: s["silver"]["changes"] == 1, 20, "Silver")
     print(f"in Silver after {time.monotonic() - started:.2f} s")
     assert tarn.value("SELECT count(*) FROM t") == 1
+
+
+def test_read_your_own_writes(source, worker):
+    """With --fresh an answer has what was committed before it was asked for, by position and by 'now', also while other databases
+    write, large transactions come in pieces, and a table is copied again."""
+    source.execute("CREATE TABLE mine (id int PRIMARY KEY, body text)")
+    tarn = worker.tarn(source, source={"piece_kb": 64}).start()
+    tarn.wait_caught_up()
+
+    def count(fresh: str) -> int:
+        return tarn.query("SELECT count(*) AS n FROM mine", fresh=fresh)[0]["n"]
+    rows = 0
+    for turn in range(120):
+        many = 300 if turn % 10 == 0 else 1
+        source.execute("INSERT INTO mine SELECT g, repeat('x', 1000) FROM generate_series(%s::int, %s::int) g", (rows, rows + many - 1))
+        rows += many
+        if turn == 50:
+            assert tarn.command("resync", "--no-wait", "mine").code == 0
+        assert count(source.value("SELECT pg_current_wal_lsn()::text") if turn % 2 else "now") == rows, turn
+        if turn % 7 == 0:  # WAL of nothing that is followed.
+            source.execute("CREATE TABLE IF NOT EXISTS pg_temp.other (id int); SELECT pg_logical_emit_message(false, 'x', repeat('y', 9000))")
+            assert count("now") == rows
+    assert tarn.value("SELECT count(*) FROM mine") == rows
+
+
+def test_what_cannot_be_fresh(source, worker):
+    source.execute("CREATE TABLE mine (id int PRIMARY KEY)")
+    tarn = worker.tarn(source).start()
+    tarn.wait_caught_up()
+    ask = ("query", "SELECT count(*) FROM mine", "--fresh")
+    late = tarn.command(*ask, "FFFFFF/0", "--within", "0.2")
+    assert late.code == 1 and "FFFFFF/0 is not visible within 0.2 s" in late.err and "tarn status" in late.err, late.text
+    for wrong in ("yesterday", "5"):
+        refused = tarn.command(*ask, wrong)
+        assert refused.code == 2 and f"'{wrong}'" in refused.err and "0/16B3748" in refused.err, refused.text
+    assert tarn.command(*ask, "now", "--as-of", "2026-11-26").code == 2
+    assert tarn.stop() == 0
+    alone = tarn.command(*ask, "now")
+    assert alone.code == 1 and "tarn run" in alone.err, alone.text

@@ -191,19 +191,21 @@ class Tarn:
         silver = self.wait_caught_up(seconds)["silver"]["lsn"]
         return self.wait_status(lambda s: lsn_value(s["gold"]["lsn"]) >= lsn_value(silver), seconds, "Gold")
 
-    def query(self, sql: str, principal: str | None = None, as_of: str | None = None) -> list[dict]:
-        outcome = self.try_query(sql, principal, as_of)
+    def query(self, sql: str, principal: str | None = None, as_of: str | None = None, fresh: str | None = None) -> list[dict]:
+        outcome = self.try_query(sql, principal, as_of, fresh)
         if outcome.code != 0:
             raise TarnError(outcome)
         # Not splitlines(): a text may hold U+2028.
         return [json.loads(line) for line in outcome.out.split("\n") if line]
 
-    def try_query(self, sql: str, principal: str | None = None, as_of: str | None = None) -> Outcome:
+    def try_query(self, sql: str, principal: str | None = None, as_of: str | None = None, fresh: str | None = None) -> Outcome:
         arguments = ["query", "--format", "json", "--quiet"]
         if principal:
             arguments += ["--as", principal]
         if as_of:
             arguments += ["--as-of", as_of]
+        if fresh:
+            arguments += ["--fresh", fresh]
         return self.command(*arguments, "--", sql)
 
     def value(self, sql: str, principal: str | None = None, as_of: str | None = None):

@@ -1,0 +1,59 @@
+#include <chrono>
+#include <thread>
+
+#include "base/clock.h"
+#include "pipeline/runner.h"
+
+namespace tarn::pipeline {
+namespace {
+
+constexpr uint64_t kWalPage = 8192, kMostPageHeader = 40;
+
+/// The position behind everything that is committed now. One behind a page's header stands for the page's
+/// beginning: no record is between, and the source tells it in the other form.
+/// Source: PostgreSQL src/include/access/xlog_internal.h (XLogLongPageHeaderData).
+Lsn BehindAll(Lsn insert) {
+  const uint64_t in_page = insert.value % kWalPage;
+  return Lsn{in_page <= kMostPageHeader ? insert.value - in_page : insert.value};
+}
+
+}  // namespace
+
+Result<Lsn> Runner::SourcePositionNow(const CancelToken& cancel) {
+  TARN_ASSIGN(auto connection, cdc::PgConnection::Connect(
+                                   options_.conninfo, cdc::PgConnection::Kind::kOrdinary, "fresh", &cancel));
+  TARN_ASSIGN(const cdc::Rows rows, connection->Query("SELECT pg_current_wal_insert_lsn()"));
+  TARN_ASSIGN(const Lsn now, Lsn::Parse(rows.at(0).at(0).value_or("")));
+  return BehindAll(now);
+}
+
+bool Runner::IsVisible(Lsn at) {
+  if (state_.tail_lsn >= at.value) return true;
+  const std::lock_guard lock(collector_mutex_);
+  return collector_ != nullptr && HasBrought(*collector_, at);
+}
+
+Status Runner::WaitUntilVisible(Lsn at, int64_t patience_micros, const CancelToken& cancel) {
+  const int64_t deadline = MonotonicMicros() + patience_micros;
+  while (!IsVisible(at)) {
+    TARN_RETURN_IF_ERROR(cancel.Check());
+    if (MonotonicMicros() > deadline) {
+      return MakeError(
+          ErrorCode::kUnavailable,
+          "{} is not visible within {} s: statements see {}; `tarn status` tells which stage is behind",
+          at.ToString(), static_cast<double>(patience_micros) / 1e6, Lsn{state_.tail_lsn}.ToString());
+    }
+    stream_->RequestPosition();
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return {};
+}
+
+double Runner::SecondsBehind() {
+  const int64_t seen = state_.tail_commit_micros;
+  const Lsn end{stream_->positions().server_end};
+  if (seen == 0 || IsVisible(end)) return 0;
+  return std::max(0.0, static_cast<double>(clock_->NowMicros() - seen) / 1e6);
+}
+
+}  // namespace tarn::pipeline
