@@ -28,8 +28,7 @@ std::string Progress(const nlohmann::json& status) {
   const auto& copies = status["copies"];
   const std::string copying = copies.value("copying", "");
   if (copying.empty()) return "waiting for the stream to pass the copy";
-  return fmt::format("copying {}: {} of about {} rows", copying, copies.value("rows", 0L),
-                     std::max(copies.value("estimated_rows", 0L), copies.value("rows", 0L)));
+  return fmt::format("copying {}: {}", copying, CopyProgressText(copies));
 }
 
 /// Returns when every table has a newer copy than `before` says.

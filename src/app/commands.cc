@@ -102,16 +102,17 @@ int RunStatus(const Config& config, bool json) {
   PrintStage("gold", status["gold"], fmt::format("{} runs", status["gold"].value("runs", 0L)));
   const auto& copy = status["copy"];
   if (copy.value("tables_total", 0L) > copy.value("tables_done", 0L)) {
-    fmt::print("\nfirst copy: {} of {} tables, {} rows, now {}\n", copy.value("tables_done", 0L),
-               copy.value("tables_total", 0L), copy.value("rows", 0L), copy.value("table", ""));
+    fmt::print("\nfirst copy: {} of {} tables, {} rows\n", copy.value("tables_done", 0L),
+               copy.value("tables_total", 0L), copy.value("rows", 0L));
+    for (const auto& [name, table] : copy["tables"].items())
+      fmt::print("  {:<28} {}\n", name, CopyProgressText(table));
   }
   const auto& copies = status["copies"];
   for (const auto& [name, reason] : copies["wanted"].items()) {
     const bool now = copies.value("copying", "") == name;
     fmt::print("\n{} {}: {}\n", now ? "copying" : "to be copied:", name, reason.get<std::string>());
     if (now) {
-      fmt::print("  {} of about {} rows\n", copies.value("rows", 0L),
-                 std::max(copies.value("estimated_rows", 0L), copies.value("rows", 0L)));
+      fmt::print("  {}\n", CopyProgressText(copies));
     }
   }
   const auto& archive = status["archive"];
@@ -180,6 +181,21 @@ void PrintDifferingRows(const nlohmann::json& rows) {
 }
 
 }  // namespace
+
+std::string CopyProgressText(const nlohmann::json& table) {
+  const int64_t rows = table.value("rows", 0L);
+  if (table.value("done", false))
+    return fmt::format("{} rows, done in {:.1f} s", rows, table.value("seconds", 0.0));
+  if (table.value("seconds", 0.0) == 0) return "waits for its turn";
+  std::string text = fmt::format("{} rows", rows);
+  const auto& estimated = table["estimated_rows"];
+  if (estimated.is_number())
+    text = fmt::format("{} of about {} rows", rows, std::max(estimated.get<int64_t>(), rows));
+  text += fmt::format(", {} of {} on the source's disk", Bytes(table.value("bytes", 0L)),
+                      Bytes(table.value("size_bytes", 0L)));
+  const auto& left = table["seconds_left"];
+  return left.is_number() ? text + fmt::format(", about {:.0f} s left", left.get<double>()) : text;
+}
 
 int RunVerify(const Config& config, bool json) {
   server::AnswerHandler handler;

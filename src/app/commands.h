@@ -1,5 +1,6 @@
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ int RunInit(const std::string& source, const std::string& path, const std::strin
 int RunCheck(const Config& config, bool json);
 int RunPipeline(const Config& config, const std::string& until, CancelToken& cancel);
 int RunRebuild(const Config& config, CancelToken& cancel);
+/// How far the copy of a table is, for people; from the status of a running tarn.
+std::string CopyProgressText(const nlohmann::json& table);
 int RunStatus(const Config& config, bool json);
 int RunTables(const Config& config, bool json);
 /// What `tarn query` asks, and how.

@@ -38,6 +38,8 @@ class TableCopier {
     std::vector<const cdc::SourceTable*> small;
     for (const cdc::SourceTable& table : tables) {
       state_.estimated_rows += std::max<int64_t>(table.estimated_rows, 0);
+      state_.tables[table.schema.lake_name] = {.estimated_rows = table.estimated_rows,
+                                               .size_bytes = table.size_bytes};
       if (cdc::SplitPages(table, options_.copy_range_pages()).size() == 1) small.push_back(&table);
     }
     for (const cdc::SourceTable& table : tables) {
@@ -51,9 +53,15 @@ class TableCopier {
   LoadProgress Now() {
     const std::lock_guard lock(mutex_);
     LoadProgress now = state_;
-    for (const cdc::CopyProgress& progress : progress_)
-      now.rows += progress.rows.load(std::memory_order_relaxed);
-    now.elapsed_micros = MonotonicMicros() - started_micros_;
+    const int64_t micros = MonotonicMicros();
+    for (const Copying& copying : copying_) {
+      TableProgress& table = now.tables.at(copying.table);
+      table.rows = copying.progress.rows.load(std::memory_order_relaxed);
+      table.bytes = copying.progress.bytes.load(std::memory_order_relaxed);
+      if (!table.done) table.elapsed_micros = micros - copying.started_micros;
+      now.rows += table.rows;
+    }
+    now.elapsed_micros = micros - started_micros_;
     return now;
   }
   std::vector<cdc::SourceTable> TakeRewritten() { return std::move(rewritten_); }
@@ -81,10 +89,11 @@ class TableCopier {
 
   Status CopyOne(const cdc::SourceTable& table, int workers) {
     cdc::CopyProgress* progress = nullptr;
+    const int64_t started = MonotonicMicros();
     {
       const std::lock_guard lock(mutex_);
       state_.table = table.schema.QualifiedName();
-      progress = &progress_.emplace_back();
+      progress = &copying_.emplace_back(table.schema.lake_name).progress;
     }
     TARN_ASSIGN(const bool complete, cut_off_.contains(table.schema.lake_name)
                                          ? GoOn(table, workers, progress)
@@ -93,6 +102,9 @@ class TableCopier {
     if (complete) {
       spdlog::info("copied {}: {} rows", table.schema.QualifiedName(), progress->rows.load());
       state_.tables_done++;
+      TableProgress& told = state_.tables.at(table.schema.lake_name);
+      told.done = true;
+      told.elapsed_micros = MonotonicMicros() - started;
     } else {
       spdlog::info("{} was truncated or changed while it was copied; it is copied again",
                    table.schema.QualifiedName());
@@ -145,7 +157,13 @@ class TableCopier {
   std::mutex silver_mutex_;  ///< For the registry, which all tables share.
   std::mutex mutex_;         ///< For what follows.
   LoadProgress state_;
-  std::deque<cdc::CopyProgress> progress_;
+  struct Copying {
+    explicit Copying(std::string name) : table(std::move(name)) {}
+    std::string table;
+    int64_t started_micros = MonotonicMicros();
+    cdc::CopyProgress progress;
+  };
+  std::deque<Copying> copying_;
   std::vector<cdc::SourceTable> rewritten_;
 };
 

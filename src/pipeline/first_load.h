@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "cdc/source_catalog.h"
 #include "pipeline/options.h"
 #include "pipeline/silver_layer.h"
+#include "pipeline/table_progress.h"
 
 namespace tarn::pipeline {
 
@@ -22,6 +24,7 @@ struct LoadProgress {
   int64_t rows = 0;  ///< Of all tables so far.
   int64_t estimated_rows = 0;
   int64_t elapsed_micros = 0;
+  std::map<std::string, TableProgress> tables;  ///< By lake name: all that are copied.
 };
 using LoadReporter = std::function<void(const LoadProgress&)>;
 

@@ -115,7 +115,11 @@ void SourceWatch::Took(bool accepted) {
 WatchState SourceWatch::state() {
   const std::lock_guard lock(mutex_);
   WatchState state = state_;
-  state.rows = progress_.rows.load();
+  if (!state.copying.empty()) {
+    state.progress.rows = progress_.rows.load();
+    state.progress.bytes = progress_.bytes.load();
+    state.progress.elapsed_micros = MonotonicMicros() - copy_started_;
+  }
   for (const FinishedCopy& copy : finished_)
     state.wanted.emplace(copy.load.table->lake_name,
                          "it is copied and waits for the stream to pass the copy");
@@ -223,7 +227,8 @@ Status SourceWatch::Copy(const cdc::SourceTable& table, const std::vector<cdc::S
   {
     const std::lock_guard lock(mutex_);
     state_.copying = name;
-    state_.estimated_rows = std::max<int64_t>(table.estimated_rows, 0);
+    state_.progress = {.estimated_rows = table.estimated_rows, .size_bytes = table.size_bytes};
+    copy_started_ = MonotonicMicros();
     progress_.rows = 0;
     progress_.bytes = 0;
   }

@@ -19,6 +19,7 @@
 #include "cdc/shape_change.h"
 #include "cdc/snapshot.h"
 #include "pipeline/options.h"
+#include "pipeline/table_progress.h"
 #include "storage/storage.h"
 
 namespace tarn::pipeline {
@@ -33,7 +34,7 @@ struct FinishedCopy {
 struct WatchState {
   std::map<std::string, std::string> wanted;  ///< Lake name → why it is copied.
   std::string copying;                        ///< Lake name; empty when nothing is copied now.
-  int64_t rows = 0, estimated_rows = 0;       ///< Of that copy.
+  TableProgress progress;                     ///< Of that copy.
   std::map<std::string, std::string> gone;    ///< Lake name → source name of tables the source has no more.
   std::string alarm;           ///< About the WAL that the source keeps for the slot; empty when all is well.
   int64_t looks = 0;           ///< How often the watch looked.
@@ -116,6 +117,7 @@ class SourceWatch {
   const Hooks hooks_;
   std::unique_ptr<cdc::PgConnection> connection_;
   cdc::CopyProgress progress_;
+  int64_t copy_started_ = 0;  ///< Under mutex_.
 
   std::mutex mutex_;
   std::condition_variable changed_;

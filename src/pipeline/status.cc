@@ -5,6 +5,24 @@
 
 namespace tarn::pipeline {
 
+namespace {
+
+/// What is not known is null.
+nlohmann::json ProgressJson(const TableProgress& progress) {
+  nlohmann::json json = {{"rows", progress.rows},
+                         {"bytes", progress.bytes},
+                         {"size_bytes", progress.size_bytes},
+                         {"seconds", static_cast<double>(progress.elapsed_micros) / 1e6},
+                         {"done", progress.done},
+                         {"estimated_rows", nullptr},
+                         {"seconds_left", nullptr}};
+  if (progress.estimated_rows >= 0) json["estimated_rows"] = progress.estimated_rows;
+  if (const auto left = progress.SecondsLeft()) json["seconds_left"] = *left;
+  return json;
+}
+
+}  // namespace
+
 std::string Runner::StatusJson() {
   const int64_t now = clock_->NowMicros();
   const cdc::StreamPositions& stream = stream_->positions();
@@ -54,11 +72,8 @@ std::string Runner::StatusJson() {
   const WatchState watch = watch_->state();
   nlohmann::json wanted = nlohmann::json::object();
   for (const auto& [name, reason] : watch.wanted) wanted[name] = reason;
-  status["copies"] = {{"wanted", wanted},
-                      {"copying", watch.copying},
-                      {"rows", watch.copying.empty() ? 0 : watch.rows},
-                      {"estimated_rows", watch.estimated_rows},
-                      {"last_error", watch.last_error}};
+  status["copies"] = {{"wanted", wanted}, {"copying", watch.copying}, {"last_error", watch.last_error}};
+  status["copies"].update(ProgressJson(watch.copying.empty() ? TableProgress{} : watch.progress));
   const ArchiveState archive = archive_->state();
   status["archive"] = {{"newest_day", archive.newest_day}, {"archiving", archive.archiving},
                        {"files", archive.progress.files},  {"files_total", archive.progress.files_total},
@@ -74,6 +89,8 @@ std::string Runner::StatusJson() {
                     {"rows", state_.load.rows},
                     {"estimated_rows", state_.load.estimated_rows},
                     {"seconds", static_cast<double>(state_.load.elapsed_micros) / 1e6}};
+  for (const auto& [name, progress] : state_.load.tables)
+    status["copy"]["tables"][name] = ProgressJson(progress);
   status["last_error"] = state_.last_error;
   return status.dump();
 }
