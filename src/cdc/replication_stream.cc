@@ -14,6 +14,7 @@ namespace {
 constexpr auto kGatherTime = std::chrono::microseconds(100);
 /// What is durable is confirmed soon: the source frees its WAL, and whoever waits for a position sees it.
 constexpr int64_t kConfirmIntervalMicros = 100'000;
+constexpr int64_t kIdleIntervalMicros = 1'000'000;     ///< A position behind which nothing is stored.
 constexpr int64_t kStatusIntervalMicros = 10'000'000;  ///< Without anything new to confirm.
 /// Taken between two looks at the clock and the collector.
 constexpr int kMostMessages = 256;
@@ -59,11 +60,16 @@ Status ReplicationStream::SendStatus(ChangeCollector& collector, bool force) {
   const int64_t now = MonotonicMicros();
   // On an idle stream the slot follows the source's WAL, which other databases and vacuum write, too.
   const uint64_t end = positions_.brought.load();
-  if (collector.IsIdle() && durable_.load() >= positions_.received.load()) Raise(durable_, end);
+  const bool idle = collector.IsIdle() && durable_.load() >= positions_.received.load();
+  if (idle && now - last_idle_micros_ >= kIdleIntervalMicros) {
+    Raise(durable_, end);
+    last_idle_micros_ = now;
+  }
   const bool moved = durable_.load() > positions_.confirmed.load();
   const bool due = now - last_status_micros_ >= (moved ? kConfirmIntervalMicros : kStatusIntervalMicros);
   if (!force && !due) return {};
   const uint64_t durable = durable_.load();
+  if (moved) TARN_RETURN_IF_ERROR(before_confirm_(Lsn{durable}));
   std::string message = "r";
   PutInt64(message, std::max(positions_.received.load(), durable));
   PutInt64(message, durable);

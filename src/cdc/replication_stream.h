@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -29,9 +30,15 @@ struct StreamPositions {
 /// Confirm and positions from any.
 class ReplicationStream {
  public:
+  /// Called before a newer position is confirmed to the source. On Run's thread.
+  using BeforeConfirm = std::function<Status(Lsn)>;
   /// `spool`: where large transactions wait for their end.
-  ReplicationStream(std::string conninfo, ReplicationNames names, SpoolOptions spool)
-      : conninfo_(std::move(conninfo)), names_(std::move(names)), spool_options_(std::move(spool)) {}
+  ReplicationStream(std::string conninfo, ReplicationNames names, SpoolOptions spool,
+                    BeforeConfirm before_confirm)
+      : conninfo_(std::move(conninfo)),
+        names_(std::move(names)),
+        spool_options_(std::move(spool)),
+        before_confirm_(std::move(before_confirm)) {}
 
   /// Everything whose end is at or below `end` is durable. Never moves back.
   void Confirm(Lsn end);
@@ -68,11 +75,12 @@ class ReplicationStream {
   const std::string conninfo_;
   const ReplicationNames names_;
   const SpoolOptions spool_options_;
+  const BeforeConfirm before_confirm_;
   std::unique_ptr<PgConnection> connection_;
   StreamPositions positions_;
   std::atomic<uint64_t> durable_{0};
   std::atomic<bool> position_wanted_{false};
-  int64_t last_status_micros_ = 0;
+  int64_t last_status_micros_ = 0, last_idle_micros_ = 0;
   bool reply_wanted_ = false;
   bool failed_inside_ = false, failed_missing_ = false;
   bool read_any_ = false;  ///< The newest Read took messages.

@@ -58,8 +58,10 @@ Status Runner::OpenLake() {
     TARN_RETURN_IF_ERROR(catalog::WriteIdentity(*storage_, layout_, identity_));
   }
   TARN_ASSIGN(silver_, SilverLayer::Open(storage_.get(), layout_, options_, clock_, versions_.get()));
+  TARN_ASSIGN(confirmed_, ConfirmedNote::Open(storage_.get(), layout_.Internal("confirmed.json")));
   stream_ = std::make_unique<cdc::ReplicationStream>(options_.conninfo, options_.names,
-                                                     cdc::SpoolOptions{layout_.Internal("spool")});
+                                                     cdc::SpoolOptions{layout_.Internal("spool")},
+                                                     [this](Lsn at) { return NoteConfirmed(at); });
   watch_ = std::make_unique<SourceWatch>(
       storage_.get(), options_, identity_.epoch,
       SourceWatch::Hooks{[this](const cdc::FollowedTable& table) { FollowComing(table); }});

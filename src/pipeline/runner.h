@@ -17,6 +17,7 @@
 #include "cdc/change_collector.h"
 #include "cdc/replication_stream.h"
 #include "pipeline/bronze_archive.h"
+#include "pipeline/confirmed_note.h"
 #include "pipeline/copied_rows.h"
 #include "pipeline/first_load.h"
 #include "pipeline/gold_layer.h"
@@ -123,6 +124,10 @@ class Runner {
   };
   Result<Break> FindBreak(cdc::PgConnection& connection, const cdc::SourceIdentity& source,
                           const cdc::SlotState& slot);
+  /// Before a position is confirmed to the source: on the stream's thread.
+  Status NoteConfirmed(Lsn at);
+  /// How far the slot may stand by tarn's own doing; none when nobody knows.
+  std::optional<Lsn> KnownConfirmed() const;
   Status MakeSlot(const Break& broken, cdc::PgConnection& connection, const CancelToken& cancel);
   /// Has every table held and copied again, durably.
   Status RecordBreak(const Break& broken);
@@ -216,6 +221,8 @@ class Runner {
   std::unique_ptr<bronze::ChangeLog> bronze_;
   std::unique_ptr<SilverLayer> silver_;
   std::unique_ptr<GoldLayer> gold_;
+  std::unique_ptr<ConfirmedNote> confirmed_;
+  std::atomic<uint64_t> bronze_end_{0};  ///< In this epoch, what Bronze has all of.
   std::unique_ptr<cdc::ReplicationStream> stream_;
   std::unique_ptr<SourceWatch> watch_;
   std::unique_ptr<BronzeArchive> archive_;

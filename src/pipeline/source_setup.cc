@@ -37,6 +37,19 @@ Result<cdc::SlotState> WaitForSlot(cdc::PgConnection& connection, const std::str
 
 }  // namespace
 
+Status Runner::NoteConfirmed(Lsn at) {
+  return confirmed_->Note({identity_.epoch, at}, {identity_.epoch, Lsn{bronze_end_}});
+}
+
+std::optional<Lsn> Runner::KnownConfirmed() const {
+  const auto noted = confirmed_->at();
+  if (!noted) return std::nullopt;  // A lake of before there were notes.
+  const auto& last = bronze_->last();
+  Lsn known = noted->epoch == identity_.epoch ? noted->lsn : Lsn{};
+  if (last && last->epoch == identity_.epoch) known = std::max(known, last->end);
+  return known;
+}
+
 Result<Runner::Break> Runner::FindBreak(cdc::PgConnection& connection, const cdc::SourceIdentity& source,
                                         const cdc::SlotState& slot) {
   const std::string& name = options_.names.slot;
@@ -68,6 +81,10 @@ Result<Runner::Break> Runner::FindBreak(cdc::PgConnection& connection, const cdc
   } else if (found.new_slot) {
     found.reason = fmt::format("the slot '{}' was {} on the source, so that changes since are not known",
                                name, lost ? "invalidated" : "missing");
+  } else if (const auto known = KnownConfirmed(); known && slot.confirmed > *known) {
+    found.reason =
+        fmt::format("the slot '{}' was moved on to {} by somebody else, while the lake has read up to {}",
+                    name, slot.confirmed.ToString(), known->ToString());
   } else if (!published) {
     // The server cannot decode what is from before the publication that will be made now.
     found.new_slot = found.drop_slot = true;
@@ -95,7 +112,7 @@ Status Runner::MakeSlot(const Break& broken, cdc::PgConnection& connection, cons
                                          &cancel));
   TARN_ASSIGN(const Lsn at, cdc::CreateSlot(*replication, name));
   spdlog::info("made the slot {} at {}", name, at.ToString());
-  return {};
+  return confirmed_->Note({identity_.epoch, at}, {});
 }
 
 Status Runner::RecordBreak(const Break& broken) {
@@ -200,7 +217,11 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
     TARN_RETURN_IF_ERROR(bronze::ForgetAllCopyProgress(*storage_, options_.bronze()));
   TARN_RETURN_IF_ERROR(RecordBreak(broken));
   TARN_RETURN_IF_ERROR(PreparePublications(*connection, tables));
-  if (broken.new_slot) TARN_RETURN_IF_ERROR(MakeSlot(broken, *connection, cancel));
+  if (broken.new_slot) {
+    TARN_RETURN_IF_ERROR(MakeSlot(broken, *connection, cancel));
+  } else if (!confirmed_->at()) {
+    TARN_RETURN_IF_ERROR(confirmed_->Note({identity_.epoch, slot.confirmed}, {}));
+  }
   return GoOnBehind(broken, source, *connection);
 }
 

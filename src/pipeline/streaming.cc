@@ -123,6 +123,7 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
   const bool same_epoch = last && last->epoch == identity_.epoch;
   if (same_epoch) collector_options.skip_up_to = last->last_commit;
   passed_ = same_epoch ? last->end : Lsn{};
+  bronze_end_ = passed_.value;
   unflushed_ = {};
   unflushed_bytes_ = 0;
   in_open_transaction_ = uncommitted_ = false;
@@ -274,6 +275,7 @@ Status Runner::FlushBronze() {
   state_.bronze_lsn = manifest->last_commit.value;
   state_.bronze_commit_micros = manifest->last_commit_micros;
   state_.bronze_flushes++;
+  bronze_end_ = manifest->end.value;
   // Last: who sees a position confirmed sees that Bronze has it.
   stream_->Confirm(manifest->end);
   return {};

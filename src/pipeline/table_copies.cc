@@ -142,6 +142,7 @@ Status Runner::AdvanceTo(const SourcePosition& position, int64_t micros) {
   state_.bronze_lsn = std::max(state_.bronze_lsn.load(), position.lsn.value);
   state_.tail_commit_micros = std::max(state_.tail_commit_micros.load(), micros);
   Committed(position.lsn, micros);
+  bronze_end_ = std::max(bronze_end_.load(), position.lsn.value);
   stream_->Confirm(position.lsn);
   return {};
 }

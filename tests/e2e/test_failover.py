@@ -148,6 +148,36 @@ def test_set_back_while_the_first_copy_is_cut_off(session_folder, worker):
         cluster.destroy()
 
 
+@pytest.mark.parametrize("how", ["advanced", "made again"])
+def test_slot_moved_by_somebody_else(server, how):
+    """Changes went by that tarn never saw, though the slot is there: noticed, and all is copied again."""
+    cluster, database, tarn = server
+    slot = tarn.sections["source"]["slot"]
+    database.execute("INSERT INTO u VALUES (1)")
+    tarn.wait_caught_up()
+    assert tarn.stop() == 0
+    # Nothing is wrong with a restart, nor with WAL that is not the lake's.
+    database.execute("SELECT pg_logical_emit_message(false, 'x', repeat('y', 100000))")
+    tarn.start().wait_caught_up()
+    assert "somebody else" not in tarn.log.read_text()
+    assert tarn.stop() == 0
+    database.execute("DELETE FROM t WHERE id <= 100")
+    if how == "advanced":
+        database.execute("SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())", (slot,))
+    else:
+        database.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
+        database.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", (slot,))
+    database.execute("DELETE FROM t WHERE id = 200")
+    tarn.start()
+    recovered(tarn, 199)
+    assert f"the slot '{slot}' was moved on to" in tarn.log.read_text()
+    tarn.kill()
+    tarn.start()
+    recovered(tarn, 199)
+    assert tarn.log.read_text().count("all tables are copied again") == 1
+    tarn.bronze_verified()
+
+
 def own(cluster):
     """Files that were copied belong to the server's user again."""
     if os.geteuid() != 0:
