@@ -227,10 +227,16 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   Section silver = section("silver");
   TARN_RETURN_IF_ERROR(silver.Read("commit_interval_ms", options.commit_interval_ms));
   TARN_RETURN_IF_ERROR(silver.Read("copy_workers", workers));
+  TARN_RETURN_IF_ERROR(silver.Read("enabled", options.with_silver));
   TARN_RETURN_IF_ERROR(silver.CheckKnown());
   Section gold = section("gold");
   TARN_RETURN_IF_ERROR(gold.Read("models", options.models));
   TARN_RETURN_IF_ERROR(gold.Read("interval_ms", options.gold_interval_ms));
+  if (!options.with_silver && !options.models.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "{}: gold.models '{}' needs Silver: remove it, or set silver.enabled = true", path,
+                     options.models);
+  }
   TARN_RETURN_IF_ERROR(gold.CheckKnown());
   Section query = section("query");
   TARN_RETURN_IF_ERROR(query.Read("memory_mb", memory_mb));

@@ -115,7 +115,8 @@ Result<std::string> ConfigTemplate(const std::string& source, const std::string&
   out += "[silver]\n";
   out +=
       "commit_interval_ms = 10000  # what other readers of the Hudi tables wait; tarn's own queries do not\n";
-  out += "copy_workers = 2            # connections of the first copy\n\n";
+  out += "copy_workers = 2            # connections of the first copy\n";
+  out += "enabled = true              # false: changes go to Bronze and no further\n\n";
   out += "[gold]\n";
   out += (models.empty() ? "# models = \"models\"" : "models = " + TomlText(models)) +
          "         # folder with silver/*.yml (rules) and gold/*.sql (models)\n";

@@ -15,9 +15,13 @@ constexpr const char* kVersions = "versions";
 constexpr const char* kGoldVersions = "gold_versions";
 
 std::string ToJson(const LakeVersion& version) {
-  return nlohmann::json{{"instant", version.instant},    {"epoch", version.epoch},
-                        {"lsn", version.lsn.ToString()}, {"commit_micros", version.commit_micros},
-                        {"tables", version.tables},      {"held", version.held}}
+  return nlohmann::json{{"instant", version.instant},
+                        {"epoch", version.epoch},
+                        {"lsn", version.lsn.ToString()},
+                        {"commit_micros", version.commit_micros},
+                        {"tables", version.tables},
+                        {"held", version.held},
+                        {"bronze_alone", version.bronze_alone}}
       .dump();
 }
 
@@ -31,6 +35,7 @@ Result<LakeVersion> VersionFromJson(const std::string& text) {
     version.commit_micros = json.at("commit_micros");
     version.tables = json.at("tables");
     version.held = json.at("held");
+    version.bronze_alone = json.value("bronze_alone", std::vector<std::string>{});
     return version;
   } catch (const nlohmann::json::exception& error) {
     return MakeError(ErrorCode::kCorrupt, "a lake version cannot be read: {}", error.what());

@@ -21,6 +21,7 @@ struct LakeVersion {
   Lsn lsn;                                  ///< Commit LSN of the newest transaction inside.
   int64_t commit_micros = 0;                ///< Its time on the source.
   std::vector<std::string> tables;          ///< Silver members, with their quarantine.
+  std::vector<std::string> bronze_alone;    ///< Tables that are in Bronze only.
   std::map<std::string, std::string> held;  ///< Tables that cannot follow, with the reason.
 
   SourcePosition position() const { return {epoch, lsn}; }

@@ -58,6 +58,7 @@ class PinnedVersion : public engine::LakeVersion {
     for (const char* schema : {"silver", "quarantine", "bronze"}) {
       for (const std::string& table : version_.tables) names.push_back({schema, table});
     }
+    for (const std::string& table : version_.bronze_alone) names.push_back({"bronze", table});
     // Held tables stand in the list, so that asking for one gives the reason.
     for (const char* schema : {"silver", "quarantine"}) {
       for (const auto& [table, reason] : version_.held) names.push_back({schema, table});

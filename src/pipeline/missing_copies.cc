@@ -40,9 +40,10 @@ Status Runner::DescribeAgain(std::vector<cdc::SourceTable>& tables) {
   return {};
 }
 
-Result<bool> Runner::IsInSilver(const std::string& name) {
+Result<bool> Runner::IsInLake(const std::string& name) {
   const auto known = silver_->registry().tables.find(name);
   if (known == silver_->registry().tables.end()) return false;
+  if (!options_.with_silver) return true;
   TARN_RETURN_IF_ERROR(silver_->AddTable(known->second));
   TARN_ASSIGN(const int64_t applied, silver_->Find(name)->AppliedLsn());
   return applied != 0;
@@ -68,14 +69,15 @@ Result<std::vector<cdc::SourceTable>> Runner::FindMissing(const std::vector<cdc:
   std::vector<cdc::SourceTable> missing;
   for (const cdc::SourceTable& table : tables) {
     const std::string& name = table.schema.lake_name;
-    TARN_ASSIGN(const bool is_there, IsInSilver(name));
+    TARN_ASSIGN(const bool is_there, IsInLake(name));
     if (is_there && loads.contains(name)) continue;
     if (!is_there && IsWaiting(table, loads)) {
-      TARN_RETURN_IF_ERROR(AwaitSilver({*loads.at(name).back().table, Lsn{}, ""}));
+      if (options_.with_silver) TARN_RETURN_IF_ERROR(AwaitSilver({*loads.at(name).back().table, Lsn{}, ""}));
     } else {
       missing.push_back(table);
     }
   }
+  if (!options_.with_silver) return missing;
   // What the lake has and the source has no more, or under another name of the lake, stays readable.
   const auto registered = silver_->registry().tables;
   for (const auto& [name, table] : registered) {
@@ -93,11 +95,12 @@ Result<std::set<std::string>> Runner::BeginCopies(const std::vector<cdc::SourceT
   for (const cdc::SourceTable& table : missing) {
     const std::string& name = table.schema.lake_name;
     TARN_ASSIGN(const bool is_cut_off, IsCutOff(*storage_, options_, identity_.epoch, table));
-    if (is_cut_off && !unpublished_.contains(name)) {
+    const bool goes_on = is_cut_off && !unpublished_.contains(name);
+    if (!goes_on) TARN_RETURN_IF_ERROR(bronze::ForgetCopyProgress(*storage_, options_.bronze(), name));
+    if (goes_on || !options_.with_silver) {
       cut_off.insert(name);
       TARN_RETURN_IF_ERROR(AwaitSilver({table.schema, Lsn{}, table.storage}));
     } else {
-      TARN_RETURN_IF_ERROR(bronze::ForgetCopyProgress(*storage_, options_.bronze(), name));
       TARN_RETURN_IF_ERROR(BeginAgain(table.schema));
     }
   }
@@ -123,6 +126,7 @@ Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelTo
     TARN_RETURN_IF_ERROR(DescribeAgain(missing));
   }
   unpublished_.clear();
+  if (!options_.with_silver) TARN_RETURN_IF_ERROR(FollowCopies(tables));
   if (versions_->size() > 0) return {};
   // The first version, also when a crash came between the copies and it. Where snapshots differ it has the
   // oldest; the others' tables come in when the stream has passed them.

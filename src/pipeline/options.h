@@ -21,6 +21,7 @@ struct PipelineOptions {
   std::string bronze_path;    ///< "s3://bucket/prefix"; empty: in the lake's folder.
   storage::S3Options s3;      ///< With a bronze_path.
   bool adopt_bronze = false;  ///< A lake without a folder may take over what is at bronze_path.
+  bool with_silver = true;    ///< Else changes go to Bronze and no further.
   std::string models;         ///< Folder with silver/ and gold/; empty: no rules, no models.
   std::string tenant_column;  ///< Source column by which tables that have it are partitioned; empty: none.
   int64_t watch_interval_ms = 5'000;  ///< Between two looks at the source's catalogue.

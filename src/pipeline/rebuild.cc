@@ -23,6 +23,8 @@ Status Runner::ForgetSpoiled(Loads& loads) const {
 }
 
 Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
+  if (!options_.with_silver)
+    return Error{ErrorCode::kInvalidArgument, "silver.enabled is false: there is nothing to rebuild"};
   for (const char* folder : {"silver", "quarantine", "gold"}) {
     TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.root() + "/" + folder));
   }

@@ -43,6 +43,7 @@ Status Runner::OpenLake() {
   TARN_ASSIGN(lease_, catalog::WriterLease::Take(layout_));
   TARN_ASSIGN(storage_, OpenLakeStorage(options_));
   TARN_RETURN_IF_ERROR(ClaimBronze(*storage_, options_));
+  TARN_RETURN_IF_ERROR(CheckBronzeAlone());
   auto identity = catalog::ReadIdentity(*storage_, layout_);
   if (identity) {
     identity_ = *identity;
@@ -103,6 +104,12 @@ Status Runner::ReplayManifest(const bronze::Manifest& manifest, const std::strin
   SilverStep step;
   step.position = manifest.position();
   step.commit_micros = manifest.last_commit_micros;
+  if (!options_.with_silver) {
+    for (const bronze::ManifestEvent& event : manifest.events)
+      step.events.push_back(
+          {event.table, nullptr, event.at.value_or(schema::ChangePosition{}), event.copy_again});
+    return silver_->Apply(step);
+  }
   const auto wanted = [&](const bronze::ManifestEvent& event) {
     return only.empty() || event.table->lake_name == only;
   };

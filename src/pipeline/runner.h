@@ -149,8 +149,8 @@ class Runner {
   using Loads = std::map<std::string, std::vector<bronze::LoadManifest>>;
   /// Leaves out copies that tell nothing for sure (WhySpoiled).
   Status ForgetSpoiled(Loads& loads) const;
-  /// Opens the table where the lake has it; false when nothing was ever loaded.
-  Result<bool> IsInSilver(const std::string& name);
+  /// Opens the table where Silver has it; false when nothing was ever loaded.
+  Result<bool> IsInLake(const std::string& name);
   /// Whether a copy that Silver does not have is the table's as it is now.
   bool IsWaiting(const cdc::SourceTable& table, const Loads& loads) const;
   /// Has the table's changes kept in Bronze for a copy that Silver takes later.
@@ -158,7 +158,8 @@ class Runner {
   /// Tables of which no copy is complete; opens the others.
   Result<std::vector<cdc::SourceTable>> FindMissing(const std::vector<cdc::SourceTable>& tables,
                                                     const Loads& loads);
-  /// Makes tables ready for a copy; those whose earlier one is gone on with.
+  /// Makes tables ready for a copy; those whose copies go to Bronze only: an earlier one is gone on with, or
+  /// there is no Silver.
   Result<std::set<std::string>> BeginCopies(const std::vector<cdc::SourceTable>& missing);
   Status CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel,
                      const LoadReporter& report);
@@ -178,6 +179,15 @@ class Runner {
   void Committed(Lsn lsn, int64_t commit_micros);
   int64_t UntilDue() const;  ///< Microseconds until a flush or commit is due.
   Status RunServicesWhenDue();
+
+  // Bronze alone (bronze_alone.cc).
+  /// kInvalidArgument when Silver's tables would be left behind.
+  Status CheckBronzeAlone() const;
+  catalog::RegisteredTable RegisterCopy(const FinishedCopy& copy) const;
+  /// Follows those of the tables that have a finished copy.
+  Status FollowCopies(const std::vector<cdc::SourceTable>& tables);
+  /// Follows the table as it was copied; there is no Silver that would take the copy.
+  Status FollowFinishedCopy(const FinishedCopy& copy);
 
   // Copies beside the stream (table_copies.cc).
   /// Tells everybody who must know what the registry says now.

@@ -209,9 +209,14 @@ Result<std::shared_ptr<const TailState>> SilverLayer::PinTail() {
 
 Status SilverLayer::Publish(const SourcePosition& position, int64_t commit_micros) {
   // Transactions that a first copy already holds come once more, with nothing in them.
-  if (position < position_ && versions_->size() > 0) return {};
-  catalog::LakeVersion version{instants_.Next(), position.epoch, position.lsn, commit_micros, {}, {}};
+  if (position < position_ && versions_->size() > 0) {
+    const std::lock_guard lock(tail_mutex_);
+    ForgetStaged();
+    return {};
+  }
+  catalog::LakeVersion version{instants_.Next(), position.epoch, position.lsn, commit_micros, {}, {}, {}};
   for (const auto& [name, table] : registry_.tables) {
+    if (!options_.with_silver && table.start <= position) version.bronze_alone.push_back(name);
     if (!tables_.contains(name)) continue;
     if (!table.held.empty()) {
       version.held[name] = table.held;
@@ -227,11 +232,15 @@ Status SilverLayer::Publish(const SourcePosition& position, int64_t commit_micro
   position_ = position;
   TARN_RETURN_IF_ERROR(versions_->Publish(*storage_, version));
   const std::lock_guard lock(tail_mutex_);
+  ForgetStaged();
+  base_ = std::move(version);
+  return {};
+}
+
+void SilverLayer::ForgetStaged() {
   for (const auto& [name, table] : tables_) table->DropStaged();
   staged_.reset();
-  base_ = std::move(version);
   tail_.reset();
-  return {};
 }
 
 Status SilverLayer::RunServices() {

@@ -79,7 +79,26 @@ Status SilverLayer::HoldSpooledOrFail(const std::string& name, const Error& erro
   return HoldOrFail(name, error);
 }
 
+Status SilverLayer::FollowShapes(const SilverStep& step) {
+  bool reshaped = false;
+  for (const bronze::TableRows& event : step.events) {
+    const auto table = registry_.tables.find(event.table->lake_name);
+    if (table == registry_.tables.end()) continue;
+    const bool is_newer = OrderingPosition(event.at.lsn) > table->second.start;
+    if (!event.copy_again.empty() && is_newer)
+      TARN_RETURN_IF_ERROR(MarkCopyAgain(table->first, event.copy_again, false));
+    if (table->second.source.columns == event.table->columns) continue;
+    table->second.source = *event.table;
+    reshaped = true;
+  }
+  return reshaped ? WriteRegistry() : Status{};
+}
+
 Status SilverLayer::Apply(const SilverStep& step) {
+  if (!options_.with_silver) {
+    TARN_RETURN_IF_ERROR(FollowShapes(step));
+    return step.open ? Status{} : Publish(step.position, step.commit_micros);
+  }
   const TableEvents by_table = EventsByTable(step);
   if (step.open || spooling_ || !IsOneCommitEach(by_table)) return ApplyPiece(step);
   const int64_t lsn = OrderingValue(step.position);
@@ -156,6 +175,7 @@ bool SilverLayer::CanStage(const std::string& name,
 
 Result<bool> SilverLayer::Stage(const SilverStep& step) {
   if (step.open) return false;
+  if (!options_.with_silver) TARN_RETURN_IF_ERROR(FollowShapes(step));
   std::vector<std::pair<SilverTable*, SilverTable::Changes>> prepared;
   for (const auto& [name, events] : EventsByTable(step)) {
     if (!CanStage(name, events)) return false;

@@ -174,6 +174,7 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
   const bronze::LoadManifest& load = copy->load;
   if (!HasPassed(collector, load.position())) return {};
   TARN_RETURN_IF_ERROR(CommitSilver());
+  if (!options_.with_silver) return FollowFinishedCopy(*copy);
   const std::string& name = load.table->lake_name;
   TARN_ASSIGN(const std::string spoiled, WhySpoiled(CopyFiles(name), load));
   if (!spoiled.empty()) return CopyOnceMore(name, spoiled);

@@ -235,6 +235,12 @@ std::string Verification::ToJson() const {
 Result<Verification> Verify(Runner& runner, const CancelToken& cancel,
                             const std::function<void(const std::string& table)>& report) {
   const int64_t started = MonotonicMicros();
+  if (!runner.options().with_silver) {
+    return Error{
+        ErrorCode::kInvalidArgument,
+        "silver.enabled is false, so that there is nothing to compare with the source; `tarn bronze verify` "
+        "proves that Bronze is complete"};
+  }
   TARN_ASSIGN(auto connection, cdc::PgConnection::Connect(runner.options().conninfo,
                                                           cdc::PgConnection::Kind::kOrdinary, "verify"));
   Verification out;
