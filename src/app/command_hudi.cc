@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "base/clock.h"
+#include "hudi/change_view.h"
 #include "hudi/plan_rows.h"
 #include "hudi/table_check.h"
 #include "hudi/table_state.h"
@@ -150,11 +151,18 @@ Status ReadTable(const HudiReadArguments& arguments, ResultPrinter& printer) {
   hudi::PlanRows rows{arguments.columns};
   TARN_ASSIGN(rows.since, InstantOf(arguments.since, "--since"));
   TARN_ASSIGN(const std::string as_of, InstantOf(arguments.as_of, "--as-of"));
+  TARN_ASSIGN(const std::string until, InstantOf(arguments.until, "--until"));
   const auto storage = storage::OpenLocalStorageReadOnly();
   TARN_ASSIGN(const auto reader, hudi::TableReader::Open(storage.get(), path, ""));
+  const auto print = [&](const auto& batch) { return printer.Print(*batch); };
+  if (arguments.changes) {
+    if (!arguments.columns.empty())
+      return Error{ErrorCode::kInvalidArgument, "--changes has columns of its own: leave --columns out"};
+    return hudi::ReadChanges(*storage, *reader, rows.since, until, print);
+  }
   const auto view = arguments.read_optimized ? hudi::TableView::kReadOptimized : hudi::TableView::kSnapshot;
-  TARN_ASSIGN(const auto plan, reader->Plan(as_of, view));
-  return hudi::ReadRows(*storage, *plan, rows, [&](const auto& batch) { return printer.Print(*batch); });
+  TARN_ASSIGN(const auto plan, until.empty() ? reader->Plan(as_of, view) : reader->PlanUntil(until, view));
+  return hudi::ReadRows(*storage, *plan, rows, print);
 }
 
 }  // namespace

@@ -63,8 +63,9 @@ int RunRemove(const Config& config);
 int RunHudiShow(const std::string& path, bool json);
 struct HudiReadArguments {
   std::string path;
-  std::string as_of, since;  ///< Instants or times; empty: the newest, all.
+  std::string as_of, since, until;  ///< Instants or times; empty: the newest, all.
   bool read_optimized = false;
+  bool changes = false;  ///< What happened to rows, and not the rows.
   std::vector<std::string> columns;
   OutputFormat format = OutputFormat::kTable;
 };

@@ -56,9 +56,18 @@ void AddHudiCommands(CLI::App& app, Arguments& a) {
   for (CLI::App* command : {show, read})
     command->add_option("path", a.hudi.path, "the table's folder")->required();
   read->add_option("--as-of", a.hudi.as_of, "the rows as of this instant or time, UTC");
-  read->add_option("--since", a.hudi.since, "only rows that changed after this instant or time, UTC");
+  read->add_option(
+      "--since", a.hudi.since,
+      "only rows that changed after this instant or time, UTC (from version 8 on: when commits completed)");
+  CLI::Option* as_of = read->get_option("--as-of");
+  read->add_option("--until", a.hudi.until,
+                   "the rows when this instant or time had passed; ends --since and --changes")
+      ->excludes(as_of);
+  read->add_flag("--changes", a.hudi.changes, "inserts, updates and deletes, with the rows before and after")
+      ->excludes(as_of);
   read->add_flag("--read-optimized", a.hudi.read_optimized,
-                 "base files alone: as old as the newest compactions");
+                 "base files alone: as old as the newest compactions")
+      ->excludes(read->get_option("--changes"));
   read->add_option("--columns", a.hudi.columns, "these columns (default: all)")->delimiter(',');
   AddFormat(read, a);
   CLI::App* check = hudi->add_subcommand(

@@ -56,7 +56,31 @@ nlohmann::json JsonNumber(double value) {
   return value;
 }
 
-nlohmann::json JsonCell(const arrow::Array& column, int64_t row) {
+nlohmann::ordered_json JsonCell(const arrow::Array& column, int64_t row);
+
+nlohmann::ordered_json JsonList(const arrow::ListArray& lists, int64_t row) {
+  nlohmann::ordered_json items = nlohmann::ordered_json::array();
+  for (int64_t at = lists.value_offset(row); at < lists.value_offset(row + 1); at++)
+    items.push_back(JsonCell(*lists.values(), at));
+  return items;
+}
+
+/// An object, whose names are the keys' texts.
+nlohmann::ordered_json JsonMap(const arrow::MapArray& maps, int64_t row) {
+  nlohmann::ordered_json object = nlohmann::ordered_json::object();
+  for (int64_t at = maps.value_offset(row); at < maps.value_offset(row + 1); at++)
+    object[CellText(*maps.keys(), at, "")] = JsonCell(*maps.items(), at);
+  return object;
+}
+
+nlohmann::ordered_json JsonStruct(const arrow::StructArray& structs, int64_t row) {
+  nlohmann::ordered_json object = nlohmann::ordered_json::object();
+  for (int i = 0; i < structs.num_fields(); i++)
+    object[structs.struct_type()->field(i)->name()] = JsonCell(*structs.field(i), row);
+  return object;
+}
+
+nlohmann::ordered_json JsonCell(const arrow::Array& column, int64_t row) {
   if (column.IsNull(row)) return nullptr;
   switch (column.type_id()) {
     case arrow::Type::BOOL:
@@ -75,6 +99,12 @@ nlohmann::json JsonCell(const arrow::Array& column, int64_t row) {
       return JsonNumber(static_cast<const arrow::FloatArray&>(column).Value(row));
     case arrow::Type::DOUBLE:
       return JsonNumber(static_cast<const arrow::DoubleArray&>(column).Value(row));
+    case arrow::Type::LIST:
+      return JsonList(static_cast<const arrow::ListArray&>(column), row);
+    case arrow::Type::MAP:
+      return JsonMap(static_cast<const arrow::MapArray&>(column), row);
+    case arrow::Type::STRUCT:
+      return JsonStruct(static_cast<const arrow::StructArray&>(column), row);
     default:
       return CellText(column, row, "");
   }
@@ -103,6 +133,10 @@ std::string CellText(const arrow::Array& column, int64_t row, const std::string&
       if (text.back() == '.') text.pop_back();
       return type.timezone().empty() ? text : text + "+00";
     }
+    case arrow::Type::LIST:
+    case arrow::Type::MAP:
+    case arrow::Type::STRUCT:
+      return JsonCell(column, row).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     default:
       break;
   }

@@ -131,5 +131,22 @@ TEST(AvroContainer, RoundTripsNestedRecords) {
   EXPECT_FALSE(ReadContainer(file->substr(0, file->size() - 3)));
 }
 
+TEST(AvroRows, ReadsArraysMapsAndRecords) {
+  const auto decoder = RowDecoder::Make(R"({"type": "record", "name": "r", "fields": [
+    {"name": "list", "type": ["null", {"type": "array", "items": ["null", "int"]}]},
+    {"name": "map", "type": {"type": "map", "values": "string"}},
+    {"name": "inner", "type": {"type": "record", "name": "inner", "fields": [{"name": "x", "type": "long"}]}}]})");
+  ASSERT_TRUE(decoder);
+  // Union branch 1; a block of 2 items, the second null; end. One entry "k": "v"; end. x = 3.
+  ASSERT_TRUE((*decoder)->Append(std::string("\x02\x04\x02\x0e\x00\x00\x02\x02k\x02v\x00\x06", 13)));
+  const auto rows = (*decoder)->Finish();
+  ASSERT_TRUE(rows);
+  EXPECT_EQ((*(*rows)->column(0)->GetScalar(0))->ToString(), "list<element: int32>[7, null]");
+  EXPECT_EQ((*(*rows)->column(2)->GetScalar(0))->ToString(), "{x:int64 = 3}");
+  // A block that promises more items than there are bytes.
+  EXPECT_EQ((*decoder)->Append(std::string("\x02\xfe\xff\xff\xff\x0f\x02\x0e", 8)).error().code,
+            ErrorCode::kCorrupt);
+}
+
 }  // namespace
 }  // namespace tarn::avro

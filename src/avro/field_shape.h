@@ -23,8 +23,13 @@ enum class FieldKind {
   kDate,
   kTimestamp,
   kTimestampMillis,
+  kLocalTimestamp,
+  kLocalTimestampMillis,
   kDecimalFixed,
-  kDecimalBytes
+  kDecimalBytes,
+  kArray,
+  kMap,
+  kRecord
 };
 
 /// One field of a record schema, ready for decoding.
@@ -34,6 +39,7 @@ struct FieldShape {
   int null_branch = -1;  ///< Index of "null" in the union; -1 when the field is no union.
   int size = 0;          ///< Bytes of a fixed.
   int precision = 0, scale = 0;
+  std::vector<FieldShape> children = {};  ///< Fields of a record; the one kind of item of an array or map.
 };
 
 /// Fields of a record schema. Errors as SchemaToArrow.

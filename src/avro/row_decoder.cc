@@ -75,6 +75,47 @@ class BuilderRowDecoder : public RowDecoder {
     return builder.Append(micros);
   }
 
+  /// Items of an array or map, block after block. Each takes a byte at least, so that their number is
+  /// bounded.
+  template <typename Item>
+  static arrow::Status AppendItems(Decoder& decoder, const Item& item) {
+    for (int64_t count = decoder.GetLong(); count != 0 && !decoder.failed(); count = decoder.GetLong()) {
+      if (count == INT64_MIN) return arrow::Status::Invalid("block of items");
+      if (count < 0) {
+        count = -count;
+        decoder.GetLong();  // Its bytes, for readers that skip.
+      }
+      for (int64_t i = 0; i < count; i++) {
+        if (decoder.failed()) return arrow::Status::Invalid("items end early");
+        ARROW_RETURN_NOT_OK(item());
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  static arrow::Status AppendNested(const FieldShape& shape, arrow::ArrayBuilder& builder, Decoder& decoder) {
+    if (shape.kind == FieldKind::kArray) {
+      auto& list = static_cast<arrow::ListBuilder&>(builder);
+      ARROW_RETURN_NOT_OK(list.Append());
+      return AppendItems(decoder,
+                         [&] { return AppendCell(shape.children[0], *list.value_builder(), decoder); });
+    }
+    if (shape.kind == FieldKind::kMap) {
+      auto& map = static_cast<arrow::MapBuilder&>(builder);
+      ARROW_RETURN_NOT_OK(map.Append());
+      return AppendItems(decoder, [&] {
+        ARROW_RETURN_NOT_OK(
+            static_cast<arrow::StringBuilder&>(*map.key_builder()).Append(decoder.GetString()));
+        return AppendCell(shape.children[0], *map.item_builder(), decoder);
+      });
+    }
+    auto& record = static_cast<arrow::StructBuilder&>(builder);
+    ARROW_RETURN_NOT_OK(record.Append());
+    for (size_t i = 0; i < shape.children.size(); i++)
+      ARROW_RETURN_NOT_OK(AppendCell(shape.children[i], *record.field_builder(static_cast<int>(i)), decoder));
+    return arrow::Status::OK();
+  }
+
   static arrow::Status AppendCell(const FieldShape& shape, arrow::ArrayBuilder& builder, Decoder& decoder) {
     if (shape.null_branch >= 0) {
       const int64_t branch = decoder.GetLong();
@@ -91,8 +132,10 @@ class BuilderRowDecoder : public RowDecoder {
       case FieldKind::kLong:
         return static_cast<arrow::Int64Builder&>(builder).Append(decoder.GetLong());
       case FieldKind::kTimestamp:
+      case FieldKind::kLocalTimestamp:
         return static_cast<arrow::TimestampBuilder&>(builder).Append(decoder.GetLong());
       case FieldKind::kTimestampMillis:
+      case FieldKind::kLocalTimestampMillis:
         return AppendMillis(decoder.GetLong(), static_cast<arrow::TimestampBuilder&>(builder));
       case FieldKind::kFloat:
         return static_cast<arrow::FloatBuilder&>(builder).Append(decoder.GetFloat());
@@ -106,6 +149,10 @@ class BuilderRowDecoder : public RowDecoder {
         return AppendDecimal(decoder.GetFixed(shape.size), builder);
       case FieldKind::kDecimalBytes:
         return AppendDecimal(decoder.GetString(), builder);
+      case FieldKind::kArray:
+      case FieldKind::kMap:
+      case FieldKind::kRecord:
+        return AppendNested(shape, builder, decoder);
       case FieldKind::kNone:
         break;
     }

@@ -57,8 +57,51 @@ Result<ordered_json> TypeToAvro(const arrow::Field& field, const std::string& sp
       field.name(), field.type()->ToString());
 }
 
-Result<FieldShape> LogicalShape(const ordered_json& type, const std::string& column) {
+/// How deep types may nest.
+constexpr int kMaxDepth = 32;
+
+Result<FieldShape> ShapeOf(const ordered_json& type, const std::string& column, int depth);
+
+Result<std::vector<FieldShape>> FieldsOf(const ordered_json& record, const std::string& within, int depth) {
+  std::vector<FieldShape> shapes;
+  for (const auto& field : record["fields"]) {
+    if (!field.is_object() || !field.contains("type") || !field.contains("name") ||
+        !field["name"].is_string()) {
+      return MakeError(ErrorCode::kCorrupt, "Avro schema has a field without name or type: {}", field.dump());
+    }
+    const std::string name = field["name"];
+    TARN_ASSIGN(FieldShape shape, ShapeOf(field["type"], within.empty() ? name : within + "." + name, depth));
+    shape.name = name;
+    shapes.push_back(std::move(shape));
+  }
+  return shapes;
+}
+
+/// kNone when the type does not nest.
+Result<FieldShape> NestedShape(const ordered_json& type, const std::string& column, int depth) {
   FieldShape shape;
+  if (!type.is_object()) return shape;
+  // An array of a named type may be written as a type within a type.
+  const ordered_json& name = type.value("type", ordered_json());
+  const char* items = name == "array" ? "items" : name == "map" ? "values" : nullptr;
+  if (items != nullptr && type.contains(items)) {
+    shape.kind = name == "array" ? FieldKind::kArray : FieldKind::kMap;
+    TARN_ASSIGN(FieldShape item, ShapeOf(type[items], column + "." + items, depth + 1));
+    item.name = name == "array" ? "element" : "value";
+    shape.children.push_back(std::move(item));
+  } else if (name == "record" && type.contains("fields") && type["fields"].is_array() &&
+             !type["fields"].empty()) {
+    shape.kind = FieldKind::kRecord;
+    TARN_ASSIGN(shape.children, FieldsOf(type, column, depth + 1));
+  }
+  return shape;
+}
+
+Result<FieldShape> LogicalShape(const ordered_json& type, const std::string& column, int depth) {
+  if (depth > kMaxDepth)
+    return MakeError(ErrorCode::kUnsupported, "column '{}' nests deeper than {} types", column, kMaxDepth);
+  TARN_ASSIGN(FieldShape shape, NestedShape(type, column, depth));
+  if (shape.kind != FieldKind::kNone) return shape;
   const auto text = [&type](const char* key) {
     return type.is_object() && type.contains(key) && type[key].is_string() ? type[key].get<std::string>()
                                                                            : "";
@@ -74,6 +117,8 @@ Result<FieldShape> LogicalShape(const ordered_json& type, const std::string& col
     shape.kind = FieldKind::kLong;
     if (logical == "timestamp-micros") shape.kind = FieldKind::kTimestamp;
     if (logical == "timestamp-millis") shape.kind = FieldKind::kTimestampMillis;
+    if (logical == "local-timestamp-micros") shape.kind = FieldKind::kLocalTimestamp;
+    if (logical == "local-timestamp-millis") shape.kind = FieldKind::kLocalTimestampMillis;
   }
   if (name == "float") shape.kind = FieldKind::kFloat;
   if (name == "double") shape.kind = FieldKind::kDouble;
@@ -84,27 +129,31 @@ Result<FieldShape> LogicalShape(const ordered_json& type, const std::string& col
     shape.size = name == "fixed" ? number("size") : 0;
     shape.precision = number("precision");
     shape.scale = number("scale");
-    if (shape.precision < 1 || shape.precision > 38 || shape.size < 0 || shape.size > 16) {
+    if (shape.precision < 1 || shape.precision > 38 || shape.size < (name == "fixed" ? 1 : 0) ||
+        shape.size > 16) {
       return MakeError(ErrorCode::kUnsupported,
                        "column '{}': decimal({}, {}) of {} bytes is wider than 38 digits", column,
                        shape.precision, shape.scale, shape.size);
     }
   }
   if (shape.kind == FieldKind::kNone) {
-    return MakeError(ErrorCode::kUnsupported, "column '{}': Avro type {} is not supported", column,
-                     type.dump());
+    return MakeError(ErrorCode::kUnsupported,
+                     "column '{}' of Avro type {} is not read: leave it out of the table, or keep it as text",
+                     column, type.dump());
   }
   return shape;
 }
 
-Result<FieldShape> ShapeOf(const ordered_json& type, const std::string& column) {
-  if (!type.is_array()) return LogicalShape(type, column);
-  if (type.size() == 1) return LogicalShape(type[0], column);
+Result<FieldShape> ShapeOf(const ordered_json& type, const std::string& column, int depth) {
+  if (!type.is_array()) return LogicalShape(type, column, depth);
+  if (type.size() == 1) return LogicalShape(type[0], column, depth);
   if (type.size() != 2 || (type[0] != "null" && type[1] != "null")) {
-    return MakeError(ErrorCode::kUnsupported, "column '{}': union {} is not supported", column, type.dump());
+    return MakeError(ErrorCode::kUnsupported,
+                     "column '{}' of the union {} is not read: leave it out of the table, or keep it as text",
+                     column, type.dump());
   }
   const int null_branch = type[0] == "null" ? 0 : 1;
-  TARN_ASSIGN(FieldShape shape, LogicalShape(type[1 - null_branch], column));
+  TARN_ASSIGN(FieldShape shape, LogicalShape(type[1 - null_branch], column, depth));
   shape.null_branch = null_branch;
   return shape;
 }
@@ -134,19 +183,19 @@ Result<std::vector<FieldShape>> ParseRecordShape(const std::string& json) {
   if (!schema.is_object() || !schema.contains("fields") || !schema["fields"].is_array()) {
     return MakeError(ErrorCode::kCorrupt, "not an Avro record schema: '{}'", json.substr(0, 200));
   }
-  std::vector<FieldShape> shapes;
-  for (const auto& field : schema["fields"]) {
-    if (!field.is_object() || !field.contains("type") || !field.contains("name") ||
-        !field["name"].is_string()) {
-      return MakeError(ErrorCode::kCorrupt, "Avro schema has a field without name or type: {}", field.dump());
-    }
-    const std::string name = field["name"];
-    TARN_ASSIGN(FieldShape shape, ShapeOf(field["type"], name));
-    shape.name = name;
-    shapes.push_back(std::move(shape));
-  }
-  return shapes;
+  return FieldsOf(schema, "", 0);
 }
+
+namespace {
+
+arrow::FieldVector ArrowFieldsOf(const std::vector<FieldShape>& shapes) {
+  arrow::FieldVector fields;
+  for (const FieldShape& shape : shapes)
+    fields.push_back(arrow::field(shape.name, ArrowTypeOf(shape), shape.null_branch >= 0));
+  return fields;
+}
+
+}  // namespace
 
 std::shared_ptr<arrow::DataType> ArrowTypeOf(const FieldShape& shape) {
   switch (shape.kind) {
@@ -167,9 +216,18 @@ std::shared_ptr<arrow::DataType> ArrowTypeOf(const FieldShape& shape) {
     case FieldKind::kTimestamp:
     case FieldKind::kTimestampMillis:
       return arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+    case FieldKind::kLocalTimestamp:
+    case FieldKind::kLocalTimestampMillis:
+      return arrow::timestamp(arrow::TimeUnit::MICRO);
     case FieldKind::kDecimalFixed:
     case FieldKind::kDecimalBytes:
       return arrow::decimal128(shape.precision, shape.scale);
+    case FieldKind::kArray:
+      return arrow::list(ArrowFieldsOf(shape.children).front());
+    case FieldKind::kMap:
+      return arrow::map(arrow::utf8(), ArrowFieldsOf(shape.children).front());
+    case FieldKind::kRecord:
+      return arrow::struct_(ArrowFieldsOf(shape.children));
     case FieldKind::kString:
     case FieldKind::kNone:
       break;
@@ -179,11 +237,7 @@ std::shared_ptr<arrow::DataType> ArrowTypeOf(const FieldShape& shape) {
 
 Result<std::shared_ptr<arrow::Schema>> SchemaToArrow(const std::string& json) {
   TARN_ASSIGN(const auto shapes, ParseRecordShape(json));
-  arrow::FieldVector fields;
-  for (const FieldShape& shape : shapes) {
-    fields.push_back(arrow::field(shape.name, ArrowTypeOf(shape), shape.null_branch >= 0));
-  }
-  return arrow::schema(std::move(fields));
+  return arrow::schema(ArrowFieldsOf(shapes));
 }
 
 }  // namespace tarn::avro

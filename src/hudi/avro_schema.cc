@@ -4,6 +4,9 @@
 #include <arrow/compute/api_vector.h>
 #include <arrow/compute/cast.h>
 
+#include <charconv>
+#include <cmath>
+
 #include "avro/schema.h"
 
 namespace tarn::hudi {
@@ -22,7 +25,7 @@ Result<std::shared_ptr<arrow::Schema>> TableSchemaFromAvro(const std::string& js
   TARN_ASSIGN(const auto schema, avro::SchemaToArrow(json));
   arrow::FieldVector fields;
   for (const auto& field : schema->fields()) {
-    if (!field->name().starts_with("_hoodie_")) fields.push_back(field);
+    if (!IsMetaColumn(field->name())) fields.push_back(field);
   }
   return arrow::schema(std::move(fields));
 }
@@ -36,8 +39,33 @@ std::shared_ptr<arrow::Schema> WithMetaColumns(const arrow::Schema& schema) {
   return arrow::schema(std::move(fields));
 }
 
+namespace {
+
+Result<std::shared_ptr<arrow::Array>> WidenedByText(const arrow::FloatArray& floats) {
+  arrow::DoubleBuilder doubles;
+  TARN_RETURN_IF_ERROR(FromArrow(doubles.Reserve(floats.length()), "widen floats"));
+  for (int64_t row = 0; row < floats.length(); row++) {
+    if (floats.IsNull(row)) {
+      doubles.UnsafeAppendNull();
+      continue;
+    }
+    const float value = floats.Value(row);
+    char text[32];
+    const auto [end, error] = std::to_chars(text, text + sizeof text, value);
+    double wide = value;
+    if (error == std::errc() && std::isfinite(value)) std::from_chars(text, end, wide);
+    doubles.UnsafeAppend(wide);
+  }
+  std::shared_ptr<arrow::Array> widened;
+  TARN_RETURN_IF_ERROR(FromArrow(doubles.Finish(&widened), "widen floats"));
+  return widened;
+}
+
+}  // namespace
+
 Result<std::shared_ptr<arrow::RecordBatch>> ProjectTo(const std::shared_ptr<arrow::RecordBatch>& batch,
-                                                      const std::shared_ptr<arrow::Schema>& schema) {
+                                                      const std::shared_ptr<arrow::Schema>& schema,
+                                                      FloatWidening widening) {
   if (batch->schema()->Equals(*schema, false)) return batch;
   arrow::ArrayVector columns;
   for (const auto& field : schema->fields()) {
@@ -46,6 +74,9 @@ Result<std::shared_ptr<arrow::RecordBatch>> ProjectTo(const std::shared_ptr<arro
       auto nulls = arrow::MakeArrayOfNull(field->type(), batch->num_rows());
       TARN_RETURN_IF_ERROR(FromArrow(nulls.status(), field->name()));
       column = *nulls;
+    } else if (widening == FloatWidening::kByText && column->type_id() == arrow::Type::FLOAT &&
+               field->type()->id() == arrow::Type::DOUBLE) {
+      TARN_ASSIGN(column, WidenedByText(static_cast<const arrow::FloatArray&>(*column)));
     } else if (!column->type()->Equals(*field->type())) {
       auto cast = arrow::compute::Cast(*column, field->type(), arrow::compute::CastOptions::Safe());
       if (!cast.ok()) {

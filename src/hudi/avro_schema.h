@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 
@@ -24,10 +25,19 @@ Result<std::shared_ptr<arrow::Schema>> TableSchemaFromAvro(const std::string& js
 /// The same columns after the five _hoodie_ ones.
 std::shared_ptr<arrow::Schema> WithMetaColumns(const arrow::Schema& schema);
 
+/// How a float becomes a double: as the same number, or, as Spark and Hudi do it, as the shortest decimal
+/// text that means the float, read as a double.
+enum class FloatWidening { kExact, kByText };
+inline bool IsMetaColumn(std::string_view name) {
+  return name == kCommitTime || name == kCommitSeqno || name == kRecordKey || name == kPartitionPath ||
+         name == kFileName;
+}
+
 /// The columns of `schema` by name from `batch`: missing ones are null, integers and floats are widened.
 /// Errors: kUnsupported names a column whose types do not go together.
 Result<std::shared_ptr<arrow::RecordBatch>> ProjectTo(const std::shared_ptr<arrow::RecordBatch>& batch,
-                                                      const std::shared_ptr<arrow::Schema>& schema);
+                                                      const std::shared_ptr<arrow::Schema>& schema,
+                                                      FloatWidening widening = FloatWidening::kExact);
 /// Selected rows of a batch.
 Result<std::shared_ptr<arrow::RecordBatch>> TakeRows(const arrow::RecordBatch& batch,
                                                      const std::vector<int64_t>& rows);

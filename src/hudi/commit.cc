@@ -56,7 +56,8 @@ uint32_t HudiTable::PartitionIndex(const std::string& path) {
 }
 
 SliceContext HudiTable::Context(const Timeline* timeline) {
-  return {storage_, &logs_, timeline, base_path_, options_.sidecar_folder, options_.ordering_field};
+  return {
+      storage_, &logs_, timeline, base_path_, options_.sidecar_folder, OrderedBy(options_.ordering_field)};
 }
 
 Slice HudiTable::SliceOf(const WriterGroup& group) const {

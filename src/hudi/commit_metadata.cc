@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "avro/container.h"
 #include "hudi/file_name.h"
 
 namespace tarn::hudi {
@@ -92,7 +93,15 @@ std::string FormatCommit(const CommitMetadata& commit) {
 }
 
 Result<CommitMetadata> ParseCommit(const std::string& text, const std::string& name) {
-  const ordered_json json = ordered_json::parse(text, nullptr, false);
+  ordered_json json;
+  if (text.starts_with("Obj\x01")) {
+    // Version 8 on: the same fields, as an Avro record.
+    auto records = avro::ReadContainer(text);
+    if (!records) return std::move(records).error().In(name);
+    if (!records->empty()) json = ordered_json::parse(records->front(), nullptr, false);
+  } else {
+    json = ordered_json::parse(text, nullptr, false);
+  }
   if (!json.is_object()) return MakeError(ErrorCode::kCorrupt, "commit '{}' is not a JSON object", name);
   CommitMetadata commit;
   commit.operation = Text(json, "operationType");

@@ -21,7 +21,7 @@ namespace {
 
 /// The newest instant of the log's data; empty when it has none.
 std::string CheckLog(const storage::Storage& storage, const std::string& base_path, const std::string& where,
-                     const std::string& ordering_field, TableReport* report) {
+                     const MergeRules& rules, TableReport* report) {
   const std::string path = JoinPath(base_path, where);
   const auto bytes = storage.Read(path);
   const auto blocks =
@@ -38,7 +38,7 @@ std::string CheckLog(const storage::Storage& storage, const std::string& base_pa
     if (block.type != BlockType::kCommand) newest = std::max(newest, block.instant);
   }
   if (end != bytes->size()) report->Add(where, fmt::format("has no whole block at offset {}", end));
-  const auto decoded = DecodeLog(storage, path, ordering_field);
+  const auto decoded = DecodeLog(storage, path, rules);
   if (!decoded) report->Add(where, decoded.error().message);
   return newest;
 }
@@ -134,14 +134,14 @@ class RowCheck {
 }  // namespace
 
 void CheckLogs(const storage::Storage& storage, const std::string& base_path, const FileView& files,
-               const std::string& ordering_field, TableReport* report) {
+               const MergeRules& rules, TableReport* report) {
   for (const auto& [partition, groups] : files.partitions()) {
     for (const auto& [file_id, group] : groups) {
       for (const auto& [base_instant, logs] : group.logs) {
         std::string before;
         for (const LogFile& log : logs) {
           const std::string where = JoinPath(partition, log.name);
-          const std::string newest = CheckLog(storage, base_path, where, ordering_field, report);
+          const std::string newest = CheckLog(storage, base_path, where, rules, report);
           if (newest.empty()) continue;
           if (newest < before)
             report->Add(where, fmt::format("holds {}, but a log before it holds {}", newest, before));

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "hudi/file_view.h"
+#include "hudi/merge_rules.h"
 #include "hudi/table_check.h"
 #include "storage/storage.h"
 
@@ -15,7 +16,7 @@ namespace tarn::hudi {
 
 /// Frames of the log files, their records, and that instants rise from file to file.
 void CheckLogs(const storage::Storage& storage, const std::string& base_path, const FileView& files,
-               const std::string& ordering_field, TableReport* report);
+               const MergeRules& rules, TableReport* report);
 
 /// All rows of the newest snapshot: that columns are what the schema says, each row of a base file names its
 /// file and folder, keys are unique in their partition and sequence numbers in the table.

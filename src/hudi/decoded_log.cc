@@ -4,6 +4,8 @@
 #include <arrow/io/memory.h>
 #include <arrow/util/byte_size.h>
 
+#include <sstream>
+
 #include "avro/rows.h"
 #include "hudi/avro_schema.h"
 #include "hudi/log_block.h"
@@ -39,86 +41,61 @@ Result<std::shared_ptr<arrow::RecordBatch>> ParquetRows(const LogBlock& block, c
   return *whole;
 }
 
-Status AddRows(std::shared_ptr<arrow::RecordBatch> rows, const std::string& path,
-               const std::string& ordering_field, DecodedBlock* block) {
+Status AddRows(std::shared_ptr<arrow::RecordBatch> rows, const std::string& path, const MergeRules& rules,
+               DecodedBlock* block) {
   if (!rows || rows->num_rows() == 0) return {};
-  const auto keys = std::dynamic_pointer_cast<arrow::StringArray>(rows->GetColumnByName(kRecordKey));
-  if (!keys) return MakeError(ErrorCode::kUnsupported, "log file '{}' has rows without {}", path, kRecordKey);
-  block->keys.reserve(static_cast<size_t>(keys->length()));
-  for (int64_t row = 0; row < keys->length(); row++) block->keys.push_back(HashText(keys->GetView(row)));
-  block->orderings = OrderingsOf(*rows, ordering_field);
+  auto keys = KeysOf(*rows, rules);
+  if (!keys) return std::move(keys).error().In(path);
+  block->keys.reserve(keys->size());
+  for (const std::string& key : *keys) block->keys.push_back(HashText(key));
+  block->orderings = OrderingsOf(*rows, rules);
+  auto texts = OrderingTextsOf(*rows, rules);
+  if (!texts) return std::move(texts).error().In(path);
+  block->ordering_texts = *std::move(texts);
+  block->deleting = DeletingRows(*rows, rules);
   block->rows = std::move(rows);
   return {};
 }
 
 }  // namespace
 
-std::vector<int64_t> OrderingsOf(const arrow::RecordBatch& rows, const std::string& ordering_field) {
-  std::vector<int64_t> orderings(static_cast<size_t>(rows.num_rows()), 0);
-  const auto column = rows.GetColumnByName(ordering_field);
-  if (!column) return orderings;
-  const auto copy = [&](const auto& array) {
-    for (int64_t row = 0; row < array.length(); row++) {
-      if (!array.IsNull(row)) orderings[static_cast<size_t>(row)] = static_cast<int64_t>(array.Value(row));
-    }
-  };
-  switch (column->type_id()) {
-    case arrow::Type::INT64:
-      copy(static_cast<const arrow::Int64Array&>(*column));
-      break;
-    case arrow::Type::INT32:
-      copy(static_cast<const arrow::Int32Array&>(*column));
-      break;
-    case arrow::Type::TIMESTAMP:
-      copy(static_cast<const arrow::TimestampArray&>(*column));
-      break;
-    case arrow::Type::DATE32:
-      copy(static_cast<const arrow::Date32Array&>(*column));
-      break;
-    case arrow::Type::FLOAT:
-      copy(static_cast<const arrow::FloatArray&>(*column));
-      break;
-    case arrow::Type::DOUBLE:
-      copy(static_cast<const arrow::DoubleArray&>(*column));
-      break;
-    default:
-      break;
-  }
-  return orderings;
-}
-
 Result<std::shared_ptr<const DecodedLog>> DecodeLog(const storage::Storage& storage, const std::string& path,
-                                                    const std::string& ordering_field) {
+                                                    const MergeRules& rules) {
   TARN_ASSIGN(const std::string bytes, storage.Read(path));
   TARN_ASSIGN(const auto blocks, ParseBlocks(bytes, path));
   auto log = std::make_shared<DecodedLog>();
   for (const LogBlock& block : blocks) {
     DecodedBlock decoded;
     decoded.instant = block.instant;
+    decoded.is_partial = block.is_partial;
+    std::stringstream compacted(block.compacted);
+    for (std::string instant; std::getline(compacted, instant, ',');) decoded.compacted.push_back(instant);
     switch (block.type) {
       case BlockType::kAvro: {
         TARN_ASSIGN(auto rows, AvroRows(block, path));
-        TARN_RETURN_IF_ERROR(AddRows(std::move(rows), path, ordering_field, &decoded));
+        TARN_RETURN_IF_ERROR(AddRows(std::move(rows), path, rules, &decoded));
         break;
       }
       case BlockType::kParquet: {
         TARN_ASSIGN(auto rows, ParquetRows(block, path));
-        TARN_RETURN_IF_ERROR(AddRows(std::move(rows), path, ordering_field, &decoded));
+        TARN_RETURN_IF_ERROR(AddRows(std::move(rows), path, rules, &decoded));
         break;
       }
       case BlockType::kDelete: {
-        TARN_ASSIGN(const auto deletes, ParseDeletes(block.content, path));
+        TARN_ASSIGN(const auto deletes, ParseDeletes(block.content, path, rules.ranks));
         for (const DeleteRecord& record : deletes)
-          decoded.deletes.push_back({HashText(record.key), record.ordering});
+          decoded.deletes.push_back({HashText(record.key), record.ordering, record.ordering_text});
         break;
       }
       case BlockType::kCommand:
         if (block.command == "0") decoded.rollback_target = block.target_instant;
         break;
       case BlockType::kCorrupt:
+      case BlockType::kCdc:  // For the change view alone; the rows are in other blocks.
         continue;
       default:
-        return MakeError(ErrorCode::kUnsupported, "log file '{}' has a block of type {}", path,
+        return MakeError(ErrorCode::kUnsupported,
+                         "log file '{}' has a block of type {}, which is not read: compact the table", path,
                          static_cast<int32_t>(block.type));
     }
     if (decoded.rows) log->memory_bytes += arrow::util::TotalBufferSize(*decoded.rows);
@@ -130,8 +107,8 @@ Result<std::shared_ptr<const DecodedLog>> DecodeLog(const storage::Storage& stor
 
 Result<std::shared_ptr<const DecodedLog>> LogCache::Get(const storage::Storage& storage,
                                                         const std::string& path, int64_t size_bytes,
-                                                        const std::string& ordering_field) {
-  const std::string key = fmt::format("{}:{}", path, size_bytes);
+                                                        const MergeRules& rules) {
+  const std::string key = fmt::format("{}:{}:{}", path, size_bytes, static_cast<int>(rules.ranks));
   {
     std::lock_guard lock(mutex_);
     if (const auto it = by_key_.find(key); it != by_key_.end()) {
@@ -139,7 +116,7 @@ Result<std::shared_ptr<const DecodedLog>> LogCache::Get(const storage::Storage& 
       return it->second->log;
     }
   }
-  TARN_ASSIGN(auto log, DecodeLog(storage, path, ordering_field));
+  TARN_ASSIGN(auto log, DecodeLog(storage, path, rules));
   std::lock_guard lock(mutex_);
   if (by_key_.contains(key)) return log;
   entries_.push_front({key, log});

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "hudi/merge_rules.h"
 #include "hudi/record_key.h"
 #include "storage/storage.h"
 
@@ -20,13 +21,18 @@ namespace tarn::hudi {
 /// One block of a log file, decoded.
 struct DecodedBlock {
   std::string instant;
-  std::string rollback_target;               ///< Of a rollback block, else empty.
+  std::string rollback_target;         ///< Of a rollback block, else empty.
+  std::vector<std::string> compacted;  ///< Instants whose blocks before it this one replaces.
+  bool is_partial = false;             ///< Rows replace the columns that they have, and leave the others.
   std::shared_ptr<arrow::RecordBatch> rows;  ///< In the writer's schema, with _hoodie_ columns; may be null.
   std::vector<Hash128> keys;                 ///< Of the rows' record keys.
   std::vector<int64_t> orderings;            ///< Of the rows; zero where the column is null or absent.
+  std::vector<std::string> ordering_texts;   ///< Instead, with MergeRules::Ranks::kTexts.
+  std::vector<bool> deleting;                ///< Rows that delete their key; empty: none.
   struct Delete {
     Hash128 key;
     std::optional<int64_t> ordering;
+    std::string ordering_text;
   };
   std::vector<Delete> deletes;
 };
@@ -37,17 +43,14 @@ struct DecodedLog {
 
 /// Errors: kCorrupt and kUnsupported name the file.
 Result<std::shared_ptr<const DecodedLog>> DecodeLog(const storage::Storage& storage, const std::string& path,
-                                                    const std::string& ordering_field);
-
-/// Numbers that order rows as the ordering column does: integers, dates and timestamps as they are.
-std::vector<int64_t> OrderingsOf(const arrow::RecordBatch& rows, const std::string& ordering_field);
+                                                    const MergeRules& rules);
 
 /// Decoded logs by path, least recently used out first. Threads: any.
 class LogCache {
  public:
   explicit LogCache(int64_t max_bytes) : max_bytes_(max_bytes) {}
   Result<std::shared_ptr<const DecodedLog>> Get(const storage::Storage& storage, const std::string& path,
-                                                int64_t size_bytes, const std::string& ordering_field);
+                                                int64_t size_bytes, const MergeRules& rules);
 
  private:
   struct Entry {

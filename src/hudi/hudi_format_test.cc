@@ -31,8 +31,14 @@ TEST(HudiProperties, RoundTripWithBackslashesAndSparksEscapes) {
 TEST(HudiProperties, RefusesOtherVersionsAndMetadataTables) {
   Properties properties{
       {"hoodie.table.name", "t"}, {"hoodie.table.version", "8"}, {"hoodie.timeline.layout.version", "2"}};
-  EXPECT_EQ(OptionsOf(properties, false).error().code, ErrorCode::kUnsupported);
+  EXPECT_TRUE(OptionsOf(properties, false));
+  EXPECT_EQ(OptionsOf(properties, true).error().code, ErrorCode::kUnsupported);
+  for (const char* version : {"5", "7", "10"}) {
+    properties["hoodie.table.version"] = version;
+    EXPECT_EQ(OptionsOf(properties, false).error().code, ErrorCode::kUnsupported) << version;
+  }
   properties["hoodie.table.version"] = "6";
+  EXPECT_EQ(OptionsOf(properties, false).error().code, ErrorCode::kUnsupported) << "layout 2";
   properties["hoodie.timeline.layout.version"] = "1";
   properties["hoodie.table.metadata.partitions"] = "files";
   EXPECT_TRUE(OptionsOf(properties, false));

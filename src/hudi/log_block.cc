@@ -1,6 +1,5 @@
 #include "hudi/log_block.h"
 
-#include <bit>
 #include <cmath>
 
 #include "avro/binary.h"
@@ -25,7 +24,9 @@ enum OrderingBranch {
   kDate,
   kDecimal,
   kTime,
-  kTimestamp
+  kTimestamp,
+  kArray,              ///< Of several columns.
+  kLocalDate = kArray  ///< Inside such an array.
 };
 
 /// Parses the block at `at`; nullopt when its sizes do not add up.
@@ -46,6 +47,8 @@ std::optional<LogBlock> ParseBlock(std::string_view bytes, size_t at, size_t* en
     if (key == 1) block.target_instant = value;
     if (key == 2) block.schema = value;
     if (key == 3) block.command = value;
+    if (key == 4) block.compacted = value;
+    if (key == 7) block.is_partial = value == "true";
   }
   block.content = body.Bytes(body.I64());
   const int32_t footers = body.I32();
@@ -87,44 +90,92 @@ void EndBlock(size_t begin, size_t content, std::string* out) {
   PutI64(static_cast<int64_t>(out->size() - begin), out);
 }
 
-/// As Java casts: NaN is zero, what is too large is the largest.
-int64_t LongOf(double value) {
-  if (std::isnan(value)) return 0;
-  if (value >= 0x1p63) return INT64_MAX;
-  if (value <= -0x1p63) return INT64_MIN;
-  return static_cast<int64_t>(value);
-}
+/// One ordering value of a delete record, in whichever type it was written.
+class DeleteOrdering {
+ public:
+  explicit DeleteOrdering(MergeRules::Ranks ranks) : ranks_(ranks) {}
 
-std::optional<int64_t> OrderingOf(int64_t branch, avro::Decoder& decoder, bool* bad) {
-  switch (branch) {
-    case kNull:
-      return std::nullopt;
-    case kBoolean:
-      return decoder.GetBool() ? 1 : 0;
-    case kInt: {
-      const int64_t value = decoder.GetLong();
-      // Zero as an int is Hudi's "natural order": no ordering at all.
-      return value == 0 ? std::nullopt : std::optional<int64_t>(value);
+  /// False when the bytes are broken.
+  bool Read(avro::Decoder& decoder) {
+    const int64_t branch = decoder.GetLong();
+    if (branch == kNull) return true;
+    has_ = true;
+    if (branch != kArray) return ReadValue(branch, decoder);
+    if (decoder.GetLong() == 0) return true;
+    for (int64_t count = decoder.GetLong(); count != 0 && !decoder.failed(); count = decoder.GetLong()) {
+      if (count == INT64_MIN) return false;
+      if (count < 0) {
+        count = -count;
+        decoder.GetLong();
+      }
+      for (int64_t i = 0; i < count && !decoder.failed(); i++) {
+        if (!ReadValue(decoder.GetLong(), decoder)) return false;
+      }
     }
-    case kLong:
-    case kDate:
-    case kTime:
-    case kTimestamp:
-      return decoder.GetLong();
-    case kFloat:
-      return LongOf(decoder.GetFloat());
-    case kDouble:
-      return LongOf(decoder.GetDouble());
-    case kBytes:
-    case kString:
-    case kDecimal:
-      decoder.GetString();
-      return std::nullopt;
-    default:
-      *bad = true;
-      return std::nullopt;
+    return true;
   }
-}
+
+  void Give(DeleteRecord* record) {
+    if (!has_ || is_natural_) return;
+    record->ordering = ranks_ == MergeRules::Ranks::kTexts ? 0 : number_;
+    record->ordering_text = text_.Take();
+  }
+
+ private:
+  void Number(int64_t value) {
+    number_ = ranks_ == MergeRules::Ranks::kFloats ? RankOf(static_cast<double>(value)) : value;
+    text_.AppendNumber(value);
+  }
+  void Floating(double value) {
+    number_ = ranks_ == MergeRules::Ranks::kFloats ? RankOf(value) : 0;
+    text_.AppendNumber(RankOf(value));
+  }
+
+  bool ReadValue(int64_t branch, avro::Decoder& decoder) {
+    switch (branch) {
+      case kNull:
+        text_.AppendNull();
+        return true;
+      case kBoolean:
+        Number(decoder.GetBool() ? 1 : 0);
+        return true;
+      case kInt: {
+        const int64_t value = decoder.GetLong();
+        // Zero as an int is Hudi's "natural order": no ordering at all.
+        is_natural_ = value == 0;
+        Number(value);
+        return true;
+      }
+      case kLong:
+      case kDate:
+      case kTime:
+      case kTimestamp:
+      case kLocalDate:
+        Number(decoder.GetLong());
+        return true;
+      case kFloat:
+        Floating(decoder.GetFloat());
+        return true;
+      case kDouble:
+        Floating(decoder.GetDouble());
+        return true;
+      case kBytes:
+      case kString:
+        text_.AppendText(decoder.GetString());
+        return true;
+      case kDecimal:
+        text_.AppendDecimal(decoder.GetString());
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  const MergeRules::Ranks ranks_;
+  bool has_ = false, is_natural_ = false;
+  int64_t number_ = 0;
+  TextRank text_;
+};
 
 }  // namespace
 
@@ -211,7 +262,8 @@ std::string DeleteContent(const std::vector<DeleteRecord>& records) {
   return content + list;
 }
 
-Result<std::vector<DeleteRecord>> ParseDeletes(std::string_view content, const std::string& name) {
+Result<std::vector<DeleteRecord>> ParseDeletes(std::string_view content, const std::string& name,
+                                               MergeRules::Ranks ranks) {
   BigEndianReader reader(content);
   const int32_t version = reader.I32();
   if (version != kBlockVersion) {
@@ -232,7 +284,9 @@ Result<std::vector<DeleteRecord>> ParseDeletes(std::string_view content, const s
       DeleteRecord record;
       if (decoder.GetLong() == 1) record.key = decoder.GetString();
       if (decoder.GetLong() == 1) record.partition = decoder.GetString();
-      record.ordering = OrderingOf(decoder.GetLong(), decoder, &bad);
+      DeleteOrdering ordering(ranks);
+      bad = !ordering.Read(decoder);
+      ordering.Give(&record);
       records.push_back(std::move(record));
     }
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "hudi/merge_rules.h"
 
 namespace tarn::hudi {
 
@@ -27,6 +28,8 @@ struct LogBlock {
   std::string target_instant;  ///< Header key 1 (rollback).
   std::string schema;          ///< Header key 2.
   std::string command;         ///< Header key 3; "0" is rollback.
+  std::string compacted;       ///< Header key 4: instants whose blocks this one replaces, by commas.
+  bool is_partial = false;     ///< Header key 7: rows have the columns that changed, and no others.
   std::string_view content;
   size_t begin = 0, end = 0;  ///< Where it stands in the file.
 };
@@ -37,6 +40,7 @@ struct DeleteRecord {
   std::string partition;
   /// nullopt: no ordering, the delete wins over what came before it.
   std::optional<int64_t> ordering;
+  std::string ordering_text = {};  ///< Instead, with MergeRules::Ranks::kTexts; `ordering` is then zero.
 };
 
 /// Frames a block of format version 1. Shape: hudi-format, section 6.1.
@@ -68,6 +72,8 @@ class AvroBlockWriter {
 Result<std::vector<std::string_view>> AvroRecords(std::string_view content, const std::string& name);
 
 std::string DeleteContent(const std::vector<DeleteRecord>& records);
-Result<std::vector<DeleteRecord>> ParseDeletes(std::string_view content, const std::string& name);
+/// Orderings are as `ranks` wants them. Errors: kCorrupt, kUnsupported name the file.
+Result<std::vector<DeleteRecord>> ParseDeletes(std::string_view content, const std::string& name,
+                                               MergeRules::Ranks ranks = MergeRules::Ranks::kIntegers);
 
 }  // namespace tarn::hudi

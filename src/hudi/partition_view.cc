@@ -27,7 +27,7 @@ std::shared_ptr<const PositionBitmap> ToBitmap(const Roaring& positions, int64_t
 
 bool PartitionView::CanContinue(const std::map<std::string, Slice>& slices,
                                 const std::shared_ptr<arrow::Schema>& schema) const {
-  if (!merge_ || !merge_->schema()->Equals(*schema)) return false;
+  if (!merge_ || merge_->combines() || !merge_->schema()->Equals(*schema)) return false;
   for (const auto& [file_id, group] : groups_) {
     const auto it = slices.find(file_id);
     if (it == slices.end() || !group.whole) return false;
@@ -87,7 +87,7 @@ Status PartitionView::Refresh(const SliceContext& context, const std::string& pa
     slices.emplace(file_id, *slice);
   }
   if (!CanContinue(slices, schema)) {
-    merge_ = std::make_unique<LogMerge>(schema);
+    merge_ = std::make_unique<LogMerge>(schema, context.rules);
     groups_.clear();
     values_ = PartitionValues(partition);
   }

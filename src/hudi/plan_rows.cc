@@ -50,7 +50,7 @@ class PlanScan {
   Status ReadFile(const ScanFile& file) {
     const auto name = ParseBaseFileName(file.path.substr(file.path.rfind('/') + 1));
     // Rows keep their commit time when they are rewritten: none is newer than its file.
-    if (!wanted_.since.empty() && name && name->instant <= wanted_.since) return {};
+    if (!wanted_.since.empty() && name && !IsSince(name->instant)) return {};
     TARN_ASSIGN(auto opened, storage_.Open(file.path));
     TARN_ASSIGN(const auto reader, parquet::FileReader::Open(std::move(opened), file.path));
     Status read = reader->Scan(read_, 0, reader->rows(), [&](const auto& rows, int64_t first) {
@@ -60,10 +60,16 @@ class PlanScan {
     return {};
   }
 
+  bool IsSince(const std::string& instant) const {
+    if (!plan_.completions) return instant > wanted_.since;
+    const auto found = plan_.completions->find(instant);
+    return (found == plan_.completions->end() ? instant : found->second) > wanted_.since;
+  }
+
   bool IsWanted(const arrow::StringArray* times, int64_t row, const PositionBitmap* deleted,
                 int64_t position) const {
     if (IsDeleted(deleted, static_cast<uint64_t>(position))) return false;
-    return times == nullptr || (times->IsValid(row) && times->GetView(row) > wanted_.since);
+    return times == nullptr || (times->IsValid(row) && IsSince(times->GetString(row)));
   }
 
   Status Give(const std::shared_ptr<arrow::RecordBatch>& rows, const PositionBitmap* deleted, int64_t first) {
@@ -74,7 +80,9 @@ class PlanScan {
         return MakeError(ErrorCode::kUnsupported, "rows without {} do not tell when they changed",
                          kCommitTime);
     }
-    TARN_ASSIGN(auto projected, ProjectTo(rows, out_));
+    TARN_ASSIGN(
+        auto projected,
+        ProjectTo(rows, out_, plan_.widens_floats_by_text ? FloatWidening::kByText : FloatWidening::kExact));
     if (times == nullptr && deleted == nullptr) return take_(std::move(projected));
     std::vector<int64_t> kept;
     for (int64_t row = 0; row < rows->num_rows(); row++) {

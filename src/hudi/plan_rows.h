@@ -16,8 +16,8 @@ namespace tarn::hudi {
 /// Which rows of a plan to read.
 struct PlanRows {
   std::vector<std::string> columns = {};  ///< Empty: all of the plan's schema. kNotFound names one it lacks.
-  /// Only rows that a commit after this instant changed (by _hoodie_commit_time); empty: all. Deleted rows
-  /// are not among them.
+  /// Only rows that a commit changed that completed after this instant (by _hoodie_commit_time); empty: all.
+  /// Deleted rows are not among them.
   std::string since = {};
 };
 

@@ -3,6 +3,8 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <sstream>
 
 #include "hudi/avro_schema.h"
@@ -27,6 +29,24 @@ std::vector<std::string> SplitNames(const std::string& text) {
   return names;
 }
 
+/// A character of the basic plane as UTF-8, from four hexadecimal digits; how many characters were taken.
+size_t AppendCodeUnit(std::string_view digits, std::string* out) {
+  uint32_t code = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
+  if (error != std::errc() || end != digits.data() + digits.size()) return 0;
+  if (code < 0x80) {
+    out->push_back(static_cast<char>(code));
+  } else if (code < 0x800) {
+    out->push_back(static_cast<char>(0xc0 | (code >> 6)));
+    out->push_back(static_cast<char>(0x80 | (code & 0x3f)));
+  } else {
+    out->push_back(static_cast<char>(0xe0 | (code >> 12)));
+    out->push_back(static_cast<char>(0x80 | ((code >> 6) & 0x3f)));
+    out->push_back(static_cast<char>(0x80 | (code & 0x3f)));
+  }
+  return digits.size();
+}
+
 std::string Unescape(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); i++) {
@@ -41,6 +61,8 @@ std::string Unescape(std::string_view text) {
       out.push_back('\t');
     else if (next == 'r')
       out.push_back('\r');
+    else if (next == 'u' && i + 4 < text.size())
+      i += AppendCodeUnit(text.substr(i + 1, 4), &out);
     else
       out.push_back(next);
   }
@@ -59,11 +81,14 @@ Status CheckVersion(const Properties& properties, bool writing) {
   if (name.empty() || version.empty()) {
     return Error{ErrorCode::kCorrupt, "hoodie.properties lacks hoodie.table.name or hoodie.table.version"};
   }
-  if (version != "6" || layout != "1") {
+  const bool is_current = (version == "8" || version == "9") && layout == "2";
+  if (!(version == "6" && layout == "1") && !(is_current && !writing)) {
     return MakeError(
         ErrorCode::kUnsupported,
-        "table '{}' has version {} and timeline layout {}; tarn works on version 6, layout 1 (another "
-        "writer upgraded it? set hoodie.write.table.version=6 and hoodie.write.auto.upgrade=false there)",
+        "table '{}' has hoodie.table.version {} and hoodie.timeline.layout.version {}; tarn reads versions "
+        "6, 8 "
+        "and 9, and writes version 6 (another writer upgraded it? set hoodie.write.table.version=6 and "
+        "hoodie.write.auto.upgrade=false there)",
         name, version, layout);
   }
   if (writing && !Get(properties, "hoodie.table.metadata.partitions").empty()) {
@@ -71,6 +96,35 @@ Status CheckVersion(const Properties& properties, bool writing) {
                      "table '{}' has a metadata table, which our commits would not update: set "
                      "hoodie.metadata.enable=false in the other writer, whose next commit removes it",
                      name);
+  }
+  return {};
+}
+
+/// What would give wrong rows if it were passed over.
+Status CheckReadable(const Properties& properties) {
+  struct Limit {
+    const char* property;
+    const char* must;
+    const char* advice;
+  };
+  static constexpr Limit kLimits[] = {
+      {"hoodie.table.base.file.format", "PARQUET", "only base files in Parquet are read"},
+      {"hoodie.datasource.write.drop.partition.columns", "false",
+       "the files lack the partition columns: write the table with this property false"},
+      {"hoodie.table.format", "native", "only tables in Hudi's own format are read"},
+      {"hoodie.table.multiple.base.file.formats.enable", "false", "only base files in Parquet are read"},
+      {"hoodie.bootstrap.base.path", "",
+       "its rows are in files elsewhere: rewrite the table with a full bootstrap"},
+  };
+  for (const Limit& limit : kLimits) {
+    std::string value = Get(properties, limit.property, limit.must);
+    std::transform(value.begin(), value.end(), value.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
+    std::string must = limit.must;
+    std::transform(must.begin(), must.end(), must.begin(), [](unsigned char c) { return std::tolower(c); });
+    if (value == must) continue;
+    return MakeError(ErrorCode::kUnsupported, "table '{}' has {}={}: {}",
+                     Get(properties, "hoodie.table.name"), limit.property, value, limit.advice);
   }
   return {};
 }
@@ -160,14 +214,18 @@ Result<Properties> PropertiesOf(const TableOptions& options) {
 
 Result<TableOptions> OptionsOf(const Properties& properties, bool writing) {
   TARN_RETURN_IF_ERROR(CheckVersion(properties, writing));
+  TARN_RETURN_IF_ERROR(CheckReadable(properties));
   TableOptions options;
+  options.version = Get(properties, "hoodie.table.version").front() - '0';
+  options.has_meta_columns = Get(properties, "hoodie.populate.meta.fields", "true") != "false";
   options.name = Get(properties, "hoodie.table.name");
   options.database = Get(properties, "hoodie.database.name");
   options.type = Get(properties, "hoodie.table.type") == "MERGE_ON_READ" ? TableType::kMergeOnRead
                                                                          : TableType::kCopyOnWrite;
   options.key_fields = SplitNames(Get(properties, "hoodie.table.recordkey.fields"));
   options.partition_fields = SplitNames(Get(properties, "hoodie.table.partition.fields"));
-  options.ordering_field = Get(properties, "hoodie.table.precombine.field");
+  options.ordering_field =
+      Get(properties, "hoodie.table.ordering.fields", Get(properties, "hoodie.table.precombine.field"));
   options.identity_fields = SplitNames(Get(properties, "tarn.identity.fields"));
   if (options.identity_fields.empty()) {
     for (const std::string& field : options.key_fields) {

@@ -140,7 +140,8 @@ Status HudiTable::ReplaceIndex(Replacement* r, const std::vector<uint32_t>& part
   }
   // A new row whose identity lives in a partition that stays is a move.
   for (size_t batch = 0; batch < r->batches.size(); batch++) {
-    const std::vector<int64_t> orderings = OrderingsOf(*r->batches[batch], options_.ordering_field);
+    const std::vector<int64_t> orderings =
+        OrderingsOf(*r->batches[batch], OrderedBy(options_.ordering_field));
     for (size_t row = 0; row < r->keys[batch].identities.size(); row++) {
       const RowPlace place = index_.Find(r->keys[batch].identities[row]);
       if (place.group == RowPlace::kNowhere || named.contains(groups_[place.group].partition)) continue;

@@ -3,6 +3,7 @@
 #include <arrow/type_fwd.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,6 +44,9 @@ struct ScanPlan {
   std::vector<ScanFile> files;
   std::vector<HotRows> hot;
   std::string instant;  ///< Newest instant included; empty for an empty table.
+  /// When commits completed, where that is not their instant; null: it always is.
+  std::shared_ptr<const std::map<std::string, std::string>> completions = nullptr;
+  bool widens_floats_by_text = false;  ///< Floats of older files become doubles as Spark makes them.
   int64_t log_files = 0;
   int64_t log_bytes = 0;
 };

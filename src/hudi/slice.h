@@ -28,7 +28,8 @@ struct SliceContext {
   const storage::Storage* storage = nullptr;
   LogCache* logs = nullptr;  ///< Null: logs are decoded for this once.
   const Timeline* timeline = nullptr;
-  std::string base_path, sidecar_folder, ordering_field;
+  std::string base_path, sidecar_folder;
+  MergeRules rules = {};
   bool bases_only = false;  ///< As if there were no logs.
 };
 

@@ -226,7 +226,7 @@ Result<std::vector<DeleteRecord>> SpooledCommit::Removed(uint32_t ordinal, std::
         const bool deletes = spool_->AreDeletes(piece);
         const std::string ordering = deletes ? taken->schema()->field(static_cast<int>(width))->name()
                                              : table_->options_.ordering_field;
-        const std::vector<int64_t> orderings = OrderingsOf(*taken, ordering);
+        const std::vector<int64_t> orderings = OrderingsOf(*taken, OrderedBy(ordering));
         if (deletes) {
           TARN_ASSIGN(const IdentityKeys keys, table_->keys_.FromIdentities(*taken));
           for (size_t row = 0; row < orderings.size(); row++)

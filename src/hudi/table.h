@@ -18,7 +18,8 @@ namespace tarn::hudi {
 
 enum class TableType { kCopyOnWrite, kMergeOnRead };
 
-/// A table's fixed properties (hoodie.properties, version 6, timeline layout 1, no metadata table).
+/// A table's fixed properties (hoodie.properties). Tables that tarn writes have version 6, timeline layout 1
+/// and no metadata table.
 struct TableOptions {
   std::string name;      ///< [A-Za-z0-9_]+
   std::string database;  ///< "silver", "gold", "quarantine"; enters the checksum.
@@ -35,6 +36,8 @@ struct TableOptions {
   /// Where our own sidecars (row positions, key index) live, outside the table's folder:
   /// `<lake>/_tarn/<database>/<name>`.
   std::string sidecar_folder;
+  int version = 6;               ///< hoodie.table.version; tarn writes 6.
+  bool has_meta_columns = true;  ///< Rows carry the five _hoodie_ columns.
 };
 
 /// What a commit did.
@@ -167,8 +170,8 @@ class Table {
 /// as old as the newest compaction of each file group.
 enum class TableView { kSnapshot, kReadOptimized };
 
-/// Plans reads of one table, of ours or another's making (version 6). Caches what is immutable (timeline
-/// entries, footers, positions, decoded logs). Threads: any.
+/// Plans reads of one table, of ours or another's making (versions 6, 8 and 9). Caches what is immutable
+/// (timeline entries, footers, positions, decoded logs). Threads: any.
 class TableReader {
  public:
   static Result<std::unique_ptr<TableReader>> Open(const storage::Storage* storage, std::string base_path,
@@ -179,6 +182,23 @@ class TableReader {
   virtual Result<std::shared_ptr<const ScanPlan>> PlanSnapshot(const std::string& as_of) = 0;
   /// The same of either view.
   virtual Result<std::shared_ptr<const ScanPlan>> Plan(const std::string& as_of, TableView view) = 0;
+  /// The table with all that had completed when `completion` passed; under layout 1 commits count as
+  /// completed at their instant.
+  virtual Result<std::shared_ptr<const ScanPlan>> PlanUntil(const std::string& completion,
+                                                            TableView view) = 0;
+  /// A commit, and what of the table it touched.
+  struct Commit {
+    std::string instant, completion;
+    std::map<std::string, std::vector<std::string>> groups;  ///< File ids by partition path.
+  };
+  /// Commits that completed in (begin, end], in that order; empty limits: all whose earlier state is kept.
+  /// Compactions and clusterings, which change no row, are not among them. Errors: kNotFound when some that
+  /// followed `begin` are archived, or what was before them cleaned away.
+  virtual Result<std::vector<Commit>> CommitsBetween(const std::string& begin, const std::string& end) = 0;
+  /// One file group alone, as it was when `completion` had passed, or just before.
+  virtual Result<std::shared_ptr<const ScanPlan>> PlanGroup(const std::string& completion, bool before,
+                                                            const std::string& partition,
+                                                            const std::string& file_id) = 0;
   /// Completed instants that changed rows, oldest first, of the active timeline.
   virtual Result<std::vector<std::string>> Instants() = 0;
   virtual const TableOptions& options() const = 0;

@@ -32,7 +32,7 @@ class TableCheck {
     }
     CheckFiles();
     for (const auto& [partition, groups] : files_.partitions()) CheckPartition(partition, groups);
-    CheckLogs(storage_, base_path_, files_, options_.ordering_field, &report_);
+    CheckLogs(storage_, base_path_, files_, rules_, &report_);
     return {};
   }
 
@@ -40,6 +40,13 @@ class TableCheck {
   Status CheckProperties() {
     TARN_ASSIGN(const Properties properties, ReadProperties(storage_, base_path_));
     TARN_ASSIGN(options_, OptionsOf(properties, false));
+    TARN_ASSIGN(rules_, MergeRulesOf(properties));
+    if (options_.version != 6) {
+      return MakeError(ErrorCode::kUnsupported,
+                       "table '{}' has version {}: only version 6 can be checked, the others "
+                       "be read",
+                       options_.name, options_.version);
+    }
     const std::string where = ".hoodie/hoodie.properties";
     const auto value = [&](const char* key) {
       const auto found = properties.find(key);
@@ -212,6 +219,7 @@ class TableCheck {
   const std::string base_path_;
   TableReport& report_;
   TableOptions options_;
+  MergeRules rules_;
   Timeline timeline_;
   FileView files_;
   std::map<std::string, int64_t> sizes_;  ///< Of data files, by path below the table's folder.

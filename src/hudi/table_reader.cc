@@ -29,24 +29,39 @@ Status TimelineTableReader::Start() {
   TARN_ASSIGN(const Properties properties, ReadProperties(*storage_, base_path_));
   TARN_ASSIGN(options_, OptionsOf(properties, false));
   options_.sidecar_folder = sidecar_folder_;
+  TARN_ASSIGN(rules_, MergeRulesOf(properties));
   return {};
 }
 
 SliceContext TimelineTableReader::Context(TableView view) {
-  return {storage_,
-          &logs_,
-          &timeline_,
-          base_path_,
-          sidecar_folder_,
-          options_.ordering_field,
-          view == TableView::kReadOptimized};
+  return {
+      storage_, &logs_, &timeline_, base_path_, sidecar_folder_, rules_, view == TableView::kReadOptimized};
 }
 
-Status TimelineTableReader::ReadCommit(const std::string& instant, const std::string& action,
-                                       bool list_files) {
-  const std::string name = instant + "." + action;
+Result<CommitMetadata> TimelineTableReader::Metadata(const std::string& instant) const {
+  const std::string name = timeline_.CompletedPath(instant);
   TARN_ASSIGN(const std::string text, storage_->Read(base_path_ + "/.hoodie/" + name));
-  TARN_ASSIGN(const CommitMetadata commit, ParseCommit(text, name));
+  return ParseCommit(text, name);
+}
+
+void TimelineTableReader::ChooseRanks() {
+  const auto& newest = schemas_.empty() ? options_.schema : schemas_.rbegin()->second;
+  const MergeRules::Ranks ranks = newest ? RanksOf(*newest, rules_.ordering_fields) : rules_.ranks;
+  if (ranks == rules_.ranks) return;
+  rules_.ranks = ranks;
+  views_.clear();
+  newest_plan_.reset();
+}
+
+Status TimelineTableReader::ReadCommit(const std::string& instant, bool list_files) {
+  TARN_ASSIGN(const CommitMetadata commit, Metadata(instant));
+  if (commit.extra.contains("latest_schema")) {
+    return MakeError(
+        ErrorCode::kUnsupported,
+        "table '{}' was written with hoodie.schema.on.read.enable=true (commit {}), which may rename "
+        "columns: rewrite it without that property",
+        options_.name, instant);
+  }
   if (const auto it = commit.extra.find("schema"); it != commit.extra.end() && !it->second.empty()) {
     auto& schema = parsed_schemas_[it->second];
     if (!schema) {
@@ -94,7 +109,8 @@ Status TimelineTableReader::ReadHorizon() {
   for (auto it = timeline_.completed.rbegin(); it != timeline_.completed.rend(); ++it) {
     if (it->second != "clean") continue;
     if (it->first == horizon_clean_) return {};
-    TARN_ASSIGN(const std::string bytes, storage_->Read(base_path_ + "/.hoodie/" + it->first + ".clean"));
+    TARN_ASSIGN(const std::string bytes,
+                storage_->Read(base_path_ + "/.hoodie/" + timeline_.CompletedPath(it->first)));
     TARN_ASSIGN(const nlohmann::json json, FirstRecord(bytes));
     horizon_clean_ = it->first;
     if (json.is_object()) horizon_ = std::max(horizon_, json.value("earliestCommitToRetain", ""));
@@ -111,7 +127,7 @@ Status TimelineTableReader::Reload(Timeline timeline) {
   views_.clear();
   newest_plan_.reset();
   for (const auto& [instant, action] : timeline_.completed) {
-    if (IsCommitAction(action)) TARN_RETURN_IF_ERROR(ReadCommit(instant, action, false));
+    if (IsCommitAction(action)) TARN_RETURN_IF_ERROR(ReadCommit(instant, false));
   }
   for (const auto& [partition, files] : files_.partitions()) touched_.insert(partition);
   loaded_ = true;
@@ -119,7 +135,7 @@ Status TimelineTableReader::Reload(Timeline timeline) {
 }
 
 Status TimelineTableReader::Refresh() {
-  TARN_ASSIGN(Timeline timeline, ReadTimeline(*storage_, base_path_));
+  TARN_ASSIGN(Timeline timeline, ReadTimeline(*storage_, base_path_, layout()));
   if (!loaded_) {
     TARN_RETURN_IF_ERROR(Reload(std::move(timeline)));
     return ReadHorizon();
@@ -129,12 +145,12 @@ Status TimelineTableReader::Refresh() {
   // cleaning and rollbacks took: then everything is listed again.
   const std::string last = timeline_.Newest();
   bool relist = !last.empty() && !timeline.files.empty() && last < timeline.files.begin()->first;
-  std::vector<std::pair<std::string, std::string>> fresh;
+  std::vector<std::string> fresh;
   for (const auto& [instant, action] : timeline.completed) {
     if (timeline_.completed.contains(instant)) continue;
     if (!timeline_.files.empty() && instant < timeline_.files.begin()->first) relist = true;
     if (IsCommitAction(action))
-      fresh.emplace_back(instant, action);
+      fresh.push_back(instant);
     else
       relist = true;
   }
@@ -147,8 +163,8 @@ Status TimelineTableReader::Refresh() {
   }
   timeline_ = std::move(timeline);
   newest_plan_.reset();
-  for (const auto& [instant, action] : fresh) {
-    Status read = ReadCommit(instant, action, true);
+  for (const std::string& instant : fresh) {
+    Status read = ReadCommit(instant, true);
     if (!read) {
       loaded_ = false;
       return read;
@@ -179,8 +195,12 @@ Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::MakePlan(
     const std::string& as_of, TableView table_view, std::map<std::string, PartitionView>* views) {
   auto plan = std::make_shared<ScanPlan>();
   TARN_ASSIGN(const auto schema, SchemaAsOf(as_of));
-  plan->schema = WithMetaColumns(*schema);
+  plan->schema = options_.has_meta_columns ? WithMetaColumns(*schema) : schema;
+  if (!timeline_.completions.empty()) {
+    plan->completions = std::make_shared<const std::map<std::string, std::string>>(timeline_.completions);
+  }
   plan->partition_fields = options_.partition_fields;
+  plan->widens_floats_by_text = rules_.widens_floats_by_text;
   plan->instant = timeline_.NewestCommit(as_of);
   if (plan->instant.empty() && !as_of.empty()) plan->instant = as_of;
   const std::set<std::string> replaced = ReplacedGroups(as_of);
@@ -204,6 +224,7 @@ Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::MakePlan(
 Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::RefreshAndPlan(const std::string& as_of,
                                                                             TableView view) {
   TARN_RETURN_IF_ERROR(Refresh());
+  ChooseRanks();
   const std::string newest = timeline_.NewestCommit("");
   if (as_of.empty() || as_of >= newest) {
     if (!as_of.empty() && newest.empty()) return std::shared_ptr<const ScanPlan>();
@@ -248,6 +269,95 @@ Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::Plan(const std::str
                      options_.name, as_of, horizon_);
   }
   return MakeError(ErrorCode::kNotFound, "table '{}' has no commit at or before {}", options_.name, as_of);
+}
+
+Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::PlanUntil(const std::string& completion,
+                                                                       TableView view) {
+  if (layout() == TimelineLayout::kOne || completion.empty()) return Plan(completion, view);
+  std::lock_guard lock(mutex_);
+  TARN_RETURN_IF_ERROR(Refresh());
+  ChooseRanks();
+  Timeline then = timeline_.Until(completion);
+  const std::string newest = then.NewestCommit("");
+  if (newest.empty()) {
+    return MakeError(ErrorCode::kNotFound, "table '{}' has no commit that completed at or before {}",
+                     options_.name, completion);
+  }
+  if (newest < horizon_) {
+    return MakeError(ErrorCode::kNotFound, "table '{}' at {}: history before {} was cleaned away",
+                     options_.name, completion, horizon_);
+  }
+  std::swap(timeline_, then);
+  std::map<std::string, PartitionView> views;
+  auto plan = MakePlan(newest, view, &views);
+  std::swap(timeline_, then);
+  return plan;
+}
+
+Status TimelineTableReader::CheckKeptSince(const std::string& begin) const {
+  bool is_kept = horizon_.empty() || begin >= horizon_;
+  for (const auto& [instant, completion] : timeline_.completions) {
+    if (completion > begin && !timeline_.completed.contains(instant)) is_kept = false;
+  }
+  if (is_kept && layout() == TimelineLayout::kOne && begin < timeline_.first_commit) {
+    const auto archived = storage_->List(base_path_ + "/.hoodie/archived");
+    is_kept = !archived || std::none_of(archived->begin(), archived->end(), [](const auto& entry) {
+      return entry.name.starts_with(".commits_");
+    });
+  }
+  if (is_kept) return {};
+  return MakeError(
+      ErrorCode::kNotFound,
+      "table '{}': of the changes since {} some are archived, or what was before them cleaned away; "
+      "all are kept since {}",
+      options_.name, begin.empty() ? "its beginning" : begin, std::max(timeline_.first_commit, horizon_));
+}
+
+Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::PlanGroup(const std::string& completion,
+                                                                       bool before,
+                                                                       const std::string& partition,
+                                                                       const std::string& file_id) {
+  std::lock_guard lock(mutex_);
+  const Timeline then = timeline_.Until(completion, before);
+  auto plan = std::make_shared<ScanPlan>();
+  plan->instant = then.NewestCommit("");
+  TARN_ASSIGN(const auto schema, SchemaAsOf(plan->instant));
+  plan->schema = options_.has_meta_columns ? WithMetaColumns(*schema) : schema;
+  plan->widens_floats_by_text = rules_.widens_floats_by_text;
+  const auto files = files_.partitions().find(partition);
+  if (files == files_.partitions().end() || !files->second.contains(file_id)) return plan;
+  std::set<std::string> replaced;
+  for (const auto& [instant, ids] : replaced_) {
+    if (then.completed.contains(instant)) replaced.insert(ids.begin(), ids.end());
+  }
+  PartitionFiles group{{file_id, files->second.at(file_id)}};
+  SliceContext context = Context(TableView::kSnapshot);
+  context.timeline = &then;
+  PartitionView view;
+  TARN_RETURN_IF_ERROR(view.Refresh(context, partition, group, replaced, "", plan->schema));
+  view.AddTo(plan.get());
+  return plan;
+}
+
+Result<std::vector<TableReader::Commit>> TimelineTableReader::CommitsBetween(const std::string& begin,
+                                                                             const std::string& end) {
+  std::lock_guard lock(mutex_);
+  TARN_RETURN_IF_ERROR(Refresh());
+  const std::string from = begin.empty() ? horizon_ : begin;
+  TARN_RETURN_IF_ERROR(CheckKeptSince(from));
+  std::vector<Commit> commits;
+  for (const std::string& instant : timeline_.Commits()) {
+    const std::string& completion = timeline_.CompletionOf(instant);
+    if (completion <= from || (!end.empty() && completion > end)) continue;
+    TARN_ASSIGN(const CommitMetadata metadata, Metadata(instant));
+    if (metadata.compacted || metadata.operation == "COMPACT" || metadata.operation == "CLUSTER") continue;
+    Commit commit{instant, completion, metadata.replaced_groups};
+    for (const WriteStat& stat : metadata.stats) commit.groups[stat.partition].push_back(stat.file_id);
+    commits.push_back(std::move(commit));
+  }
+  std::sort(commits.begin(), commits.end(),
+            [](const Commit& a, const Commit& b) { return a.completion < b.completion; });
+  return commits;
 }
 
 Result<std::vector<std::string>> TimelineTableReader::Instants() {

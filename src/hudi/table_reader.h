@@ -20,6 +20,11 @@ class TimelineTableReader : public TableReader {
   Status Start();
   Result<std::shared_ptr<const ScanPlan>> PlanSnapshot(const std::string& as_of) override;
   Result<std::shared_ptr<const ScanPlan>> Plan(const std::string& as_of, TableView view) override;
+  Result<std::shared_ptr<const ScanPlan>> PlanUntil(const std::string& completion, TableView view) override;
+  Result<std::vector<Commit>> CommitsBetween(const std::string& begin, const std::string& end) override;
+  Result<std::shared_ptr<const ScanPlan>> PlanGroup(const std::string& completion, bool before,
+                                                    const std::string& partition,
+                                                    const std::string& file_id) override;
   Result<std::vector<std::string>> Instants() override;
   const TableOptions& options() const override { return options_; }
 
@@ -28,17 +33,23 @@ class TimelineTableReader : public TableReader {
   /// Null when the table has no state of that time. kNotFound: a file went between listing and reading.
   Result<std::shared_ptr<const ScanPlan>> RefreshAndPlan(const std::string& as_of, TableView view);
   Status Reload(Timeline timeline);
-  Status ReadCommit(const std::string& instant, const std::string& action, bool list_files);
+  Status ReadCommit(const std::string& instant, bool list_files);
+  Result<CommitMetadata> Metadata(const std::string& instant) const;
+  void ChooseRanks();
+  /// kNotFound when changes since `begin` cannot be told any more.
+  Status CheckKeptSince(const std::string& begin) const;
   Status ReadHorizon();
   Result<std::shared_ptr<arrow::Schema>> SchemaAsOf(const std::string& as_of) const;
   std::set<std::string> ReplacedGroups(const std::string& as_of) const;
   Result<std::shared_ptr<const ScanPlan>> MakePlan(const std::string& as_of, TableView table_view,
                                                    std::map<std::string, PartitionView>* views);
   SliceContext Context(TableView view);
+  TimelineLayout layout() const { return options_.version < 8 ? TimelineLayout::kOne : TimelineLayout::kTwo; }
 
   const storage::Storage* storage_;
   const std::string base_path_, sidecar_folder_;
   TableOptions options_;
+  MergeRules rules_;
   std::mutex mutex_;  ///< Guards all below.
   LogCache logs_;
   Timeline timeline_;

@@ -14,11 +14,12 @@ namespace tarn::hudi {
 namespace {
 
 Result<InstantState> Completed(const storage::Storage& storage, const std::string& base_path,
-                               const std::string& instant, const std::string& action,
+                               const Timeline& timeline, const std::string& instant,
                                std::set<std::string>* replaced) {
+  const std::string& action = timeline.completed.at(instant);
   InstantState state{instant, action, "completed"};
   if (!IsCommitAction(action)) return state;
-  const std::string name = instant + "." + action;
+  const std::string name = timeline.CompletedPath(instant);
   TARN_ASSIGN(const std::string text, storage.Read(base_path + "/.hoodie/" + name));
   TARN_ASSIGN(const CommitMetadata commit, ParseCommit(text, name));
   state.operation = commit.operation;
@@ -58,10 +59,12 @@ Result<TableState> DescribeTable(const storage::Storage& storage, const std::str
   TARN_ASSIGN(const Properties properties, ReadProperties(storage, base_path));
   TARN_ASSIGN(table.options, OptionsOf(properties, false));
   table.version = properties.at("hoodie.table.version");
-  TARN_ASSIGN(const Timeline timeline, ReadTimeline(storage, base_path));
+  TARN_ASSIGN(const Timeline timeline,
+              ReadTimeline(storage, base_path,
+                           table.options.version < 8 ? TimelineLayout::kOne : TimelineLayout::kTwo));
   std::set<std::string> replaced;
   for (const auto& [instant, action] : timeline.completed) {
-    TARN_ASSIGN(auto state, Completed(storage, base_path, instant, action, &replaced));
+    TARN_ASSIGN(auto state, Completed(storage, base_path, timeline, instant, &replaced));
     table.timeline.push_back(std::move(state));
   }
   for (const PendingAction& pending : timeline.pending) {

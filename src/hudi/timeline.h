@@ -16,16 +16,32 @@ namespace tarn::hudi {
 struct PendingAction {
   std::string instant;
   std::string action;              ///< "commit", "deltacommit", "compaction", "clean", "rollback", …
-  std::vector<std::string> files;  ///< Its state files in .hoodie.
+  std::vector<std::string> files;  ///< Its state files.
 };
 
-/// The active timeline (layout 1): what the names in `.hoodie` say.
+/// Where layouts of the timeline keep its state files: 1 in `.hoodie`, 2 in `.hoodie/timeline`, with the time
+/// of completion in the names of completed ones.
+enum class TimelineLayout { kOne = 1, kTwo = 2 };
+
+/// The active timeline: what the names of its state files say.
 struct Timeline {
+  TimelineLayout layout = TimelineLayout::kOne;
   std::map<std::string, std::string> completed;  ///< Instant → action; a compaction completes as "commit".
   std::vector<PendingAction> pending;            ///< Oldest first.
   std::map<std::string, std::vector<std::string>> files;  ///< Instant → all its state files.
+  /// Layout 2: instant → when it completed, archived ones too.
+  std::map<std::string, std::string> completions;
+  /// Oldest instant of a commit of any state that no savepoint keeps here: what is older is archived.
+  std::string first_commit;
 
-  /// Whether an instant's data counts: completed here, or older than everything here (archived).
+  /// When an instant completed; itself under layout 1, or when nobody knows any more.
+  const std::string& CompletionOf(const std::string& instant) const;
+  /// Path of a completed instant's file below `.hoodie`.
+  std::string CompletedPath(const std::string& instant) const;
+  /// The timeline as it was when `completion` had passed, or just before: what completed afterwards is
+  /// pending.
+  Timeline Until(const std::string& completion, bool before = false) const;
+  /// Whether an instant's data counts: completed here, or older than every commit here (archived).
   bool IsDone(const std::string& instant) const;
   /// Instants that changed rows: commit, deltacommit, replacecommit.
   std::vector<std::string> Commits() const;
@@ -35,8 +51,10 @@ struct Timeline {
   std::string Newest() const;
 };
 
-/// Lists the timeline. A listing that raced with archiving is made again.
-Result<Timeline> ReadTimeline(const storage::Storage& storage, const std::string& base_path);
+/// Lists the timeline. A listing that raced with archiving is made again. Errors: kCorrupt names a file of
+/// layout 2's history that is broken.
+Result<Timeline> ReadTimeline(const storage::Storage& storage, const std::string& base_path,
+                              TimelineLayout layout = TimelineLayout::kOne);
 
 /// What a file of the timeline that is an Avro container (plans, cleans, rollbacks) says, as JSON; null when
 /// it has no record. Errors: kCorrupt, kUnsupported names the codec.

@@ -70,7 +70,7 @@ void HudiTable::PlanBulk(const arrow::RecordBatch& rows, const std::vector<uint3
 
 Status HudiTable::PlanUpserts(const arrow::RecordBatch& rows, UpsertPlan* plan) {
   TARN_ASSIGN(plan->keys, keys_.FromRows(rows));
-  plan->orderings = OrderingsOf(rows, options_.ordering_field);
+  plan->orderings = OrderingsOf(rows, OrderedBy(options_.ordering_field));
   index_.FindAll(plan->keys.identities, &plan->places);
   std::vector<uint32_t> partitions;
   for (const std::string& path : plan->keys.paths) partitions.push_back(PartitionIndex(path));
@@ -112,7 +112,7 @@ Status HudiTable::PlanDeletes(const arrow::RecordBatch& rows, UpsertPlan* plan) 
                      options_.ordering_field);
   }
   const std::vector<int64_t> orderings =
-      OrderingsOf(rows, rows.schema()->field(static_cast<int>(width))->name());
+      OrderingsOf(rows, OrderedBy(rows.schema()->field(static_cast<int>(width))->name()));
   plan->upserted.insert(plan->keys.identities.begin(), plan->keys.identities.end());
   std::vector<RowPlace> places;
   index_.FindAll(identities.identities, &places);

@@ -4,6 +4,7 @@
 #include <arrow/compute/api_vector.h>
 #include <arrow/util/key_value_metadata.h>
 #include <parquet/arrow/reader.h>
+#include <parquet/arrow/schema.h>
 #include <parquet/exception.h>
 #include <parquet/file_reader.h>
 
@@ -51,7 +52,9 @@ class ArrowFileReader : public FileReader {
 
   Status Scan(const std::vector<std::string>& columns, int64_t begin, int64_t end,
               const BatchSink& sink) override {
-    const std::vector<int> indices = Indices(columns);
+    std::vector<int> indices;
+    for (const int field : Indices(columns))
+      AppendLeaves(reader_->manifest().schema_fields[static_cast<size_t>(field)], &indices);
     try {
       int64_t group_begin = 0;
       for (int group = 0; group < reader_->num_row_groups(); group++) {
@@ -109,6 +112,13 @@ class ArrowFileReader : public FileReader {
     return Broken(error.what());
   }
 
+  /// The file's columns behind a field: one, or all those of a nested type.
+  static void AppendLeaves(const ::parquet::arrow::SchemaField& field, std::vector<int>* leaves) {
+    if (field.is_leaf()) leaves->push_back(field.column_index);
+    for (const auto& child : field.children) AppendLeaves(child, leaves);
+  }
+
+  /// Of fields, in their order.
   std::vector<int> Indices(const std::vector<std::string>& columns) const {
     std::vector<int> indices;
     for (const std::string& column : columns) {

@@ -1,6 +1,7 @@
 #include <arrow/api.h>
 #include <arrow/io/memory.h>
 #include <gtest/gtest.h>
+#include <parquet/arrow/writer.h>
 #include <parquet/file_reader.h>
 #include <parquet/schema.h>
 
@@ -51,6 +52,30 @@ TEST(ParquetFile, DecimalsAreFixedLengthOfMinimalWidth) {
   const auto* column = file->metadata()->schema()->Column(1);
   EXPECT_EQ(column->physical_type(), ::parquet::Type::FIXED_LEN_BYTE_ARRAY);
   EXPECT_EQ(column->type_length(), 4);
+}
+
+TEST(ParquetFile, NestedFieldsAreReadWholeAndThoseBehindThemRight) {
+  const auto point = arrow::struct_({arrow::field("x", arrow::int64()), arrow::field("y", arrow::int64())});
+  arrow::Int64Builder numbers;
+  ASSERT_TRUE(numbers.AppendValues({1, 2}).ok());
+  const std::shared_ptr<arrow::Array> column = *numbers.Finish();
+  const auto points = *arrow::StructArray::Make({column, column}, point->fields());
+  const auto schema = arrow::schema({arrow::field("point", point), arrow::field("last", arrow::int64())});
+  const auto table = arrow::Table::Make(schema, {points, column});
+  const auto stream = *arrow::io::BufferOutputStream::Create();
+  ASSERT_TRUE(::parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), stream, 2).ok());
+  auto reader = FileReader::Open(std::make_shared<arrow::io::BufferReader>(*stream->Finish()), "nested");
+  ASSERT_TRUE(reader);
+  for (const std::vector<std::string>& names :
+       {std::vector<std::string>{"last"}, {"point"}, {"point", "last"}}) {
+    const auto rows = (*reader)->ReadRows(names, {1});
+    ASSERT_TRUE(rows) << rows.error().message;
+    EXPECT_EQ((*rows)->schema()->field_names(), names);
+    for (const auto& read : (*rows)->columns()) {
+      const auto text = (*read->GetScalar(0))->ToString();
+      EXPECT_EQ(text, read->type_id() == arrow::Type::STRUCT ? "{x:int64 = 2, y:int64 = 2}" : "2");
+    }
+  }
 }
 
 TEST(ParquetFile, ARowGroupEndsWhereItIsWorthOne) {

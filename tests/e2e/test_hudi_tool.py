@@ -65,6 +65,30 @@ def test_rows_since_an_instant(sample, name):
         assert not [row for row in newest if row not in since and as_sample([row])[row["id"]] != then[row["id"]]]
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_changes_lead_from_each_moment_to_the_next(sample, name):
+    """Inserts, updates and deletes since a moment, played over its rows, give the rows of a later one."""
+    moments = sample.moments[name]
+    for (since, then), (until, rows) in list(zip(moments, moments[1:])) + [(moments[0], moments[-1])]:
+        changes = read(sample.path(name), "--changes", "--since", since, "--until", until)
+        place = lambda row: (row["_hoodie_partition_path"], row["_hoodie_record_key"])  # noqa: E731
+        played = {place(row): row for row in read(sample.path(name), "--as-of", since)}
+        for change in changes:
+            assert (change["op"] == "i") == (change["before"] is None) and (change["op"] == "d") == (change["after"] is None)
+            assert since < change["commit"] <= until
+        for commit in sorted({change["commit"] for change in changes}):
+            for change in (change for change in changes if change["commit"] == commit and change["before"]):
+                played.pop(place(change["before"]))
+            for change in (change for change in changes if change["commit"] == commit and change["after"]):
+                assert played.setdefault(place(change["after"]), change["after"]) is change["after"]
+        assert as_sample(list(played.values())) == rows, (since, until)
+
+
+def test_until_is_as_of_for_version_6(sample):
+    for instant, rows in sample.moments["mor"]:
+        assert as_sample(read(sample.path("mor"), "--until", instant)) == rows
+
+
 def test_read_optimized_is_as_old_as_the_base_files(sample):
     optimized = as_sample(read(sample.path("mor"), "--read-optimized"))
     then = {instant: rows for instant, rows in sample.moments["mor"]}

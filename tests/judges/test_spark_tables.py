@@ -1,0 +1,113 @@
+"""tarn reads the Hudi tables that Spark makes, with each bundle and table version, as Spark itself reads them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hudi_matrix import BUNDLES, CASES, cases_of
+from spark_rows import alike, change_differences, differences, tarn_rows
+
+PROGRAM = Path(__file__).with_name("make_hudi_tables.py")
+
+
+def pytest_generate_tests(metafunc):
+    if "case" in metafunc.fixturenames:
+        everything = metafunc.config.getoption("--all-hudi-tables")
+        pairs = [(bundle, case) for bundle in BUNDLES for case in cases_of(bundle, everything)]
+        metafunc.parametrize("bundle,case", pairs, ids=[f"{bundle}-{case.name}" for bundle, case in pairs])
+
+
+@pytest.fixture(scope="session")
+def spark_tables(request, session_folder, cache_folder):
+    """Tables of a bundle, made by one Spark when they are first asked for."""
+    made: dict[str, Path] = {}
+
+    def tables_of(bundle: str) -> Path:
+        if bundle not in made:
+            made[bundle] = folder = session_folder / f"spark-{bundle}"
+            jar = cache_folder / f"jars/hudi-spark3.5-bundle_2.12-{bundle}.jar"
+            more = ["--all-hudi-tables"] if request.config.getoption("--all-hudi-tables") else []
+            with open(session_folder / f"spark-{bundle}.log", "wb") as log:
+                subprocess.run([sys.executable, PROGRAM, jar, bundle, folder, str(request.config.tarn_seed), *more],
+                               stdout=log, stderr=log, timeout=900, env=os.environ | {"TZ": "UTC"})
+        return made[bundle]
+    return tables_of
+
+
+def result_of(folder: Path, case) -> dict:
+    """What the program wrote down of a table."""
+    result = folder / f"{case.name}.json"
+    if not result.exists():
+        log = folder.with_name(folder.name + ".log").read_text(errors="replace")
+        pytest.fail(f"the program that makes tables ended before it made {case.name}: {log[-3000:]}")
+    made = json.loads(result.read_text())
+    assert "failed" not in made, made["failed"]
+    return made
+
+
+def is_gone(refusal: str) -> bool:
+    return "was cleaned away" in refusal or "cleaned up the timestamp" in refusal
+
+
+def without(rows: list[dict], names: tuple[str, ...]) -> list[dict]:
+    return [{name: value for name, value in row.items() if name not in names} for row in rows]
+
+
+def compare(path: Path, read: dict, bundle: str, case) -> list[str]:
+    arguments = read["arguments"]
+    try:
+        ours = tarn_rows(path, arguments)
+    except AssertionError as error:
+        # Spark looks at the files that commits wrote, whether or not the rest of the table is kept.
+        both = is_gone(str(error)) and ("--until" in arguments or is_gone(read.get("refused", "")))
+        no_columns = case.options.get("hoodie.populate.meta.fields") == "false" and "rows without" in str(error)
+        return [] if both or no_columns else [f"tarn: {error}; Spark: {read.get('refused', 'reads it')}"]
+    if "refused" in read:
+        return [f"Spark: {read['refused']}; tarn has {len(ours)} rows"] if is_gone(read["refused"]) else []
+    if "--changes" in arguments:
+        return change_differences(read["rows"], ours)
+    theirs = read["rows"]
+    if "--until" in arguments:
+        # 1.0.2 gives rows of earlier commits, too, where a later one rewrote their file.
+        if case.keeps_late_rows() or (bundle == "1.0.2" and not case.version):
+            return until_differences(path, arguments, ours)
+        alike(theirs, ours, tuple(name.split(":")[0] for name in case.partitions))
+    ignored = case.from_path if bundle == BUNDLES[0] else ()
+    return differences(without(theirs, ignored), without(ours, ignored))
+
+
+def until_differences(path: Path, arguments: list[str], ours: list[dict]) -> list[str]:
+    """The rows since an instant must be those of the table at the end that it did not have at the beginning."""
+    since, until = arguments[arguments.index("--since") + 1], arguments[arguments.index("--until") + 1]
+    try:
+        before = {row["_hoodie_commit_seqno"] for row in tarn_rows(path, ["--until", since])}
+    except AssertionError as error:
+        assert is_gone(str(error)), error
+        return []
+    then = [row for row in tarn_rows(path, ["--until", until]) if row["_hoodie_commit_seqno"] not in before]
+    return [] if sorted(map(repr, then)) == sorted(map(repr, ours)) else [f"{len(ours)} rows since, but {len(then)} are new"]
+
+
+def test_reads_what_spark_reads(spark_tables, seed, bundle, case):
+    folder = spark_tables(bundle)
+    made = result_of(folder, case)
+    if case.refused:
+        with pytest.raises(AssertionError, match=case.refused):
+            tarn_rows(folder / case.name, [])
+        return
+    read = [one for one in made["reads"] if "rows" in one]
+    assert [] in [one["arguments"] for one in read], "Spark does not read its own table"
+    found = {" ".join(one["arguments"]): compare(folder / case.name, one, bundle, case) for one in made["reads"]}
+    assert not any(found.values()), {arguments: lines[:5] for arguments, lines in found.items() if lines}
+
+
+def test_every_case_is_made_somewhere():
+    assert {case.name for case in CASES} == {case.name for bundle in BUNDLES for case in cases_of(bundle, False)}
+    for bundle in BUNDLES:
+        assert set(cases_of(bundle, False)) <= set(cases_of(bundle, True))
