@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from .measure import PG_RECVLOGICAL, Bench, measured, memory_mb, result
+from .measure import BRONZE_ALONE, PG_RECVLOGICAL, Bench, measured, memory_mb, result
 
 SMALL = """DO $$ BEGIN FOR t IN 1..%d LOOP
   UPDATE account SET balance = balance + t WHERE id BETWEEN (t * 10) %% %d + 1 AND (t * 10) %% %d + 10; COMMIT;
@@ -19,8 +19,9 @@ def catch_up(bench: Bench):
     bench.sql("changes", "CREATE TABLE account (id bigint PRIMARY KEY, balance bigint, note text)")
     bench.sql("changes", f"INSERT INTO account SELECT i, 0, md5(i::text) FROM generate_series(1, {rows}) i")
     for kind in ("small", "large"):
-        lake = bench.lake("changes")
-        lake.run_until(bench.lsn("changes"))
+        lakes = {"bronze": bench.lake("changes", settings=BRONZE_ALONE), "silver": bench.lake("changes")}
+        for lake in lakes.values():
+            lake.run_until(bench.lsn("changes"))
         if kind == "small":
             bench.sql("changes", SMALL % (changes // 10, rows - 10, rows - 10))
             done = changes
@@ -29,13 +30,14 @@ def catch_up(bench: Bench):
             bench.sql("changes", "BEGIN; " + f"{LARGE}; " * times + "COMMIT")
             done = times * rows
         end = bench.lsn("changes")
-        theirs = _drain(bench, lake.slot, end)
-        ours = lake.run_until(end)
-        yield result(f"catch_up.{kind}.silver", done / ours.wall_s, "changes/s", "pg_recvlogical to /dev/null",
-                     theirs.wall_s / ours.wall_s)
-        yield result(f"catch_up.{kind}.silver.per_cpu_s", done / ours.cpu_s, "changes/CPU-s")
-        yield result(f"catch_up.{kind}.peak_rss_mb", ours.peak_mb, "MB")
-        lake.remove()
+        for layer, lake in lakes.items():
+            theirs = _drain(bench, lake.slot, end)
+            ours = lake.run_until(end)
+            yield result(f"catch_up.{kind}.{layer}", done / ours.wall_s, "changes/s", "pg_recvlogical to /dev/null",
+                         theirs.wall_s / ours.wall_s)
+            yield result(f"catch_up.{kind}.{layer}.per_cpu_s", done / ours.cpu_s, "changes/CPU-s")
+            yield result(f"catch_up.{kind}.{layer}.peak_rss_mb", ours.peak_mb, "MB")
+            lake.remove()
 
 
 def _drain(bench: Bench, slot: str, end: str):

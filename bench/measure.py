@@ -100,6 +100,9 @@ class Bench:
         return self._lakes[-1]
 
 
+BRONZE_ALONE = "[silver]\nenabled = false\n"
+
+
 class Lake:
     """A lake of its own on one database. `settings`: further sections of tarn.toml."""
 
