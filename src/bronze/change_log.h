@@ -38,6 +38,9 @@ struct FlushInput {
   bool open = false;
 };
 
+/// kCorrupt, with what to do: flushes are missing from the chain.
+Error ManifestsMissing(int64_t first, int64_t last);
+
 /// Bronze: every change, in files of DMS's layout, and the chain of manifests that proves them complete.
 /// Threads: one writer; ForEachManifest and ReadLoads from any.
 class ChangeLog {

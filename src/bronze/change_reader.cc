@@ -104,7 +104,7 @@ class TableWalk {
 Status ForEachBetween(const storage::Storage& storage, const std::string& lake, const SourcePosition& from,
                       const SourcePosition& to, const std::function<Status(const Manifest&)>& take) {
   bool enough = false;
-  UnbrokenChain chain(from);
+  UnbrokenChain chain;
   const Status outcome =
       ChangeLog::ForEachManifest(storage, lake, from, [&](const Manifest& manifest) -> Status {
         TARN_RETURN_IF_ERROR(chain.Follow(manifest));
@@ -119,22 +119,8 @@ Status ForEachBetween(const storage::Storage& storage, const std::string& lake, 
 
 Status UnbrokenChain::Follow(const Manifest& manifest) {
   const int64_t before = std::exchange(sequence_, manifest.sequence);
-  constexpr std::string_view kRestore =
-      "restore them from a backup; without one, `tarn resync` of every table makes newer copies, which need "
-      "no "
-      "earlier manifest. `tarn bronze verify` tells more";
-  if (before == 0) {
-    // A new epoch's first manifest begins at zero.
-    if (manifest.epoch != from_.epoch || manifest.after <= from_.lsn) return {};
-    return MakeError(
-        ErrorCode::kCorrupt,
-        "the manifests of Bronze before number {}, with the changes from {} to {}, are not there: {}",
-        manifest.sequence, from_.lsn.ToString(), manifest.after.ToString(), kRestore);
-  }
-  if (manifest.sequence == before + 1) return {};
-  return MakeError(ErrorCode::kCorrupt,
-                   "the manifests {} to {} of Bronze are not there, and with them changes: {}", before + 1,
-                   manifest.sequence - 1, kRestore);
+  if (before == 0 || manifest.sequence == before + 1) return {};
+  return ManifestsMissing(before + 1, manifest.sequence - 1);
 }
 
 Result<ChangeReader::Way*> ChangeReader::Find(const FileEntry& file) {

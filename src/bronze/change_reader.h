@@ -16,13 +16,10 @@ namespace tarn::bronze {
 /// Notices a manifest that is missing between others: whoever applies changes must not pass over any.
 class UnbrokenChain {
  public:
-  /// `from`: up to where nothing is asked for.
-  explicit UnbrokenChain(const SourcePosition& from) : from_(from) {}
   /// The next one. Errors: kCorrupt names those that are missing.
   Status Follow(const Manifest& manifest);
 
  private:
-  const SourcePosition from_;
   int64_t sequence_ = 0;  ///< Of the one before; 0: none yet.
 };
 

@@ -42,8 +42,10 @@ class Chain {
         TARN_ASSIGN(at, FirstBeyond(0, behind_archive_, after));
       }
     }
+    const size_t begin = at;
     for (; at < links_.size(); at++) {
       TARN_ASSIGN(const auto manifests, Read(links_[at]));
+      if (at == begin) TARN_RETURN_IF_ERROR(CheckBefore(at, manifests.front(), after));
       for (const Manifest& manifest : manifests) {
         if (manifest.position() > after) TARN_RETURN_IF_ERROR(take(manifest));
       }
@@ -52,6 +54,19 @@ class Chain {
   }
 
  private:
+  /// That nothing beyond `after` is missing before the first link that has something beyond it.
+  Status CheckBefore(size_t at, const Manifest& first, const SourcePosition& after) const {
+    if (after == SourcePosition{} || first.position() <= after) return {};
+    const int64_t before = at == 0 ? 0 : NewestSequence(links_[at - 1]);
+    const bool follows_on = first.epoch == after.epoch && first.after <= after.lsn;
+    if (first.sequence == before + 1 || follows_on) return {};
+    return ManifestsMissing(before + 1, first.sequence - 1);
+  }
+
+  static int64_t NewestSequence(const Link& link) {
+    return link.archive ? link.archive->last : SequenceOf(link.name);
+  }
+
   Result<std::vector<Manifest>> Read(const Link& link) const {
     if (link.archive) {
       TARN_ASSIGN(ArchiveManifest archive, ReadArchive(storage_, lake_, *link.archive));
@@ -83,6 +98,15 @@ class Chain {
 };
 
 }  // namespace
+
+Error ManifestsMissing(int64_t first, int64_t last) {
+  return MakeError(
+      ErrorCode::kCorrupt,
+      "the manifests {} to {} of Bronze are not there, and with them changes: restore them from a "
+      "backup; without one, `tarn resync` of every table makes newer copies, which need no "
+      "earlier manifest. `tarn bronze verify` tells more",
+      first, last);
+}
 
 Status ChangeLog::ForEachManifest(const storage::Storage& storage, const std::string& lake,
                                   const SourcePosition& after,

@@ -90,7 +90,7 @@ Status Runner::CatchUpFromBronze(const CancelToken& cancel) {
 Status Runner::ReplayFromBronze(const SourcePosition& after, const std::string& only,
                                 const CancelToken& cancel) {
   bronze::ChangeReader reader(*storage_, options_.bronze_root());
-  bronze::UnbrokenChain chain(after);
+  bronze::UnbrokenChain chain;
   return bronze::ChangeLog::ForEachManifest(*storage_, options_.bronze_root(), after,
                                             [&](const bronze::Manifest& manifest) -> Status {
                                               TARN_RETURN_IF_ERROR(cancel.Check());
