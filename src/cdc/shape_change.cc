@@ -179,6 +179,8 @@ std::string WhyCopyAgain(const schema::TableSchema& table, const FollowedTable& 
 std::string WhyRewritten(const FollowedTable& known, const SourceTable& now) {
   if (TypesReformed(known.storage, now.storage))
     return "ALTER TYPE changed the text of values that are there";
+  std::string partitions = WhyOtherPartitions(known.storage, now.storage);
+  if (!partitions.empty()) return partitions;
   const bool rewritten =
       StorageReplaced(known.storage, now.storage) && ColumnsTouched(known.storage, now.storage);
   return rewritten ? "ALTER TABLE rewrote it" : "";

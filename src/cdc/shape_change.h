@@ -32,7 +32,8 @@ struct FollowedTable {
 ShapeChange FollowShape(const StreamRelation& relation, const FollowedTable* known,
                         const std::optional<SourceTable>& now);
 
-/// Why a table must be copied again though its columns are the same: DDL rewrote it. Empty when it need not.
+/// Why a table must be copied again though its columns are the same: DDL rewrote it, or brought or took
+/// partitions with rows. Empty when it need not.
 std::string WhyRewritten(const FollowedTable& known, const SourceTable& now);
 
 /// The same as FollowShape for a table as the catalogue describes it, without a message of the stream.

@@ -165,6 +165,22 @@ TEST_F(ShapeTest, ARewriteCountsWhereDdlTouchedAColumn) {
   EXPECT_EQ(Follow().copy_again, "ALTER TABLE rewrote it") << "TYPE int USING n * 10";
 }
 
+TEST_F(ShapeTest, PartitionsThatComeOrGoWithRows) {
+  known_.storage = "10:1,11:2/p10:700,p11:701a,1:600,2:600";
+  const auto why = [&](const char* storage) {
+    now_.storage = storage;
+    return Follow().copy_again;
+  };
+  EXPECT_EQ(why("10:1,11:2/p10:700,p11:701a,1:600,2:600"), "");
+  EXPECT_EQ(why("10:5,11:2,12:3/p10:700,p11:701a,p12:800,1:600,2:600"), "")
+      << "made empty; one was truncated";
+  EXPECT_EQ(why("10:1,11:2,12:3/p10:700,p11:701a,p12:800a,1:600,2:600"),
+            "a partition was attached, whose rows no message tells");
+  EXPECT_EQ(why("10:1/p10:700,1:600,2:600"), "a partition was detached or dropped");
+  EXPECT_EQ(why("/1:600,2:600"), "a partition was detached or dropped") << "the last one";
+  EXPECT_EQ(why("10:1,11:2/p10:750a,p11:701a,1:600,2:600"), "a partition was detached and attached again");
+}
+
 TEST_F(ShapeTest, PartitionsMayComeButNotGo) {
   EXPECT_FALSE(StorageReplaced("1:10,2:20", "1:10,2:20,3:30"));
   EXPECT_TRUE(StorageReplaced("1:10,2:20", "1:10"));

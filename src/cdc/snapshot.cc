@@ -152,6 +152,7 @@ Result<bool> DescribedOtherwise(const SourceTable& table, const CopyOptions& opt
                                                      "copy " + table.schema.QualifiedName()));
   TARN_ASSIGN(const auto now, DescribeTable(*connection, table.schema.oid, options.mappings));
   if (!now || now->from != table.from || StorageReplaced(table.storage, now->storage)) return true;
+  if (!WhyOtherPartitions(table.storage, now->storage).empty()) return true;
   if (now->where != table.where) return true;
   return !std::equal(now->schema.columns.begin(), now->schema.columns.end(), table.schema.columns.begin(),
                      table.schema.columns.end(), [](const schema::Column& a, const schema::Column& b) {

@@ -26,11 +26,15 @@ SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind = 'p', greatest(c.
        a.attname, t.oid, t.typmod,
        coalesce(a.attnum = ANY (i.indkey), false), a.attnum, a.atthasmissing,
        CASE c.relkind WHEN 'p' THEN
-         (WITH RECURSIVE part(oid) AS (
-            SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid
-            UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN part ON h.inhparent = part.oid)
-          SELECT string_agg(k.oid || ':' || coalesce(pg_relation_filenode(k.oid), 0), ',' ORDER BY k.oid)
-          FROM part JOIN pg_class k ON k.oid = part.oid WHERE k.relkind = 'r')
+         (WITH RECURSIVE part(oid, since) AS (
+            SELECT inhrelid, xmin FROM pg_inherits WHERE inhparent = c.oid AND NOT inhdetachpending
+            UNION ALL SELECT h.inhrelid, h.xmin FROM pg_inherits h JOIN part ON h.inhparent = part.oid
+            WHERE NOT h.inhdetachpending)
+          SELECT coalesce(string_agg(k.oid || ':' || coalesce(pg_relation_filenode(k.oid), 0), ',' ORDER BY k.oid)
+                          FILTER (WHERE k.relkind = 'r'), '') || '/' ||
+                 coalesce(string_agg('p' || k.oid || ':' || part.since ||
+                                     CASE WHEN y.xmin <> part.since THEN 'a' ELSE '' END, ',' ORDER BY k.oid), '')
+          FROM part JOIN pg_class k ON k.oid = part.oid LEFT JOIN pg_type y ON y.oid = k.reltype)
        ELSE c.oid || ':' || coalesce(pg_relation_filenode(c.oid), 0) END, a.xmin,
        CASE WHEN a.atttypid >= 16384 THEN {types} END
 FROM pg_class c
@@ -73,7 +77,9 @@ std::string ColumnsSql(const char* sizes) {
   return sql;
 }
 
-constexpr char kTypeMark = 't';  ///< Before the object id, in the pairs of kTypeForms.
+constexpr char kTypeMark = 't';       ///< Before the object id, in the pairs of kTypeForms.
+constexpr char kPartitionMark = 'p';  ///< Before that of a partition.
+constexpr char kAttachedMark = 'a';   ///< Behind the transaction that made it one, when it is older.
 
 int64_t Number(const std::optional<std::string>& text) { return text ? std::stoll(*text) : 0; }
 bool IsTrue(const std::optional<std::string>& text) { return text && *text == "t"; }
@@ -111,7 +117,8 @@ void AddColumn(std::vector<SourceTable>& tables, const Row& row) {
     table.estimated_rows = Number(row[5]);
     table.size_bytes = Number(row[6]);
     table.pages = Number(row[7]);
-    table.storage = row[14].value_or("") + "/";
+    table.storage = row[14].value_or("");
+    if (!table.partitioned) table.storage += "/";
     tables.push_back(std::move(table));
   }
   schema::Column column;
@@ -201,11 +208,28 @@ bool StorageReplaced(const std::string& before, const std::string& now) {
   return false;
 }
 
+std::string WhyOtherPartitions(const std::string& before, const std::string& now) {
+  const auto known = PairsOf(before, 1);
+  const auto partitions = PairsOf(now, 1);
+  for (const auto& [part, since] : known) {
+    if (part[0] != kPartitionMark) continue;
+    const auto same = partitions.find(part);
+    if (same == partitions.end()) return "a partition was detached or dropped";
+    if (same->second != since) return "a partition was detached and attached again";
+  }
+  for (const auto& [part, since] : partitions) {
+    if (part[0] == kPartitionMark && since.back() == kAttachedMark && !known.contains(part))
+      return "a partition was attached, whose rows no message tells";
+  }
+  return "";
+}
+
 bool ColumnsTouched(const std::string& before, const std::string& now) {
   const auto xmins = PairsOf(now, 1);
   for (const auto& [attnum, xmin] : PairsOf(before, 1)) {
     const auto same = xmins.find(attnum);
-    if (attnum[0] != kTypeMark && same != xmins.end() && same->second != xmin) return true;
+    if (attnum[0] != kTypeMark && attnum[0] != kPartitionMark && same != xmins.end() && same->second != xmin)
+      return true;
   }
   return false;
 }

@@ -29,9 +29,11 @@ struct SourceTable {
   char replica_identity = 'd';
   bool partitioned = false;
   /// Where its rows are and what its columns are by: "oid:filenode" of each relation that holds rows, then
-  /// "/", then "attnum:xmin" of its columns in pg_attribute and "toid:hash" of what their own types' texts
-  /// are made of, with "," between. Another filenode is another storage (TRUNCATE, VACUUM FULL, a rewriting
-  /// ALTER TABLE); with another xmin, one whose rows may have come without messages.
+  /// "/", then "poid:xmin" of its partitions in pg_inherits (with an "a" behind it where the partition is
+  /// older than its place: it was attached), "attnum:xmin" of its columns in pg_attribute and "toid:hash" of
+  /// what their own types' texts are made of, with "," between. Another filenode is another storage
+  /// (TRUNCATE, VACUUM FULL, a rewriting ALTER TABLE); with another xmin, one whose rows may have come
+  /// without messages.
   std::string storage;
   std::vector<int16_t> hidden;  ///< attnum of columns that a mapping keeps out of the lake.
   std::string
@@ -51,6 +53,10 @@ bool IsKeyless(const schema::TableSchema& table);
 /// True when a relation of `before` has another storage in `now`, or is gone from it. Both as
 /// SourceTable::storage; nothing is known of an empty one.
 bool StorageReplaced(const std::string& before, const std::string& now);
+/// Why partitions of `now` bring rows, or lack rows, that no message told of; empty: they do not.
+/// A partition that was made, filled and attached within one transaction is taken for one that was made
+/// empty, as new partitions are.
+std::string WhyOtherPartitions(const std::string& before, const std::string& now);
 /// True when DDL touched a column that both know.
 bool ColumnsTouched(const std::string& before, const std::string& now);
 /// True when an enum's label was renamed, or a composite has other fields: rows of before have another text.

@@ -11,7 +11,7 @@ from pathlib import Path
 REPLY = b"J"
 
 
-def _receive(connection: socket.socket, size: int) -> bytes:
+def receive(connection: socket.socket, size: int) -> bytes:
     parts = bytearray()
     while len(parts) < size:
         part = connection.recv(size - len(parts))
@@ -33,8 +33,8 @@ def ask(folder: Path, command: str, seconds: float = 30) -> dict | None:
             connection.connect(f"/proc/self/fd/{folder_fd}/tarn.sock")  # Short, however long the folder's name is.
             request = json.dumps({"command": command}).encode()
             connection.sendall(b"Q" + struct.pack("<I", len(request)) + request)
-            kind, length = struct.unpack("<cI", _receive(connection, 5))
-            payload = _receive(connection, length)
+            kind, length = struct.unpack("<cI", receive(connection, 5))
+            payload = receive(connection, length)
             return json.loads(payload) if kind == REPLY else None
     except (FileNotFoundError, ConnectionError):
         return None
