@@ -25,7 +25,7 @@ COUNTRIES = ("no", "br")
 DAY = datetime.datetime(2026, 3, 1, tzinfo=datetime.timezone.utc)
 
 
-def start(jar: str):
+def start(jar: str, warehouse: Path):
     os.environ["TZ"] = "UTC"
     time.tzset()
     from pyspark.sql import SparkSession
@@ -37,7 +37,7 @@ def start(jar: str):
                .config("spark.sql.session.timeZone", "UTC").config("spark.ui.enabled", "false")
                .config("spark.sql.shuffle.partitions", "2").config("spark.default.parallelism", "2")
                .config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
-               .config("spark.sql.warehouse.dir", "/nonexistent")
+               .config("spark.sql.warehouse.dir", str(warehouse))
                .config("spark.driver.memory", "1500m").getOrCreate())
     session.sparkContext.setLogLevel("OFF")
     session.sql("set hoodie.metadata.enable=false")  # Of what is called; the writer's option is the case's.
@@ -306,7 +306,7 @@ def main():
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    spark = start(arguments.jar)
+    spark = start(arguments.jar, arguments.folder / "warehouse")
     wanted = [name for name in arguments.only.split(",") if name]
     for case in cases_of(arguments.bundle, arguments.all_hudi_tables or bool(wanted)):
         if wanted and case.name not in wanted:
