@@ -165,6 +165,21 @@ Status ReadChanges(const storage::Storage& storage, const BronzePlace& place, co
                         [&](const Manifest& manifest) { return walk.Walk(manifest); });
 }
 
+Result<std::string> FindCopyMark(const storage::Storage& storage, const BronzePlace& place,
+                                 const std::string& table, const SourcePosition& from,
+                                 const SourcePosition& to) {
+  std::string reason;
+  const int64_t after = OrderingValue(from), last = OrderingValue(to);
+  TARN_RETURN_IF_ERROR(ForEachBetween(storage, place.root, from, to, [&](const Manifest& manifest) -> Status {
+    for (const ManifestEvent& event : manifest.events) {
+      const bool is_mark = event.at && !event.copy_again.empty() && event.table->lake_name == table;
+      if (is_mark && event.at->lsn > after && event.at->lsn <= last) reason = event.copy_again;
+    }
+    return {};
+  }));
+  return reason;
+}
+
 Status ReadShapes(const storage::Storage& storage, const BronzePlace& place, const std::string& table,
                   const SourcePosition& from, const SourcePosition& to,
                   const std::function<void(const std::shared_ptr<const schema::TableSchema>&)>& take) {

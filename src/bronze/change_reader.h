@@ -56,7 +56,13 @@ Status ReadChanges(const storage::Storage& storage, const BronzePlace& place, co
                    const SourcePosition& from, const SourcePosition& to,
                    const std::function<Status(const TableRows&)>& take);
 
-/// The same, for what needs the shapes before the rows: each once, in order. `take`: a schema.
+/// Why only a newer copy tells what the table holds at `to`: the newest mark that ReadChanges would hand
+/// over. Empty when there is none. Reads manifests only.
+Result<std::string> FindCopyMark(const storage::Storage& storage, const BronzePlace& place,
+                                 const std::string& table, const SourcePosition& from,
+                                 const SourcePosition& to);
+
+/// As ReadChanges, for what needs the shapes before the rows: each once, in order. `take`: a schema.
 Status ReadShapes(const storage::Storage& storage, const BronzePlace& place, const std::string& table,
                   const SourcePosition& from, const SourcePosition& to,
                   const std::function<void(const std::shared_ptr<const schema::TableSchema>&)>& take);

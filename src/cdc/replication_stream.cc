@@ -192,7 +192,6 @@ Status ReplicationStream::Run(ChangeCollector& collector, Lsn from, const Cancel
   connection_.reset();
   // What this connection brought and nobody made durable comes again: until then the next one is behind.
   positions_.brought = 0;
-
   positions_.open_transactions = positions_.spooled_bytes = 0;
   return outcome;
 }

@@ -44,14 +44,7 @@ Status Runner::FollowFinishedCopy(const FinishedCopy& copy) {
   spdlog::info("bronze {}: copied at {}, {} rows", name, copy.load.snapshot.ToString(), copy.load.rows);
   silver_->registry().tables[name] = RegisterCopy(copy);
   TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
-  // Twice, as TakeFinishedCopy: the watch must know what the table is now before it forgets the copy.
-  UpdateFollowed();
-  watch_->Took(true);
-  {
-    const std::lock_guard lock(followed_mutex_);
-    coming_.erase(copy.load.table->oid);
-  }
-  UpdateFollowed();
+  Took(copy, true);
   return {};
 }
 

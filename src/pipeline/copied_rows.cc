@@ -85,20 +85,9 @@ class Standing {
 }  // namespace
 
 Result<std::string> WhySpoiled(const CopySource& from, const bronze::LoadManifest& load) {
-  std::string reason;
-  if (load.least_snapshot() == load.snapshot) return reason;
-  const SourcePosition least{load.epoch, load.least_snapshot()};
-  const int64_t after = OrderingValue(least), last = OrderingValue(load.position());
-  TARN_RETURN_IF_ERROR(bronze::ChangeLog::ForEachManifest(
-      *from.storage, from.place.root, least, [&](const bronze::Manifest& manifest) -> Status {
-        for (const bronze::ManifestEvent& event : manifest.events) {
-          const bool is_mark =
-              event.at && !event.copy_again.empty() && event.table->lake_name == load.table->lake_name;
-          if (is_mark && event.at->lsn > after && event.at->lsn <= last) reason = event.copy_again;
-        }
-        return {};
-      }));
-  return reason;
+  if (load.least_snapshot() == load.snapshot) return std::string();
+  return bronze::FindCopyMark(*from.storage, from.place, load.table->lake_name,
+                              {load.epoch, load.least_snapshot()}, load.position());
 }
 
 Status ReadCopy(const CopySource& from, const bronze::LoadManifest& load, const CancelToken& cancel,

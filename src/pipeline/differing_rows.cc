@@ -41,22 +41,9 @@ DifferingRows::DifferingRows(const schema::TableSchema& table)
   if (key_.empty()) key_ = table.columns;
 }
 
-Result<std::vector<std::string>> DifferingRows::Keys(const arrow::RecordBatch& batch) const {
-  std::vector<std::string> keys(static_cast<size_t>(batch.num_rows()));
-  for (const schema::Column& column : key_) {
-    TARN_ASSIGN(const auto values, SourceColumn(batch, column));
-    TARN_RETURN_IF_ERROR(AppendColumn(*values, keys));
-  }
-  return keys;
-}
-
 Status DifferingRows::Count(Side side, const arrow::RecordBatch& batch) {
-  TARN_ASSIGN(const auto keys, Keys(batch));
-  std::vector<std::string> rows(keys.size());
-  for (const schema::Column& column : table_.columns) {
-    TARN_ASSIGN(const auto values, SourceColumn(batch, column));
-    TARN_RETURN_IF_ERROR(AppendColumn(*values, rows));
-  }
+  TARN_ASSIGN(const auto keys, RowBytes(key_, batch));
+  TARN_ASSIGN(const auto rows, RowBytes(table_.columns, batch));
   for (size_t row = 0; row < rows.size(); row++)
     parts_[PartOf(keys[row])] += Signed(side, hudi::HashText(rows[row]).low);
   return {};
@@ -82,7 +69,7 @@ std::string DifferingRows::TextOf(const arrow::RecordBatch& batch, int64_t row) 
 }
 
 Status DifferingRows::Collect(Side side, const arrow::RecordBatch& batch) {
-  TARN_ASSIGN(const auto keys, Keys(batch));
+  TARN_ASSIGN(const auto keys, RowBytes(key_, batch));
   std::vector<size_t> wanted;
   for (size_t row = 0; row < keys.size(); row++) {
     if (chosen_[PartOf(keys[row])]) wanted.push_back(row);
@@ -94,11 +81,13 @@ Status DifferingRows::Collect(Side side, const arrow::RecordBatch& batch) {
       found.text = TextOf(batch, static_cast<int64_t>(row));
     }
     (side == Side::kSource ? found.source : found.lake)++;
-    for (size_t at = 0; at < table_.columns.size(); at++) {
-      TARN_ASSIGN(const auto values, SourceColumn(batch, table_.columns[at]));
+  }
+  for (size_t at = 0; !wanted.empty() && at < table_.columns.size(); at++) {
+    TARN_ASSIGN(const auto values, SourceColumn(batch, table_.columns[at]));
+    for (const size_t row : wanted) {
       std::vector<std::string> bytes(1);
       TARN_RETURN_IF_ERROR(AppendColumn(*values->Slice(static_cast<int64_t>(row), 1), bytes));
-      found.columns[at] += Signed(side, hudi::HashText(bytes[0]).low);
+      rows_[keys[row]].columns[at] += Signed(side, hudi::HashText(bytes[0]).low);
     }
   }
   return {};

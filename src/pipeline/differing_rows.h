@@ -46,7 +46,6 @@ class DifferingRows {
     int64_t source = 0, lake = 0;
     std::vector<uint64_t> columns;  ///< Zero where both sides have the same.
   };
-  Result<std::vector<std::string>> Keys(const arrow::RecordBatch& batch) const;
   std::string TextOf(const arrow::RecordBatch& batch, int64_t row) const;
 
   const schema::TableSchema& table_;

@@ -67,6 +67,13 @@ class TableCopier {
   std::vector<cdc::SourceTable> TakeRewritten() { return std::move(rewritten_); }
 
  private:
+  struct Copying {
+    explicit Copying(std::string name) : table(std::move(name)) {}
+    std::string table;
+    int64_t started_micros = MonotonicMicros();
+    cdc::CopyProgress progress;
+  };
+
   Status CopySideBySide(const std::vector<const cdc::SourceTable*>& tables) {
     std::atomic<size_t> next{0};
     std::atomic<bool> failed{false};
@@ -88,13 +95,13 @@ class TableCopier {
   }
 
   Status CopyOne(const cdc::SourceTable& table, int workers) {
-    cdc::CopyProgress* progress = nullptr;
-    const int64_t started = MonotonicMicros();
+    Copying* copying = nullptr;
     {
       const std::lock_guard lock(mutex_);
       state_.table = table.schema.QualifiedName();
-      progress = &copying_.emplace_back(table.schema.lake_name).progress;
+      copying = &copying_.emplace_back(table.schema.lake_name);
     }
+    cdc::CopyProgress* progress = &copying->progress;
     TARN_ASSIGN(const bool complete, cut_off_.contains(table.schema.lake_name)
                                          ? GoOn(table, workers, progress)
                                          : Copy(table, workers, progress));
@@ -104,7 +111,7 @@ class TableCopier {
       state_.tables_done++;
       TableProgress& told = state_.tables.at(table.schema.lake_name);
       told.done = true;
-      told.elapsed_micros = MonotonicMicros() - started;
+      told.elapsed_micros = MonotonicMicros() - copying->started_micros;
     } else {
       spdlog::info("{} was truncated or changed while it was copied; it is copied again",
                    table.schema.QualifiedName());
@@ -157,12 +164,6 @@ class TableCopier {
   std::mutex silver_mutex_;  ///< For the registry, which all tables share.
   std::mutex mutex_;         ///< For what follows.
   LoadProgress state_;
-  struct Copying {
-    explicit Copying(std::string name) : table(std::move(name)) {}
-    std::string table;
-    int64_t started_micros = MonotonicMicros();
-    cdc::CopyProgress progress;
-  };
   std::deque<Copying> copying_;
   std::vector<cdc::SourceTable> rewritten_;
 };

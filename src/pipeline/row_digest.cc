@@ -89,12 +89,18 @@ Result<std::shared_ptr<arrow::Array>> SourceColumn(const arrow::RecordBatch& bat
   return *std::move(made);
 }
 
-Status AddRows(const schema::TableSchema& table, const arrow::RecordBatch& batch, TableDigest& digest) {
+Result<std::vector<std::string>> RowBytes(const std::vector<schema::Column>& columns,
+                                          const arrow::RecordBatch& batch) {
   std::vector<std::string> rows(static_cast<size_t>(batch.num_rows()));
-  for (const schema::Column& column : table.columns) {
+  for (const schema::Column& column : columns) {
     TARN_ASSIGN(const auto values, SourceColumn(batch, column));
     TARN_RETURN_IF_ERROR(AppendColumn(*values, rows));
   }
+  return rows;
+}
+
+Status AddRows(const schema::TableSchema& table, const arrow::RecordBatch& batch, TableDigest& digest) {
+  TARN_ASSIGN(const auto rows, RowBytes(table.columns, batch));
   for (const std::string& row : rows) {
     const hudi::Hash128 hash = hudi::HashText(row);
     digest.low += hash.low;

@@ -25,8 +25,12 @@ struct TableDigest {
 Result<std::shared_ptr<arrow::Array>> SourceColumn(const arrow::RecordBatch& batch,
                                                    const schema::Column& column);
 
-/// Appends each row's value to that row's bytes, so that different rows have different bytes.
+/// Appends each row's value to that row's bytes.
 Status AppendColumn(const arrow::Array& column, std::vector<std::string>& rows);
+
+/// Each row's bytes of these columns, by their source types; different rows have different bytes.
+Result<std::vector<std::string>> RowBytes(const std::vector<schema::Column>& columns,
+                                          const arrow::RecordBatch& batch);
 
 /// Adds the rows of a batch, by the table's source columns and their types.
 Status AddRows(const schema::TableSchema& table, const arrow::RecordBatch& batch, TableDigest& digest);

@@ -200,6 +200,8 @@ class Runner {
   CopySource CopyFiles(const std::string& table) const;
   /// Gives a finished copy its place in Silver once the stream is past its position.
   Status TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel);
+  /// The finished copy is where it belongs, and the registry says so; everybody is told.
+  void Took(const FinishedCopy& copy, bool accepted);
   /// Has a table copied from its start, instead of the finished copy that would be taken next.
   Status CopyOnceMore(const std::string& name, const std::string& reason);
   bool IsVisible(Lsn at);

@@ -78,11 +78,11 @@ class SilverLayer : public TailSource {
   Status TakeCopy(const catalog::RegisteredTable& table, const SourcePosition& position,
                   const std::function<Status(const CopyRows&)>& read);
 
-  /// Without Silver's files (PipelineOptions::with_silver) Stage and Apply only follow the tables' shapes,
-  /// and versions are published without tables. Applies what is newer than each table's own position (a step
-  /// may come again after a crash), then publishes. A table that cannot follow is held with the reason; the
-  /// others go on. Steps of a transaction that goes on are kept aside, and become one commit of each table
-  /// with its last one; so is a step that is more than one commit can hold otherwise.
+  /// Applies what is newer than each table's own position (a step may come again after a crash), then
+  /// publishes. A table that cannot follow is held with the reason; the others go on. Steps of a transaction
+  /// that goes on are kept aside, and become one commit of each table with its last one; so is a step that is
+  /// more than one commit can hold otherwise. Without Silver's files (PipelineOptions::with_silver) this and
+  /// Stage only follow the tables' shapes, and versions are published without tables.
   Status Apply(const SilverStep& step);
   /// Shows the step to readers at once and keeps it for the next commit. False, and nothing done, when it
   /// cannot be staged (a truncation, a new shape, part of a transaction, a table that must be held): then

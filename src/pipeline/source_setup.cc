@@ -1,7 +1,7 @@
 #include <arrow/record_batch.h>
 
-#include <algorithm>
 #include <chrono>
+#include <map>
 #include <thread>
 
 #include "base/fault.h"
@@ -141,29 +141,27 @@ Status Runner::GoOnBehind(const Break& broken, const cdc::SourceIdentity& source
   gap.last_commit = at.Before();
   gap.end = at;
   gap.last_commit_micros = clock_->NowMicros();
-  const auto add = [&](const schema::TableSchema& table) {
+  const auto& registered = silver_->registry().tables;
+  std::map<std::string, schema::TableSchema> unsure;  // By lake name.
+  for (const auto& [name, table] : registered) {
+    if (!table.left) unsure.emplace(name, table.source);
+  }
+  const auto add_new = [&](const schema::TableSchema& table) {
+    if (!registered.contains(table.lake_name)) unsure.emplace(table.lake_name, table);
+  };
+  {
+    // Also of tables that are being copied for the first time.
+    const std::lock_guard lock(followed_mutex_);
+    for (const auto& [oid, table] : coming_) add_new(table.schema);
+  }
+  // Copies that Silver has not taken yet.
+  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
+  for (const auto& [name, copies] : loads) add_new(*copies.back().table);
+  for (const auto& [name, table] : unsure) {
     gap.events.push_back({std::make_shared<const schema::TableSchema>(table),
                           nullptr,
                           {OrderingValue(identity.epoch, at.Before()), 0},
                           broken.reason});
-  };
-  for (const auto& [name, table] : silver_->registry().tables) {
-    if (!table.left) add(table.source);
-  }
-  {
-    // Also of tables that are being copied for the first time.
-    const std::lock_guard lock(followed_mutex_);
-    for (const auto& [oid, table] : coming_) {
-      if (!silver_->registry().tables.contains(table.schema.lake_name)) add(table.schema);
-    }
-  }
-  // Copies that Silver has not taken yet.
-  TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
-  for (const auto& [name, copies] : loads) {
-    const bool marked =
-        std::any_of(gap.events.begin(), gap.events.end(),
-                    [&, &wanted = name](const auto& event) { return event.table->lake_name == wanted; });
-    if (!marked) add(*copies.back().table);
   }
   TARN_FAULT_POINT("source.break.before_manifest");
   TARN_RETURN_IF_ERROR(bronze_->Recover());

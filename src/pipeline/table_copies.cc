@@ -194,20 +194,24 @@ Status Runner::TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelTok
   TARN_RETURN_IF_ERROR(ReplayFromBronze(load.position(), name, cancel));
   TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
   copy_awaited_ = true;  // Until the version that has it is published.
-  // First what the table is now: else the watch would find that it is not what it was before the copy.
-  UpdateFollowed();
-  watch_->Took(accepted);
-  {
-    const std::lock_guard lock(followed_mutex_);
-    coming_.erase(load.table->oid);
-  }
-  UpdateFollowed();
+  Took(*copy, accepted);
   silver_->SetComing(watch_->Coming());
   const bool ahead = load.position() > silver_->position();
   const int64_t micros = ahead ? std::max(state_.silver_commit_micros.load(), load.snapshot_micros)
                                : state_.silver_commit_micros.load();
   const SourcePosition version = std::max(load.position(), silver_->position());
   return AdvanceTo(version, micros);
+}
+
+void Runner::Took(const FinishedCopy& copy, bool accepted) {
+  // First what the table is now: else the watch would find that it is not what it was before the copy.
+  UpdateFollowed();
+  watch_->Took(accepted);
+  {
+    const std::lock_guard lock(followed_mutex_);
+    coming_.erase(copy.load.table->oid);
+  }
+  UpdateFollowed();
 }
 
 Status Runner::CopyOnceMore(const std::string& name, const std::string& reason) {

@@ -87,11 +87,10 @@ class Comparison {
     const auto into = [&](TableDigest& digest) -> TakeRows {
       return [&](const auto& rows) { return AddRows(table.schema, rows, digest); };
     };
-    TARN_ASSIGN(const cdc::CopyOutcome outcome,
-                ReadSource(table, connection, into(result.source_good), into(result.source_refused)));
-    if (outcome == cdc::CopyOutcome::kRewritten) return std::optional<TableVerification>();
-    TARN_RETURN_IF_ERROR(ReadLake(*session_, table.schema, "silver", into(result.silver)));
-    TARN_RETURN_IF_ERROR(ReadLake(*session_, table.schema, "quarantine", into(result.quarantine)));
+    TARN_ASSIGN(const bool compared,
+                ReadBoth(table, connection, into(result.source_good), into(result.source_refused),
+                         into(result.silver), into(result.quarantine)));
+    if (!compared) return std::optional<TableVerification>();
     if (!result.equal() && !result.append_only) {
       TARN_ASSIGN(const bool named, NameRows(table, connection, result));
       if (!named) return std::optional<TableVerification>();
@@ -103,6 +102,16 @@ class Comparison {
   Comparison(Runner& runner, const CancelToken& cancel, Runner::Aligned aligned)
       : runner_(&runner), cancel_(&cancel), aligned_(std::move(aligned)) {}
 
+  /// The source's rows, parted by the rules, then the lake's. False when the table was rewritten since.
+  Result<bool> ReadBoth(const cdc::SourceTable& table, cdc::PgConnection* connection, const TakeRows& good,
+                        const TakeRows& refused, const TakeRows& silver, const TakeRows& quarantine) {
+    TARN_ASSIGN(const cdc::CopyOutcome outcome, ReadSource(table, connection, good, refused));
+    if (outcome == cdc::CopyOutcome::kRewritten) return false;
+    TARN_RETURN_IF_ERROR(ReadLake(*session_, table.schema, "silver", silver));
+    TARN_RETURN_IF_ERROR(ReadLake(*session_, table.schema, "quarantine", quarantine));
+    return true;
+  }
+
   /// False when the table was rewritten since.
   Result<bool> NameRows(const cdc::SourceTable& table, cdc::PgConnection* connection,
                         TableVerification& result) {
@@ -112,12 +121,8 @@ class Comparison {
       const auto into = [&](DifferingRows& rows, Side side) -> TakeRows {
         return [&rows, side, take](const auto& batch) { return (rows.*take)(side, batch); };
       };
-      TARN_ASSIGN(const cdc::CopyOutcome outcome, ReadSource(table, connection, into(silver, Side::kSource),
-                                                             into(quarantine, Side::kSource)));
-      if (outcome == cdc::CopyOutcome::kRewritten) return false;
-      TARN_RETURN_IF_ERROR(ReadLake(*session_, table.schema, "silver", into(silver, Side::kLake)));
-      TARN_RETURN_IF_ERROR(ReadLake(*session_, table.schema, "quarantine", into(quarantine, Side::kLake)));
-      return true;
+      return ReadBoth(table, connection, into(silver, Side::kSource), into(quarantine, Side::kSource),
+                      into(silver, Side::kLake), into(quarantine, Side::kLake));
     };
     TARN_ASSIGN(const bool counted, read(&DifferingRows::Count));
     if (!counted) return false;

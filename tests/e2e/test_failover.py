@@ -74,6 +74,16 @@ def test_promoted_standby(server, running):
         standby.destroy()
 
 
+def image_of(cluster, database):
+    """The server's disk as it is now."""
+    cluster.stop()
+    image = cluster.folder / "image"
+    shutil.copytree(cluster.data, image)
+    cluster.start()
+    database.reconnect()
+    return image
+
+
 def put_back(cluster, database, image):
     cluster.stop()
     shutil.rmtree(cluster.data)
@@ -88,11 +98,7 @@ def test_set_back(server, crash):
     """The server's disk is set back to an older image: same timeline, earlier positions, other changes at them. Also when tarn dies
     while it takes that in, and when the disk is set back once more then."""
     cluster, database, tarn = server
-    cluster.stop()
-    image = cluster.folder / "image"
-    shutil.copytree(cluster.data, image)
-    cluster.start()
-    database.reconnect()
+    image = image_of(cluster, database)
     database.execute("INSERT INTO t SELECT g, repeat('lost', 500) FROM generate_series(1001, 1400) g")
     tarn.wait_caught_up()
     assert tarn.stop() == 0
@@ -129,11 +135,7 @@ def test_set_back_while_the_first_copy_is_cut_off(session_folder, worker):
             tarn.start(wait=False, environment={"TARN_FAULT": f"bronze.load.after_progress:{saves}"})
             assert tarn.wait_exit(60) == 137, tarn.log_tail()
         cut_off(2)
-        cluster.stop()
-        image = cluster.folder / "image"
-        shutil.copytree(cluster.data, image)
-        cluster.start()
-        database.reconnect()
+        image = image_of(cluster, database)
         database.execute("UPDATE t SET v = repeat('lost', 100)")
         cut_off(4)
         put_back(cluster, database, image)
