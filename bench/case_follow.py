@@ -1,10 +1,8 @@
 """Following: changes that wait in a slot, and a source on which nothing happens."""
 
-import os
 import time
-from pathlib import Path
 
-from .measure import BRONZE_ALONE, PG_RECVLOGICAL, Bench, measured, memory_mb, result
+from .measure import BRONZE_ALONE, PG_RECVLOGICAL, Bench, cpu_seconds, measured, memory_mb, result
 
 SMALL = """DO $$ BEGIN FOR t IN 1..%d LOOP
   UPDATE account SET balance = balance + t WHERE id BETWEEN (t * 10) %% %d + 1 AND (t * 10) %% %d + 10; COMMIT;
@@ -58,11 +56,9 @@ def idle(bench: Bench):
     lake.wait(client, lambda status: status["phase"] == "streaming", every=0.005)
     yield result("start.to_streaming_ms", (time.monotonic() - started) * 1000, "ms")
     seconds = 1 if bench.smoke else 30
-    stat = Path(f"/proc/{lake.process.pid}/stat")
-    ticks = lambda: sum(int(x) for x in stat.read_text().rsplit(")", 1)[1].split()[11:13])  # noqa: E731
-    before = ticks()
+    before = cpu_seconds(lake.process.pid)
     time.sleep(seconds)
-    used = (ticks() - before) / os.sysconf("SC_CLK_TCK")
+    used = cpu_seconds(lake.process.pid) - before
     yield result("idle.cpu_percent", 100 * used / seconds, "%")
     yield result("idle.rss_mb", memory_mb(lake.process.pid, "VmRSS"), "MB")
     client.close()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from demo.story.client import Client
 
 from .marker_writer import SCHEMA, WRITERS
-from .measure import Bench, Lake, lsn_value, median, percentile, result
+from .measure import Bench, Lake, cpu_seconds, lsn_value, median, percentile, result
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS_PER_TRANSACTION = {100: 2, 1_000: 10, 5_000: 20, 20_000: 50}
@@ -94,11 +95,18 @@ def _waits_ms(committed_ns: list[list[int]], before: list[int], steps: Steps) ->
     return waits
 
 
-def _measure(bench: Bench, rate: int):
-    """One rate, with a lake of its own."""
+@dataclass
+class Measured:
+    changes_per_s: float              # Which the generator reached.
+    waits_ms: dict[str, list[float]]  # Of each marker, by stage; writer by writer, in the order of their commits.
+    asked_s: list[float]              # What an answer took.
+    drained_s: float                  # From the generator's end until Silver's files have all.
+    cpu_s: float                # tarn's, from its start to then.
+
+
+def measure_rate(bench: Bench, rate: int, rows: int, seconds: float) -> Measured:
+    """One rate, in transactions of so many rows, with a lake of its own."""
     before = [row[0] for row in bench.sql("freshness", "SELECT n FROM marker ORDER BY writer")]
-    rows = ROWS_PER_TRANSACTION[rate]
-    seconds = 2 if bench.smoke else max(LEAST_S, MARKERS * rows / rate)
     lake = bench.lake("freshness")
     client = lake.start()
     lake.wait_streaming(client)
@@ -108,6 +116,7 @@ def _measure(bench: Bench, rate: int):
     ended = time.monotonic()
     lake.wait_caught_up(client)
     drained_s = time.monotonic() - ended
+    cpu_s = cpu_seconds(lake.process.pid)
     time.sleep(0.5)  # The looker's last look.
     looker.end()
     lake.remove()
@@ -115,21 +124,30 @@ def _measure(bench: Bench, rate: int):
     bronze = _bronze_steps(lake, before)
     waits = {stage: _waits_ms(written["committed_ns"], before, steps) for stage, steps in (
         ("bronze", [(reached, when) for _, reached, when in bronze]), ("queryable", looker.steps), ("hudi", _hudi_steps(lake, bronze)))}
-    return written["changes_per_s"], waits, looker.waits_s, drained_s
+    return Measured(written["changes_per_s"], waits, looker.waits_s, drained_s, cpu_s)
 
 
-def freshness(bench: Bench):
+def create_markers(bench: Bench):
+    if "markers" in bench.shared:
+        return
     bench.create("freshness")
     for statement in SCHEMA.split(";"):
         bench.sql("freshness", statement)
+    bench.shared["markers"] = True
+
+
+def freshness(bench: Bench):
+    create_markers(bench)
     for rate in (1_000,) if bench.smoke else ROWS_PER_TRANSACTION:
-        reached, waits, asked_s, drained_s = _measure(bench, rate)
-        if reached < 0.95 * rate and not bench.smoke:
-            print(f" (this machine's generator reached {reached:,.0f} of {rate:,} changes/s: no figures for that rate)", end="")
+        rows = ROWS_PER_TRANSACTION[rate]
+        seconds = 2 if bench.smoke else max(LEAST_S, MARKERS * rows / rate)
+        measured = measure_rate(bench, rate, rows, seconds)
+        if measured.changes_per_s < 0.95 * rate and not bench.smoke:
+            print(f" (this machine's generator reached {measured.changes_per_s:,.0f} of {rate:,} changes/s: no figures for that rate)", end="")
             continue
-        for stage, values in waits.items():
+        for stage, values in measured.waits_ms.items():
             for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999)):
                 yield result(f"freshness.{rate}.{stage}.{name}_ms", percentile(values, share), "ms")
-        yield result(f"freshness.{rate}.markers", len(waits["hudi"]), "markers")
-        yield result(f"freshness.{rate}.look_ms", 1000 * median(asked_s), "ms")
-        yield result(f"freshness.{rate}.drained_s", drained_s, "s")
+        yield result(f"freshness.{rate}.markers", len(measured.waits_ms["hudi"]), "markers")
+        yield result(f"freshness.{rate}.look_ms", 1000 * median(measured.asked_s), "ms")
+        yield result(f"freshness.{rate}.drained_s", measured.drained_s, "s")

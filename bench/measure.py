@@ -48,6 +48,12 @@ class PeakMemory:
         return self._peak_mb
 
 
+def cpu_seconds(pid: int) -> float:
+    """Of a process that runs, so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measured(command: list, **options) -> Usage:
     """Runs a command to its end; raises with its output when it fails."""
     started = time.monotonic()

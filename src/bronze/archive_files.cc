@@ -100,7 +100,7 @@ Status RemoveUnnamed(storage::Storage* storage, const std::string& lake,
 int64_t LastNumber(const ArchiveManifest& archive) {
   int64_t last = 0;
   for (const ArchivedFile& file : archive.files)
-    last = std::max(last, NumberOf(archive.day, file.file.path.substr(file.file.path.rfind('/') + 1)));
+    last = std::max(last, NumberOf(archive.day, FileName(file.file.path)));
   return last;
 }
 

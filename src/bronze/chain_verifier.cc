@@ -19,8 +19,8 @@ constexpr std::string_view kRestoreManifest =
     "table makes newer copies, which need no earlier manifest";
 
 std::string Stem(const std::string& path) {
-  const size_t from = path.rfind('/') + 1;
-  return path.substr(from, path.rfind('.') - from);
+  const std::string name = FileName(path);
+  return name.substr(0, name.rfind('.'));
 }
 
 class ChainVerifier {

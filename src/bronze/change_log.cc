@@ -3,7 +3,6 @@
 #include <arrow/record_batch.h>
 
 #include <algorithm>
-#include <future>
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -12,7 +11,6 @@ namespace tarn::bronze {
 namespace {
 
 constexpr std::string_view kSuffix = ".parquet";
-constexpr size_t kUploads = 8;  ///< At a time.
 
 /// "20261122-101500123" of a time.
 std::string FileTime(int64_t micros) {
@@ -39,24 +37,8 @@ Result<std::unique_ptr<ChangeLog>> ChangeLog::Open(storage::Storage* storage, Br
     TARN_ASSIGN(log->last_, ManifestFromJson(json));
     log->last_name_ = log->last_->last_file_name;
   }
-  if (!log->place_.is_remote()) {
-    TARN_RETURN_IF_ERROR(log->RemoveOrphans());
-    return log;
-  }
-  TARN_ASSIGN(log->intent_, ReadFlushIntent(*storage, log->place_));
-  if (!log->intent_) {
-    TARN_RETURN_IF_ERROR(log->RemoveOrphans());
-    return log;
-  }
-  const int64_t newest = log->last_ ? log->last_->sequence : 0;
-  if (log->intent_->sequence > newest + 1) {
-    return MakeError(
-        ErrorCode::kCorrupt,
-        "Bronze at '{}' ends with manifest {}, but this lake wrote number {}: restore the newest "
-        "ones from a backup, or point [bronze] path at where they are",
-        log->lake_, newest, log->intent_->sequence - 1);
-  }
   TARN_RETURN_IF_ERROR(log->Recover());
+  TARN_RETURN_IF_ERROR(log->RemoveOrphans());
   return log;
 }
 
@@ -110,27 +92,27 @@ Status ChangeLog::AppendEvent(const TableRows& event) {
   if (newest != pending_.rend() && newest->event.table == event.table) file = newest->file.get();
   if (file == nullptr) {
     const std::string path = TableFolder(*event.table) + "/" + NextFileName() + std::string(kSuffix);
-    TARN_ASSIGN(auto made, CreateChangeFile(storage_, lake_, path, *event.table));
+    TARN_ASSIGN(auto made, CreateChangeFile(storage_, WaitingFolder(place_), FileName(path), *event.table));
     file = made.get();
     pending_.push_back({{event.table, {path}, std::nullopt}, std::move(made)});
   }
   return file->Append(*event.rows);
 }
 
-Status ChangeLog::PublishTogether(size_t from, size_t to) {
-  std::vector<std::future<Result<FileEntry>>> uploads;
-  for (size_t at = from; at < to; at++) {
-    uploads.push_back(std::async(std::launch::async, [file = pending_[at].file.get()]() -> Result<FileEntry> {
-      return file == nullptr ? FileEntry{} : file->Publish();
-    }));
+Status ChangeLog::CloseFiles(Manifest& manifest) {
+  for (Pending& pending : pending_) {
+    if (pending.file) {
+      std::string path = std::move(pending.event.file.path);
+      TARN_ASSIGN(pending.event.file, pending.file->Publish());
+      pending.event.file.path = std::move(path);
+      manifest.rows += pending.event.file.rows;
+      TARN_FAULT_POINT("bronze.flush.between_closes");
+    }
+    manifest.events.push_back(std::move(pending.event));
   }
-  Status outcome;
-  for (size_t at = from; at < to; at++) {
-    auto entry = uploads[at - from].get();
-    if (entry && pending_[at].file) pending_[at].event.file = *std::move(entry);
-    if (!entry && outcome) outcome = std::move(entry).error();
-  }
-  return outcome;
+  pending_.clear();
+  manifest.last_file_name = last_name_;
+  return {};
 }
 
 Result<std::optional<Manifest>> ChangeLog::Flush(const FlushInput& input) {
@@ -145,26 +127,12 @@ Result<std::optional<Manifest>> ChangeLog::Flush(const FlushInput& input) {
   manifest.end = input.end;
   manifest.last_commit_micros = input.last_commit_micros;
   manifest.transactions = input.transactions;
-  TARN_RETURN_IF_ERROR(Announce(manifest));
-  // In an object store each takes a while: side by side.
-  for (size_t at = 0; place_.is_remote() && at < pending_.size(); at += kUploads)
-    TARN_RETURN_IF_ERROR(PublishTogether(at, std::min(pending_.size(), at + kUploads)));
-  for (Pending& pending : pending_) {
-    if (pending.file) {
-      if (!place_.is_remote()) {
-        TARN_ASSIGN(pending.event.file, pending.file->Publish());
-      }
-      manifest.rows += pending.event.file.rows;
-      TARN_FAULT_POINT("bronze.flush.between_files");
-    }
-    manifest.events.push_back(std::move(pending.event));
-  }
-  pending_.clear();
-  manifest.last_file_name = last_name_;
-  TARN_FAULT_POINT("bronze.flush.before_manifest");
-  TARN_RETURN_IF_ERROR(storage_->PutIfAbsent(ManifestPath(manifest.sequence), ToJson(manifest)));
+  TARN_RETURN_IF_ERROR(CloseFiles(manifest));
+  TARN_FAULT_POINT("bronze.flush.before_intent");
+  TARN_RETURN_IF_ERROR(WriteFlushIntent(*storage_, place_, manifest));
+  TARN_FAULT_POINT("bronze.flush.after_intent");
+  TARN_RETURN_IF_ERROR(Deliver(manifest));
   TARN_FAULT_POINT("bronze.flush.after_manifest");
-  intent_.reset();
   last_ = manifest;
   return std::optional<Manifest>(std::move(manifest));
 }

@@ -45,9 +45,9 @@ Error ManifestsMissing(int64_t first, int64_t last);
 /// Threads: one writer; ForEachManifest and ReadLoads from any.
 class ChangeLog {
  public:
-  /// Opens for writing; removes files that no manifest names (a flush that was cut off: its changes come
-  /// again). In an object store the manifest's number of such a flush is taken by an empty manifest, lest it
-  /// comes late. Errors: kCorrupt when manifests that were written are gone.
+  /// Opens for writing. A flush that was cut off is finished if it was announced, else nothing of it remains
+  /// and its changes come again: so no change is ever in two files, whoever read one of them meanwhile.
+  /// Errors: kCorrupt when manifests that were written are gone.
   static Result<std::unique_ptr<ChangeLog>> Open(storage::Storage* storage, BronzePlace place,
                                                  const Clock* clock);
 
@@ -58,7 +58,7 @@ class ChangeLog {
   /// for an open input. After an error only Recover tells whether it is durable all the same.
   Result<std::optional<Manifest>> Flush(const FlushInput& input);
 
-  /// Makes good a flush that failed: afterwards `last` is what is durable, and nothing of it that is not
+  /// Makes good a flush that failed, as Open does: afterwards `last` is what is durable, and nothing else
   /// remains. Forgets the files of a transaction whose end did not come: the source sends it again.
   Status Recover();
 
@@ -76,13 +76,11 @@ class ChangeLog {
       : storage_(storage), place_(std::move(place)), lake_(place_.root), clock_(clock) {}
   std::string ManifestPath(int64_t sequence) const;
   Status RemoveOrphans();
-  Status PublishTogether(size_t from, size_t to);
-  /// Has it durable what is about to be sent.
-  Status Announce(const Manifest& manifest);
-  /// The manifest of the flush that was announced; puts an empty one where it is not there.
-  Result<std::optional<Manifest>> SettledManifest();
-  /// Removes what may have come late, once more, when it is time.
-  void RemoveAbandoned();
+  /// Completes the files, which wait; the manifest then names their places.
+  Status CloseFiles(Manifest& manifest);
+  /// Gives an announced flush's files their places, and its manifest. May be done again.
+  Status Deliver(const Manifest& manifest);
+  Status Place(const std::vector<ManifestEvent>& events);
   std::string NextFileName();
   Status AppendEvent(const TableRows& event);
 
@@ -91,9 +89,6 @@ class ChangeLog {
   const std::string& lake_;  ///< The place's root.
   const Clock* clock_;
   std::optional<Manifest> last_;
-  std::optional<FlushIntent> intent_;   ///< Of a flush that is not known to be durable.
-  std::vector<std::string> abandoned_;  ///< Files that may come late.
-  int64_t abandoned_until_ = 0;         ///< On the monotonic clock: they don't come any more.
   std::string last_name_;
   struct Pending {
     ManifestEvent event;

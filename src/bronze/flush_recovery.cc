@@ -1,88 +1,92 @@
 #include <algorithm>
-#include <set>
+#include <future>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "bronze/change_log.h"
 
 namespace tarn::bronze {
 namespace {
 
-/// No store does a request that it has not done by then.
-constexpr int64_t kLateMicros = 60'000'000;
+constexpr size_t kUploads = 8;  ///< At a time.
 
-std::string Stem(const std::string& path) {
-  const size_t from = path.rfind('/') + 1;
-  return path.substr(from, path.rfind('.') - from);
+/// The file has its place, or gets it. It waits no more when it got it before.
+Status PlaceFile(storage::Storage* storage, const BronzePlace& place, const FileEntry& file) {
+  const std::string to = place.root + "/" + file.path;
+  const Status moved = storage->Move(WaitingFolder(place) + "/" + FileName(file.path), to);
+  if (moved || moved.error().code != ErrorCode::kNotFound) return moved;
+  TARN_ASSIGN(const auto there, storage->Open(to));
+  return {};
+}
+
+/// Puts the manifest, or finds that it is there.
+Status PutManifest(storage::Storage* storage, const std::string& path, const std::string& json) {
+  const Status put = storage->PutIfAbsent(path, json);
+  if (put || put.error().code != ErrorCode::kAlreadyExists) return put;
+  TARN_ASSIGN(const std::string there, storage->Read(path));
+  if (there == json) return {};
+  return MakeError(ErrorCode::kCorrupt,
+                   "'{}' is there and says something else than this lake was about to write: another tarn "
+                   "writes there, or a backup was restored in part. `tarn bronze verify` tells more",
+                   path);
 }
 
 }  // namespace
 
-Status ChangeLog::Announce(const Manifest& manifest) {
-  RemoveAbandoned();
-  intent_ = FlushIntent{manifest.sequence, manifest.epoch, {}, abandoned_};
-  for (const Pending& pending : pending_) {
-    if (pending.file) intent_->files.push_back(pending.event.file.path);
+Status ChangeLog::Place(const std::vector<ManifestEvent>& events) {
+  if (!place_.is_remote()) {
+    for (const ManifestEvent& event : events) {
+      if (event.at) continue;
+      TARN_RETURN_IF_ERROR(PlaceFile(storage_, place_, event.file));
+      TARN_FAULT_POINT("bronze.flush.between_files");
+    }
+    return {};
   }
-  if (!place_.is_remote()) return {};
-  return WriteFlushIntent(*storage_, place_, *intent_);
+  // In an object store each takes a while: side by side.
+  for (size_t from = 0; from < events.size(); from += kUploads) {
+    std::vector<std::future<Status>> uploads;
+    for (size_t at = from; at < std::min(events.size(), from + kUploads); at++) {
+      if (events[at].at) continue;
+      uploads.push_back(
+          std::async(std::launch::async, [&, at] { return PlaceFile(storage_, place_, events[at].file); }));
+    }
+    Status outcome;
+    for (auto& upload : uploads) {
+      if (Status one = upload.get(); !one && outcome) outcome = std::move(one);
+    }
+    TARN_RETURN_IF_ERROR(outcome);
+    TARN_FAULT_POINT("bronze.flush.between_files");
+  }
+  return {};
 }
 
-Result<std::optional<Manifest>> ChangeLog::SettledManifest() {
-  const std::string path = ManifestPath(intent_->sequence);
-  auto json = storage_->Read(path);
-  if (!json && json.error().code == ErrorCode::kNotFound) {
-    if (!place_.is_remote()) return std::optional<Manifest>();
-    // What an earlier process sent may come yet. The number is taken, so that it is refused then.
-    Manifest nothing = last_.value_or(Manifest{});
-    nothing.sequence = intent_->sequence;
-    if (!last_) nothing.epoch = intent_->epoch;
-    nothing.after = nothing.last_commit;
-    nothing.transactions = nothing.rows = 0;
-    nothing.last_file_name = last_name_;
-    nothing.events.clear();
-    const Status taken = storage_->PutIfAbsent(path, ToJson(nothing));
-    if (!taken && taken.error().code != ErrorCode::kAlreadyExists) return taken.error();
-    json = storage_->Read(path);
-  }
-  if (!json) return std::move(json).error();
-  TARN_ASSIGN(Manifest manifest, ManifestFromJson(*json));
-  return std::optional(std::move(manifest));
+Status ChangeLog::Deliver(const Manifest& manifest) {
+  TARN_RETURN_IF_ERROR(Place(manifest.events));
+  TARN_FAULT_POINT("bronze.flush.before_manifest");
+  return PutManifest(storage_, ManifestPath(manifest.sequence), ToJson(manifest));
 }
 
 Status ChangeLog::Recover() {
   pending_.clear();
-  if (!intent_) return {};
-  for (const std::string& file : intent_->files) last_name_ = std::max(last_name_, Stem(file));
-  TARN_ASSIGN(auto manifest, SettledManifest());
-  std::set<std::string> named;
-  if (manifest) {
-    for (const ManifestEvent& event : manifest->events) named.insert(event.file.path);
-    last_name_ = std::max(last_name_, manifest->last_file_name);
-    if (!last_ || last_->sequence < manifest->sequence) last_ = std::move(manifest);
+  TARN_ASSIGN(auto announced, ReadFlushIntent(*storage_, place_));
+  const int64_t newest = last_ ? last_->sequence : 0;
+  if (announced && announced->sequence > newest + 1) {
+    return MakeError(
+        ErrorCode::kCorrupt,
+        "Bronze at '{}' ends with manifest {}, but this lake wrote number {}: restore the newest "
+        "ones from a backup, or point [bronze] path at where they are",
+        lake_, newest, announced->sequence - 1);
   }
-  std::vector<std::string> left = intent_->abandoned;
-  for (const std::string& file : intent_->files) {
-    if (!named.contains(file)) left.push_back(file);
+  if (announced && announced->sequence == newest + 1) {
+    spdlog::info("bronze: finishing flush {}, which was cut off", announced->sequence);
+    TARN_RETURN_IF_ERROR(Deliver(*announced));
+    last_name_ = std::max(last_name_, announced->last_file_name);
+    last_ = std::move(announced);
   }
-  for (const std::string& file : left) {
-    spdlog::info("bronze: removing {}, left by a flush that was cut off", file);
-    TARN_RETURN_IF_ERROR(storage_->Remove(lake_ + "/" + file));
-  }
-  if (place_.is_remote()) {
-    abandoned_ = std::move(left);
-    abandoned_until_ = MonotonicMicros() + kLateMicros;
-  }
-  intent_.reset();
+  TARN_ASSIGN(const auto waiting, storage_->List(WaitingFolder(place_)));
+  for (const auto& file : waiting)
+    TARN_RETURN_IF_ERROR(storage_->Remove(WaitingFolder(place_) + "/" + file.name));
   return {};
-}
-
-void ChangeLog::RemoveAbandoned() {
-  if (abandoned_.empty() || MonotonicMicros() < abandoned_until_) return;
-  for (const std::string& file : abandoned_) {
-    // The next flush tries again.
-    if (!storage_->Remove(lake_ + "/" + file)) return;
-  }
-  abandoned_.clear();
 }
 
 }  // namespace tarn::bronze

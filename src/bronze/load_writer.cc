@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "bronze/change_log.h"
+#include "bronze/parquet_files.h"
 #include "bronze/write_intent.h"
 
 namespace tarn::bronze {
@@ -19,7 +20,6 @@ namespace {
 /// Numbers of files that are announced at once: 256 GB.
 constexpr int kAnnouncedFiles = 1000;
 
-std::string FileName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 int NumberOf(const std::string& file_name) { return std::stoi(file_name.substr(4), nullptr, 16); }
 
 /// What one worker has under way.

@@ -93,6 +93,8 @@ std::string TableFolder(const schema::TableSchema& table) {
          PathPart(table.named ? table.lake_name : table.table_name);
 }
 
+std::string FileName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
 Status ForEachFile(const storage::Storage& storage, const std::string& lake, const std::string& root,
                    const std::function<Status(const std::string& path, const storage::FileInfo&)>& take) {
   TARN_ASSIGN(const auto schemas, storage.List(lake + "/" + root));

@@ -49,5 +49,7 @@ Status ForEachFile(const storage::Storage& storage, const std::string& lake, con
 
 /// "bronze/<schema>/<table>", with characters that a path cannot hold escaped as %XX.
 std::string TableFolder(const schema::TableSchema& table);
+/// A path's last part.
+std::string FileName(const std::string& path);
 
 }  // namespace tarn::bronze

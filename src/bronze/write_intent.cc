@@ -7,7 +7,11 @@ namespace {
 
 using nlohmann::json;
 
-std::string FlushPath(const BronzePlace& place) { return place.intents + "/flush.json"; }
+/// Of what one machine keeps to itself.
+std::string Folder(const BronzePlace& place) {
+  return place.is_remote() ? place.intents : place.root + "/_tarn/bronze";
+}
+std::string FlushPath(const BronzePlace& place) { return Folder(place) + "/flush.json"; }
 std::string LoadPath(const BronzePlace& place, const std::string& table) {
   return place.intents + "/loads/" + table + ".json";
 }
@@ -27,20 +31,21 @@ auto ReadJson(const storage::Storage& storage, const std::string& path, Read rea
 
 }  // namespace
 
-Result<std::optional<FlushIntent>> ReadFlushIntent(const storage::Storage& storage,
-                                                   const BronzePlace& place) {
-  return ReadJson(storage, FlushPath(place), [](const json& from) {
-    return FlushIntent{from.at("sequence"), from.at("epoch"), from.at("files"), from.at("abandoned")};
-  });
+Result<std::optional<Manifest>> ReadFlushIntent(const storage::Storage& storage, const BronzePlace& place) {
+  const std::string path = FlushPath(place);
+  const auto text = storage.Read(path);
+  if (!text && text.error().code == ErrorCode::kNotFound) return std::optional<Manifest>();
+  if (!text) return text.error();
+  auto manifest = ManifestFromJson(*text);
+  if (!manifest) return std::move(manifest).error().In("'" + path + "'");
+  return std::optional(*std::move(manifest));
 }
 
-Status WriteFlushIntent(storage::Storage& storage, const BronzePlace& place, const FlushIntent& intent) {
-  const json text = {{"sequence", intent.sequence},
-                     {"epoch", intent.epoch},
-                     {"files", intent.files},
-                     {"abandoned", intent.abandoned}};
-  return storage.Write(FlushPath(place), text.dump(1));
+Status WriteFlushIntent(storage::Storage& storage, const BronzePlace& place, const Manifest& manifest) {
+  return storage.Write(FlushPath(place), ToJson(manifest));
 }
+
+std::string WaitingFolder(const BronzePlace& place) { return Folder(place) + "/flush"; }
 
 Result<std::optional<LoadIntent>> ReadLoadIntent(const storage::Storage& storage, const BronzePlace& place,
                                                  const std::string& table) {

@@ -2,20 +2,12 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
+#include "bronze/manifest.h"
 #include "bronze/place.h"
 #include "storage/storage.h"
 
 namespace tarn::bronze {
-
-/// A flush that is about to be sent: durable before its first file is. When its manifest is there it is done.
-struct FlushIntent {
-  int64_t sequence = 0;  ///< Of its manifest.
-  int64_t epoch = 0;
-  std::vector<std::string> files;      ///< Below the root.
-  std::vector<std::string> abandoned;  ///< Of earlier ones that came to nothing; may still come late.
-};
 
 /// A copy that was begun: durable before its first file is sent.
 struct LoadIntent {
@@ -23,9 +15,15 @@ struct LoadIntent {
   int last_file = 0;  ///< No file of it has a greater number.
 };
 
+/// The newest flush that was announced: its manifest, durable before its first file has its place. From then
+/// on the flush counts, and whoever finds it unfinished finishes it. nullopt: there was none yet. Errors:
+/// kCorrupt names the file.
+Result<std::optional<Manifest>> ReadFlushIntent(const storage::Storage& storage, const BronzePlace& place);
+Status WriteFlushIntent(storage::Storage& storage, const BronzePlace& place, const Manifest& manifest);
+/// The local folder where a flush's files wait, complete and durable, until they have their places.
+std::string WaitingFolder(const BronzePlace& place);
+
 /// nullopt: there was none yet. Errors: kCorrupt names the file.
-Result<std::optional<FlushIntent>> ReadFlushIntent(const storage::Storage& storage, const BronzePlace& place);
-Status WriteFlushIntent(storage::Storage& storage, const BronzePlace& place, const FlushIntent& intent);
 Result<std::optional<LoadIntent>> ReadLoadIntent(const storage::Storage& storage, const BronzePlace& place,
                                                  const std::string& table);
 Status WriteLoadIntent(storage::Storage& storage, const BronzePlace& place, const std::string& table,

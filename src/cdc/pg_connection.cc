@@ -12,6 +12,8 @@
 namespace tarn::cdc {
 namespace {
 
+constexpr int kReceivedBytes = 250'000;  ///< At a time: fits in a core's cache.
+
 /// libpq ends its messages with a newline and may have several lines, further ones behind a tab.
 std::string OneLine(const char* message) {
   std::string text = message == nullptr ? "" : message;
@@ -138,7 +140,15 @@ Status PgConnection::Execute(const std::string& sql) {
   return {};
 }
 
+/// libpq reads at most what its buffer holds, which is 16 kB at first: of a copy or a stream that is behind,
+/// a call of the system each few messages. It grows to the largest message and stays so.
+Status PgConnection::WidenReceiveBuffer() {
+  if (std::exchange(is_wide_, true)) return {};
+  return Execute(fmt::format("SELECT pg_catalog.repeat(' ', {})", kReceivedBytes));
+}
+
 Status PgConnection::StartCopy(const std::string& sql) {
+  TARN_RETURN_IF_ERROR(WidenReceiveBuffer());
   const PgResult result(PQexec(connection_, sql.c_str()));
   const ExecStatusType status = PQresultStatus(result.get());
   if (status != PGRES_COPY_OUT && status != PGRES_COPY_BOTH) return ServerError(result.get(), connection_);

@@ -50,9 +50,11 @@ class PgConnection {
  private:
   PgConnection(pg_conn* connection, const CancelToken* cancel) : connection_(connection), cancel_(cancel) {}
   Result<pg_result*> Wait(const std::string& sql);
+  Status WidenReceiveBuffer();
 
   pg_conn* connection_;
   const CancelToken* cancel_;
+  bool is_wide_ = false;  ///< Its receive buffer.
 };
 
 /// The settings that a connection string or URI of libpq's names. kInvalidArgument says what libpq does not

@@ -176,6 +176,7 @@ class InterruptedStorage : public storage::ForwardingStorage {
   Result<std::unique_ptr<storage::StagedFile>> Stage(const std::string&) override {
     return ReadOnly().error();
   }
+  Status Move(const std::string&, const std::string&) override { return ReadOnly(); }
   Status CreateFolder(const std::string&) override { return ReadOnly(); }
   Status Remove(const std::string&) override { return ReadOnly(); }
   Status RemoveTree(const std::string&) override { return ReadOnly(); }

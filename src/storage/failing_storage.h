@@ -31,6 +31,10 @@ class FailingStorage : public ForwardingStorage {
     if (fails_removals_) TARN_RETURN_IF_ERROR(MayWrite(path));
     return real()->Remove(path);
   }
+  Status Move(const std::string& from, const std::string& to) override {
+    TARN_RETURN_IF_ERROR(MayWrite(to));
+    return real()->Move(from, to);
+  }
   Result<std::unique_ptr<StagedFile>> Stage(const std::string& path) override {
     TARN_ASSIGN(auto file, real()->Stage(path));
     return std::unique_ptr<StagedFile>(std::make_unique<File>(this, path, std::move(file)));

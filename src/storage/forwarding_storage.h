@@ -18,6 +18,7 @@ class ForwardingStorage : public Storage {
     return real_->PutIfAbsent(path, bytes);
   }
   Result<std::unique_ptr<StagedFile>> Stage(const std::string& path) override { return real_->Stage(path); }
+  Status Move(const std::string& from, const std::string& to) override { return real_->Move(from, to); }
   Result<std::string> Read(const std::string& path) const override { return real_->Read(path); }
   Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(const std::string& path) const override {
     return real_->Open(path);

@@ -41,6 +41,14 @@ Status MakeFolders(const std::string& path) {
   return SyncFolder(parent);
 }
 
+/// Replaces what is at `to`; the name is durable on return.
+Status Rename(const std::string& from, const std::string& to) {
+  const std::string parent = ParentOf(to);
+  TARN_RETURN_IF_ERROR(MakeFolders(parent));
+  if (::rename(from.c_str(), to.c_str()) != 0) return ErrnoError(errno, "rename to", to);
+  return SyncFolder(parent);
+}
+
 /// A file descriptor that writes everything or says why not.
 class FileOutput : public arrow::io::OutputStream {
  public:
@@ -100,11 +108,10 @@ class LocalStagedFile : public StagedFile {
   arrow::io::OutputStream* stream() override { return &output_; }
   Status Publish() override {
     TARN_RETURN_IF_ERROR(output_.SyncAndClose());
-    const std::string parent = ParentOf(path_);
-    TARN_RETURN_IF_ERROR(MakeFolders(parent));
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) return ErrnoError(errno, "rename to", path_);
-    temporary_.clear();
-    return SyncFolder(parent);
+    const std::string temporary = std::exchange(temporary_, {});
+    const Status renamed = Rename(temporary, path_);
+    if (!renamed) ::unlink(temporary.c_str());
+    return renamed;
   }
   /// Like Publish, but kAlreadyExists when the name is taken: link(2) never replaces.
   Status PublishIfAbsent() {
@@ -138,6 +145,12 @@ class LocalStorage : public Storage {
   Result<std::unique_ptr<StagedFile>> Stage(const std::string& path) override {
     TARN_ASSIGN(auto file, StageLocal(path));
     return std::unique_ptr<StagedFile>(std::move(file));
+  }
+
+  Status Move(const std::string& from, const std::string& to) override {
+    TARN_RETURN_IF_ERROR(CheckWritable(to));
+    if (!Exists(from)) return ErrnoError(ENOENT, "move", from);
+    return Rename(from, to);
   }
 
   Result<std::string> Read(const std::string& path) const override {

@@ -1,7 +1,24 @@
+#include <arrow/buffer.h>
+#include <arrow/result.h>
+
+#include "storage/arrow_status.h"
 #include "storage/storage.h"
 
 namespace tarn::storage {
 namespace {
+
+constexpr int64_t kUploadedBytes = 1 << 20;  ///< At a time.
+
+Status Upload(const Storage& source, const std::string& from, Storage& target, const std::string& to) {
+  TARN_ASSIGN(const auto input, source.Open(from));
+  TARN_ASSIGN(const auto staged, target.Stage(to));
+  while (true) {
+    const auto bytes = input->Read(kUploadedBytes);
+    TARN_RETURN_IF_ERROR(FromArrow(bytes.status(), ErrorCode::kIo, "read '" + from + "'"));
+    if ((*bytes)->size() == 0) return staged->Publish();
+    TARN_RETURN_IF_ERROR(FromArrow(staged->stream()->Write(*bytes), ErrorCode::kIo, "write '" + to + "'"));
+  }
+}
 
 class RoutedStorage : public Storage {
  public:
@@ -19,6 +36,14 @@ class RoutedStorage : public Storage {
   Result<std::unique_ptr<StagedFile>> Stage(const std::string& path) override {
     TARN_ASSIGN(Storage * store, Of(path));
     return store->Stage(path);
+  }
+  Status Move(const std::string& from, const std::string& to) override {
+    TARN_ASSIGN(Storage * source, Of(from));
+    TARN_ASSIGN(Storage * target, Of(to));
+    if (source == target) return source->Move(from, to);
+    if (source != local_.get()) return source->Move(from, to);
+    TARN_RETURN_IF_ERROR(Upload(*source, from, *target, to));
+    return source->Remove(from);
   }
   Result<std::string> Read(const std::string& path) const override {
     TARN_ASSIGN(const Storage* store, Of(path));

@@ -89,6 +89,10 @@ class S3Storage : public Storage {
     return head.has_value();
   }
 
+  Status Move(const std::string& from, const std::string&) override {
+    return MakeError(ErrorCode::kUnsupported, "'{}' is in an object store, which moves nothing", from);
+  }
+
   Status CreateFolder(const std::string& path) override {
     TARN_ASSIGN([[maybe_unused]] const std::string key, WritableKey(path));
     return {};

@@ -42,6 +42,11 @@ class Storage {
   virtual Status PutIfAbsent(const std::string& path, std::string_view bytes) = 0;
   virtual Result<std::unique_ptr<StagedFile>> Stage(const std::string& path) = 0;
 
+  /// Gives a local file its place, which may be in an object store. Durability: on return bytes and name
+  /// survive a crash. Atomic at `to`, where it replaces what is there. Errors: kNotFound names a `from` that
+  /// is not there; kUnsupported when `from` is in an object store.
+  virtual Status Move(const std::string& from, const std::string& to) = 0;
+
   /// kNotFound names a path that is not there.
   virtual Result<std::string> Read(const std::string& path) const = 0;
   virtual Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(const std::string& path) const = 0;

@@ -18,6 +18,7 @@ COMPLETE, CRASHED = 0, 137
 
 
 @pytest.mark.parametrize("point", ["bronze.load.before_manifest", "bronze.load.after_manifest", "bronze.flush.before_files",
+                                   "bronze.flush.between_closes:2", "bronze.flush.before_intent", "bronze.flush.after_intent",
                                    "bronze.flush.between_files:2", "bronze.flush.before_manifest:2", "bronze.flush.after_manifest"])
 def test_a_crash_at_each_step(source, make_tarn, seed, point):
     """No change is lost or there twice, no file of nobody stays."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from support.cluster import wait_for
@@ -121,3 +122,29 @@ def test_no_lake_and_wrong_arguments(source, worker):
         assert tarn.command(*arguments).code == USAGE
     help_text = tarn.command("bronze", "verify", "--help")
     assert help_text.code == 0 and "Example: tarn bronze verify" in help_text.out
+
+
+@pytest.mark.parametrize("point", ["before_files", "between_closes", "before_intent", "after_intent", "between_files:2", "before_manifest",
+                                   "after_manifest"])
+def test_a_file_that_was_seen_stays(source, worker, seed, point):
+    """A job that lists Bronze while tarn is down in the midst of a flush: its files stay as they are, and no change comes again
+    under another name."""
+    def files(tarn) -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in (tarn.lake / "bronze").rglob("2*.parquet")}
+    history = History(source, seed).create()
+    tarn = worker.tarn(source, bronze={"flush_interval_ms": 50}).start(environment={"TARN_FAULT": f"bronze.flush.{point}"})
+    with history:
+        assert tarn.wait_exit(60) == 137, tarn.log_tail()
+        seen = files(tarn)
+        tarn.start()
+    tarn.wait_caught_up()
+    tarn.verify()
+    assert tarn.stop() == 0
+    now = files(tarn)
+    assert {path: now.get(path) for path in seen} == seen
+    report = verified(tarn, COMPLETE)
+    assert report["warnings"] == []
+    changes = [(table.name, row["_lsn"], row["_ordinal"]) for table in (tarn.lake / "bronze/public").iterdir()
+               for path in table.glob("2*.parquet") for row in pq.read_table(path, columns=["_lsn", "_ordinal"]).to_pylist()]
+    assert len(changes) == len(set(changes)) > 0
+    assert seen or point not in ("between_files:2", "before_manifest", "after_manifest"), "nothing was to be seen"

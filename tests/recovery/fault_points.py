@@ -55,6 +55,9 @@ WAYS: dict[str, Way] = {
     "source.break.before_identity": Way(drops_slot=True, visit=1),
     # A step of the stream.
     "bronze.flush.before_files": Way(),
+    "bronze.flush.between_closes": Way(),
+    "bronze.flush.before_intent": Way(),
+    "bronze.flush.after_intent": Way(),
     "bronze.flush.between_files": Way(),
     "bronze.flush.before_manifest": Way(),
     "bronze.flush.after_manifest": Way(),
