@@ -22,7 +22,7 @@ Status ArchiveWriter::Begin(const std::shared_ptr<const schema::TableSchema>& ta
   const std::string folder = ArchiveTableFolder(*table);
   TARN_ASSIGN(const int64_t number, next_number_(folder));
   const std::string path = fmt::format("{}/{}-{:04}.parquet", folder, day_, number);
-  TARN_ASSIGN(open_, CreateChangeFile(storage_, lake_, path, *table, kGroupBytes));
+  TARN_ASSIGN(open_, CreateChangeFile(storage_, lake_, path, *table, {.group_bytes = kGroupBytes}));
   files_.push_back({table, {path}});
   group_bytes_ = seen_bytes_ = 0;
   return {};

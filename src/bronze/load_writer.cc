@@ -197,7 +197,8 @@ Status LoadWriter::Append(int worker, const arrow::RecordBatch& rows, bool again
   if (at.open == nullptr) {
     TARN_ASSIGN(const int number, state_->NextNumber());
     const std::string path = fmt::format("{}/LOAD{:08X}.parquet", TableFolder(state_->table), number);
-    TARN_ASSIGN(at.open, CreateChangeFile(state_->storage, state_->lake, path, state_->table));
+    TARN_ASSIGN(at.open,
+                CreateChangeFile(state_->storage, state_->lake, path, state_->table, {.is_copy = true}));
     at.again = again;
   }
   TARN_RETURN_IF_ERROR(at.open->Append(rows));

@@ -6,8 +6,10 @@
 #include <arrow/util/byte_size.h>
 #include <zlib.h>
 
+#include <array>
 #include <limits>
 
+#include "bronze/constant_text.h"
 #include "parquet/parquet_reader.h"
 #include "parquet/parquet_writer.h"
 
@@ -39,22 +41,29 @@ class ChecksumStream : public arrow::io::OutputStream {
 
 class ParquetChangeFile : public ChangeFile {
  public:
-  ParquetChangeFile(std::string path, std::unique_ptr<storage::StagedFile> staged, int64_t group_bytes)
-      : path_(std::move(path)),
-        staged_(std::move(staged)),
-        stream_(staged_->stream()),
-        group_bytes_(group_bytes) {}
+  ParquetChangeFile(std::string path, std::unique_ptr<storage::StagedFile> staged,
+                    const ChangeFileOptions& options)
+      : path_(std::move(path)), staged_(std::move(staged)), stream_(staged_->stream()), options_(options) {}
 
   Status Start(const schema::TableSchema& table) {
     parquet::WriterOptions options;
     options.unique_columns = {std::string(schema::kOrdinal)};
-    TARN_ASSIGN(writer_, parquet::FileWriter::Open(&stream_, schema::ChangeSchema(table), options));
+    for (const schema::Column& column : table.columns) {
+      if (!column.is_key) options.unpruned_columns.insert(column.lake_name);
+    }
+    schema_ = schema::ChangeSchema(table);
+    if (options_.is_copy) {
+      arrow::FieldVector fields = schema_->fields();
+      for (const size_t head : kHeads) fields[head] = fields[head]->WithType(ConstantTextType());
+      schema_ = arrow::schema(fields);
+    }
+    TARN_ASSIGN(writer_, parquet::FileWriter::Open(&stream_, schema_, options));
     return {};
   }
   Status Append(const arrow::RecordBatch& rows) override {
-    TARN_RETURN_IF_ERROR(writer_->Write(rows));
+    TARN_RETURN_IF_ERROR(WriteRows(rows));
     open_group_bytes_ += arrow::util::ReferencedBufferSize(rows).ValueOr(0);
-    if (group_bytes_ == 0 || open_group_bytes_ < group_bytes_) return {};
+    if (options_.group_bytes == 0 || open_group_bytes_ < options_.group_bytes) return {};
     writer_->EndRowGroup(1);
     open_group_bytes_ = 0;
     return {};
@@ -68,11 +77,22 @@ class ParquetChangeFile : public ChangeFile {
   }
 
  private:
+  /// Operation and commit time.
+  static constexpr std::array<size_t, 2> kHeads{0, 1};
+
+  Status WriteRows(const arrow::RecordBatch& rows) {
+    if (!options_.is_copy) return writer_->Write(rows);
+    arrow::ArrayVector columns = rows.columns();
+    for (const size_t head : kHeads) columns[head] = AsConstantText(columns[head]);
+    return writer_->Write(*arrow::RecordBatch::Make(schema_, rows.num_rows(), std::move(columns)));
+  }
+
   std::string path_;
   std::unique_ptr<storage::StagedFile> staged_;
   ChecksumStream stream_;
+  std::shared_ptr<arrow::Schema> schema_;
   std::unique_ptr<parquet::FileWriter> writer_;
-  const int64_t group_bytes_;
+  const ChangeFileOptions options_;
   int64_t open_group_bytes_ = 0;  ///< As they were in memory.
 };
 
@@ -111,9 +131,10 @@ Status ForEachFile(const storage::Storage& storage, const std::string& lake, con
 
 Result<std::unique_ptr<ChangeFile>> CreateChangeFile(storage::Storage* storage, const std::string& lake,
                                                      const std::string& path,
-                                                     const schema::TableSchema& table, int64_t group_bytes) {
+                                                     const schema::TableSchema& table,
+                                                     const ChangeFileOptions& options) {
   TARN_ASSIGN(auto staged, storage->Stage(lake + "/" + path));
-  auto file = std::make_unique<ParquetChangeFile>(path, std::move(staged), group_bytes);
+  auto file = std::make_unique<ParquetChangeFile>(path, std::move(staged), options);
   TARN_RETURN_IF_ERROR(file->Start(table));
   return std::unique_ptr<ChangeFile>(std::move(file));
 }

@@ -27,12 +27,18 @@ class ChangeFile {
   virtual Result<FileEntry> Publish() = 0;
 };
 
-/// `path` is below `lake`. `group_bytes`: about the most that a row group holds of rows as they are in
-/// memory; 0: only their number bounds it.
+struct ChangeFileOptions {
+  /// About the most that a row group holds of rows as they are in memory; 0: only their number bounds it.
+  int64_t group_bytes = 0;
+  /// Its rows mostly have one operation and one commit time, as those of a copy do.
+  bool is_copy = false;
+};
+
+/// `path` is below `lake`.
 Result<std::unique_ptr<ChangeFile>> CreateChangeFile(storage::Storage* storage, const std::string& lake,
                                                      const std::string& path,
                                                      const schema::TableSchema& table,
-                                                     int64_t group_bytes = 0);
+                                                     const ChangeFileOptions& options = {});
 
 /// A file of which `input` has the bytes. Errors: kCorrupt, also when it has other rows than its entry says.
 Result<std::unique_ptr<parquet::FileReader>> OpenChangeFile(

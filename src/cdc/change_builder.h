@@ -23,7 +23,7 @@ struct WireValue {
 /// What stands beside a row's values.
 struct RowHead {
   char op = 'I';
-  std::string_view commit_time;  ///< Formatted, see schema::kCommitTime.
+  std::string_view commit_time;  ///< Formatted, see schema::kCommitTime. One `lsn` has one.
   int64_t lsn = 0;               ///< Ordering value.
   int64_t ordinal = 0;
   int64_t xid = 0;
@@ -48,12 +48,20 @@ class ChangeBuilder {
 
  private:
   struct Heads;
+  /// A source's column.
+  struct ValueColumn {
+    ValueDecoder values;
+    bool is_hashed = false;
+    bool is_constant = false;
+  };
   void AppendValue(size_t column, const WireValue& value);
+  void AppendHashed(size_t column, const WireValue& value);
+  void AppendBad(size_t column, const WireValue& value, const char* reason);
 
   std::shared_ptr<const schema::TableSchema> table_;
   std::shared_ptr<arrow::Schema> arrow_schema_;
   const std::string hash_secret_;
-  std::vector<ValueDecoder> columns_;
+  std::vector<ValueColumn> columns_;
   std::unique_ptr<Heads> heads_;
   std::string unchanged_, bad_;
   int64_t rows_ = 0, bytes_ = 0;

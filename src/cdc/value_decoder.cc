@@ -1,8 +1,5 @@
 #include "cdc/value_decoder.h"
 
-#include <arrow/builder.h>
-#include <arrow/util/decimal.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -70,6 +67,26 @@ const char* ParseDecimal(std::string_view text, int32_t scale, Int128& out) {
   return nullptr;
 }
 
+constexpr std::array<int64_t, 5> kPowers{1, 10, 100, 1'000, 10'000};
+
+/// What nearly all numerics are: at most 16 digits that reach from the lake's unit to a bit above it. False:
+/// it is none of those.
+bool DecodeShort(WireReader reader, int digits, int last_exponent, int64_t& value) {
+  if (digits > 4 || last_exponent > 2 || last_exponent <= -4) return false;
+  value = 0;
+  for (int i = 0; i < digits; i++) {
+    const int digit = reader.Int16();
+    if (digit < 0 || digit > 9999) return false;
+    value = value * 10'000 + digit;
+  }
+  if (last_exponent < 0) {
+    value /= kPowers[static_cast<size_t>(-last_exponent)];
+  } else {
+    value *= kPowers[static_cast<size_t>(last_exponent)];
+  }
+  return reader.ok();
+}
+
 /// PostgreSQL's binary numeric: base-10000 digits. Source: src/backend/utils/adt/numeric.c (numeric_send).
 const char* DecodeNumeric(std::string_view bytes, int32_t scale, Int128& out) {
   WireReader reader(bytes);
@@ -79,6 +96,11 @@ const char* DecodeNumeric(std::string_view bytes, int32_t scale, Int128& out) {
   reader.Int16();  // display scale
   if (sign == 0xC000) return kNotANumber;
   if (sign == 0xD000 || sign == 0xF000) return kInfinite;
+  if (int64_t small = 0;
+      digits > 0 && DecodeShort(reader, digits, 4 * (weight - digits + 1) + scale, small)) {
+    out = sign == 0x4000 ? -small : small;
+    return nullptr;
+  }
   Int128 value = 0;
   // Digit i stands for 10000^(weight - i); the lake's unit is 10^-scale.
   int exponent = 4 * weight + scale;
@@ -187,97 +209,96 @@ const char* ParseNumber(std::string_view text, T& out) {
   return result.ec == std::errc() && result.ptr == text.data() + text.size() ? nullptr : kMalformed;
 }
 
-template <typename Builder, typename Value>
-const char* Append(arrow::ArrayBuilder& builder, const Value& value) {
-  // Appending fails only for want of memory.
-  (void)static_cast<Builder&>(builder).Append(value);
+/// Null: it was appended.
+template <typename Value>
+const char* Append(ColumnBuffer& column, Value value) {
+  column.Append(value);
+  return nullptr;
+}
+
+const char* AppendBool(ColumnBuffer& column, bool value) {
+  column.AppendBool(value);
+  return nullptr;
+}
+
+const char* AppendBytes(ColumnBuffer& column, std::string_view value) {
+  column.AppendBytes(value);
   return nullptr;
 }
 
 /// One NaN stands for all: a computed one may have a sign, which PostgreSQL's text does not show.
-template <typename Builder, typename Float>
-const char* AppendFloat(arrow::ArrayBuilder& builder, Float value) {
-  return Append<Builder>(builder, std::isnan(value) ? std::numeric_limits<Float>::quiet_NaN() : value);
+template <typename Float>
+const char* AppendFloat(ColumnBuffer& column, Float value) {
+  return Append(column, std::isnan(value) ? std::numeric_limits<Float>::quiet_NaN() : value);
 }
 
-const char* AppendTimestamp(arrow::ArrayBuilder& builder, int64_t micros) {
+const char* AppendTimestamp(ColumnBuffer& column, int64_t micros) {
   if (micros < kMinMicros || micros > kMaxMicros) return kYear;
-  return Append<arrow::TimestampBuilder>(builder, micros);
+  return Append(column, micros);
 }
 
-const char* AppendDays(arrow::ArrayBuilder& builder, int64_t days) {
+const char* AppendDays(ColumnBuffer& column, int64_t days) {
   if (days < kMinDays || days > kMaxDays) return kYear;
-  return Append<arrow::Date32Builder>(builder, static_cast<int32_t>(days));
-}
-
-const char* AppendDecimal(arrow::ArrayBuilder& builder, Int128 value) {
-  const arrow::Decimal128 decimal(static_cast<int64_t>(value >> 64), static_cast<uint64_t>(value));
-  return Append<arrow::Decimal128Builder>(builder, decimal);
+  return Append(column, static_cast<int32_t>(days));
 }
 
 }  // namespace
 
-ValueDecoder::ValueDecoder(const schema::PgType& type) : type_(type) {
-  builder_ = *arrow::MakeBuilder(schema::ArrowType(type));
-}
-ValueDecoder::~ValueDecoder() = default;
-ValueDecoder::ValueDecoder(ValueDecoder&&) noexcept = default;
-
-void ValueDecoder::AppendNull() { (void)builder_->AppendNull(); }
+ValueDecoder::ValueDecoder(const schema::PgType& type) : type_(type), column_(schema::ArrowType(type)) {}
 
 const char* ValueDecoder::AppendText(std::string_view value) {
   switch (type_.kind) {
     case PgKind::kBool:
       if (value != "t" && value != "f") return kMalformed;
-      return Append<arrow::BooleanBuilder>(*builder_, value == "t");
+      return AppendBool(column_, value == "t");
     case PgKind::kInt16:
     case PgKind::kInt32: {
       int32_t number = 0;
       if (const char* reason = ParseNumber(value, number)) return reason;
-      return Append<arrow::Int32Builder>(*builder_, number);
+      return Append(column_, number);
     }
     case PgKind::kInt64:
     case PgKind::kOid: {
       int64_t number = 0;
       if (const char* reason = ParseNumber(value, number)) return reason;
-      return Append<arrow::Int64Builder>(*builder_, number);
+      return Append(column_, number);
     }
     case PgKind::kFloat: {
       float number = 0;
       if (const char* reason = ParseNumber(value, number)) return reason;
-      return AppendFloat<arrow::FloatBuilder>(*builder_, number);
+      return AppendFloat(column_, number);
     }
     case PgKind::kDouble: {
       double number = 0;
       if (const char* reason = ParseNumber(value, number)) return reason;
-      return AppendFloat<arrow::DoubleBuilder>(*builder_, number);
+      return AppendFloat(column_, number);
     }
     case PgKind::kDecimal: {
       Int128 number = 0;
       if (const char* reason = ParseDecimal(value, type_.scale, number)) return reason;
-      return AppendDecimal(*builder_, number);
+      return Append(column_, number);
     }
     case PgKind::kDate: {
       int64_t days = 0;
       std::string_view rest;
       if (const char* reason = ParseDate(value, days, rest)) return reason;
-      return AppendDays(*builder_, days);
+      return AppendDays(column_, days);
     }
     case PgKind::kTimestamp: {
       int64_t micros = 0;
       if (const char* reason = ParseTimestampText(value, micros)) return reason;
-      return AppendTimestamp(*builder_, micros);
+      return AppendTimestamp(column_, micros);
     }
     case PgKind::kBytes: {
       std::string bytes;
       if (const char* reason = ParseBytea(value, bytes)) return reason;
-      return Append<arrow::BinaryBuilder>(*builder_, bytes);
+      return AppendBytes(column_, bytes);
     }
     case PgKind::kUuid:
     case PgKind::kText:
     case PgKind::kJsonb:
     case PgKind::kTextCast:
-      return Append<arrow::StringBuilder>(*builder_, value);
+      return AppendBytes(column_, value);
   }
   return kMalformed;
 }
@@ -291,70 +312,57 @@ const char* ValueDecoder::AppendBinary(std::string_view value) {
   switch (type_.kind) {
     case PgKind::kBool:
       if (value.size() != 1) return kMalformed;
-      return Append<arrow::BooleanBuilder>(*builder_, value[0] != 0);
+      return AppendBool(column_, value[0] != 0);
     case PgKind::kInt16:
-      return number(
-          [&] { return reader.Int16(); },
-          [&](int16_t v) { return Append<arrow::Int32Builder>(*builder_, static_cast<int32_t>(v)); });
+      return number([&] { return reader.Int16(); },
+                    [&](int16_t v) { return Append(column_, static_cast<int32_t>(v)); });
     case PgKind::kInt32:
-      return number([&] { return reader.Int32(); },
-                    [&](int32_t v) { return Append<arrow::Int32Builder>(*builder_, v); });
+      return number([&] { return reader.Int32(); }, [&](int32_t v) { return Append(column_, v); });
     case PgKind::kOid:
-      return number([&] { return reader.Int32(); },
-                    [&](int32_t v) {
-                      return Append<arrow::Int64Builder>(*builder_,
-                                                         static_cast<int64_t>(static_cast<uint32_t>(v)));
-                    });
-    case PgKind::kInt64:
-      return number([&] { return reader.Int64(); },
-                    [&](int64_t v) { return Append<arrow::Int64Builder>(*builder_, v); });
-    case PgKind::kFloat:
       return number(
           [&] { return reader.Int32(); },
-          [&](int32_t v) { return AppendFloat<arrow::FloatBuilder>(*builder_, std::bit_cast<float>(v)); });
+          [&](int32_t v) { return Append(column_, static_cast<int64_t>(static_cast<uint32_t>(v))); });
+    case PgKind::kInt64:
+      return number([&] { return reader.Int64(); }, [&](int64_t v) { return Append(column_, v); });
+    case PgKind::kFloat:
+      return number([&] { return reader.Int32(); },
+                    [&](int32_t v) { return AppendFloat(column_, std::bit_cast<float>(v)); });
     case PgKind::kDouble:
-      return number(
-          [&] { return reader.Int64(); },
-          [&](int64_t v) { return AppendFloat<arrow::DoubleBuilder>(*builder_, std::bit_cast<double>(v)); });
+      return number([&] { return reader.Int64(); },
+                    [&](int64_t v) { return AppendFloat(column_, std::bit_cast<double>(v)); });
     case PgKind::kDecimal: {
       Int128 decimal = 0;
       if (const char* reason = DecodeNumeric(value, type_.scale, decimal)) return reason;
-      return AppendDecimal(*builder_, decimal);
+      return Append(column_, decimal);
     }
     case PgKind::kDate:
       return number([&] { return reader.Int32(); },
                     [&](int32_t v) -> const char* {
                       if (v == INT32_MAX || v == INT32_MIN) return kInfinite;
-                      return AppendDays(*builder_, static_cast<int64_t>(v) + kPgEpochDays);
+                      return AppendDays(column_, static_cast<int64_t>(v) + kPgEpochDays);
                     });
     case PgKind::kTimestamp:
       return number([&] { return reader.Int64(); },
                     [&](int64_t v) -> const char* {
                       if (v == INT64_MAX || v == INT64_MIN) return kInfinite;
                       if (v > kMaxMicros - kPgEpochMicros || v < kMinMicros - kPgEpochMicros) return kYear;
-                      return AppendTimestamp(*builder_, v + kPgEpochMicros);
+                      return AppendTimestamp(column_, v + kPgEpochMicros);
                     });
     case PgKind::kBytes:
-      return Append<arrow::BinaryBuilder>(*builder_, value);
+      return AppendBytes(column_, value);
     case PgKind::kUuid: {
       if (value.size() != 16) return kMalformed;
       const auto text = FormatUuid(value);
-      return Append<arrow::StringBuilder>(*builder_, std::string_view(text.data(), text.size()));
+      return AppendBytes(column_, std::string_view(text.data(), text.size()));
     }
     case PgKind::kJsonb:
       if (value.empty() || value[0] != 1) return kMalformed;
-      return Append<arrow::StringBuilder>(*builder_, value.substr(1));
+      return AppendBytes(column_, value.substr(1));
     case PgKind::kText:
     case PgKind::kTextCast:
-      return Append<arrow::StringBuilder>(*builder_, value);
+      return AppendBytes(column_, value);
   }
   return kMalformed;
-}
-
-std::shared_ptr<arrow::Array> ValueDecoder::Finish() {
-  std::shared_ptr<arrow::Array> array;
-  (void)builder_->Finish(&array);
-  return array;
 }
 
 }  // namespace tarn::cdc

@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <random>
+
+#include "base/test_seed.h"
 
 namespace tarn::cdc {
 namespace {
@@ -82,6 +85,42 @@ TEST(ValueDecoderTest, TheLargestDecimals) {
   }
   EXPECT_EQ(Printed({PgKind::kDecimal, 38, 38}, "1"), "refused: malformed value");
   EXPECT_EQ(Printed({PgKind::kDecimal, 38, 0}, "1" + std::string(38, '0')), "refused: malformed value");
+}
+
+/// Short ones and long ones, at every scale.
+TEST(ValueDecoderTest, BinaryNumericsAgreeWithText) {
+  const uint32_t seed = TestSeed();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  for (int turn = 0; turn < 20'000; turn++) {
+    const int scale = static_cast<int>(random() % 20);
+    const int weight = static_cast<int>(random() % 5) - 1;
+    // As many as the scale has places for; the last one is cut to them, as the server does.
+    const int most = weight + 1 + (scale + 3) / 4;
+    if (most < 1) continue;
+    std::vector<int> digits(1 + random() % static_cast<size_t>(most));
+    for (int& digit : digits) digit = random() % 4 == 0 ? 0 : static_cast<int>(random() % 10'000);
+    if (static_cast<int>(digits.size()) == most && scale % 4 != 0) {
+      int unit = 1;
+      for (int cut = scale % 4; cut < 4; cut++) unit *= 10;
+      digits.back() -= digits.back() % unit;
+    }
+    std::string whole, fraction;
+    for (int place = weight; place >= 0; place--) {
+      const auto at = static_cast<size_t>(weight - place);
+      whole += fmt::format("{:04}", at < digits.size() ? digits[at] : 0);
+    }
+    for (int place = -1; place >= -(scale + 3) / 4; place--) {
+      const int at = weight - place;
+      const bool is_there = at >= 0 && at < static_cast<int>(digits.size());
+      fraction += fmt::format("{:04}", is_there ? digits[static_cast<size_t>(at)] : 0);
+    }
+    if (whole.empty()) whole = "0";
+    std::string text = whole + (scale > 0 ? "." + fraction.substr(0, static_cast<size_t>(scale)) : "");
+    const PgType type{PgKind::kDecimal, 38, scale};
+    ASSERT_EQ(PrintedBinary(type, Numeric(weight, digits)), Printed(type, text))
+        << text << " scale " << scale;
+  }
 }
 
 TEST(ValueDecoderTest, BinaryFormsAgreeWithText) {

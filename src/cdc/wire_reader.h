@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -43,6 +44,13 @@ class WireReader {
   }
 
  private:
+  template <typename T>
+  static T Load(const char* from) {
+    T value;
+    std::memcpy(&value, from, sizeof(T));
+    return value;
+  }
+
   template <size_t kCount>
   uint64_t Unsigned() {
     if (bytes_.size() - at_ < kCount) {
@@ -50,10 +58,13 @@ class WireReader {
       at_ = bytes_.size();
       return 0;
     }
-    uint64_t value = 0;
-    for (size_t i = 0; i < kCount; i++) value = value << 8 | static_cast<unsigned char>(bytes_[at_ + i]);
+    static_assert(std::endian::native == std::endian::little, "the wire's order is the other one");
+    const char* from = bytes_.data() + at_;
     at_ += kCount;
-    return value;
+    if constexpr (kCount == 8) return __builtin_bswap64(Load<uint64_t>(from));
+    if constexpr (kCount == 4) return __builtin_bswap32(Load<uint32_t>(from));
+    if constexpr (kCount == 2) return __builtin_bswap16(Load<uint16_t>(from));
+    return static_cast<unsigned char>(*from);
   }
 
   std::string_view bytes_;

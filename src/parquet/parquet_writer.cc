@@ -28,12 +28,16 @@ Error Thrown(const std::exception& error) {
   return MakeError(ErrorCode::kIo, "write Parquet: {}", error.what());
 }
 
+bool IsText(const arrow::DataType& type) {
+  return type.id() == arrow::Type::STRING || type.id() == arrow::Type::BINARY;
+}
+
 /// Whether most values of the sample differ; a dictionary of such a column costs time and saves nothing.
 bool MostlyDistinct(const arrow::Array& column) {
   const int64_t rows = std::min(column.length(), kSampleRows);
   if (rows < 64) return false;
   const arrow::ArrayData& data = *column.data();
-  const bool is_text = column.type_id() == arrow::Type::STRING || column.type_id() == arrow::Type::BINARY;
+  const bool is_text = IsText(*column.type());
   int width = 0;
   if (!is_text) {
     const auto* fixed = dynamic_cast<const arrow::FixedWidthType*>(column.type().get());
@@ -115,9 +119,11 @@ class ArrowFileWriter : public FileWriter {
       // A dotted path is a nested column; our columns are flat, whatever their name.
       const auto path = std::make_shared<::parquet::schema::ColumnPath>(std::vector<std::string>{name});
       const bool unique = options_.unique_columns.contains(name);
-      if (unique) builder.disable_statistics(path);
-      if (unique || (sample != nullptr && MostlyDistinct(*sample->column(i))))
-        builder.disable_dictionary(path);
+      const bool distinct = unique || (sample != nullptr && MostlyDistinct(*sample->column(i)));
+      const bool unpruned =
+          distinct && IsText(*schema_->field(i)->type()) && options_.unpruned_columns.contains(name);
+      if (unique || unpruned) builder.disable_statistics(path);
+      if (distinct) builder.disable_dictionary(path);
     }
     auto writer =
         ::parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), stream_, builder.build(),

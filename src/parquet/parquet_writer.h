@@ -16,6 +16,9 @@ struct WriterOptions {
   int64_t row_group_rows = 128 * 1024;
   /// Columns that are unique by nature: written without a dictionary and without statistics.
   std::set<std::string> unique_columns;
+  /// Columns by which no reader is expected to pass over row groups: without statistics where they are of
+  /// text and mostly distinct, which is where statistics cost something.
+  std::set<std::string> unpruned_columns;
 };
 
 /// Writes one Parquet file that every Hudi reader accepts: Zstandard level 1, decimals as
