@@ -34,25 +34,18 @@ Status PutManifest(storage::Storage* storage, const std::string& path, const std
 }  // namespace
 
 Status ChangeLog::Place(const std::vector<ManifestEvent>& events) {
-  if (!place_.is_remote()) {
-    for (const ManifestEvent& event : events) {
-      if (event.at) continue;
-      TARN_RETURN_IF_ERROR(PlaceFile(storage_, place_, event.file));
-      TARN_FAULT_POINT("bronze.flush.between_files");
-    }
-    return {};
-  }
   // In an object store each takes a while: side by side.
-  for (size_t from = 0; from < events.size(); from += kUploads) {
-    std::vector<std::future<Status>> uploads;
-    for (size_t at = from; at < std::min(events.size(), from + kUploads); at++) {
+  const size_t together = place_.is_remote() ? kUploads : 1;
+  const auto policy = place_.is_remote() ? std::launch::async : std::launch::deferred;
+  for (size_t from = 0; from < events.size(); from += together) {
+    std::vector<std::future<Status>> placed;
+    for (size_t at = from; at < std::min(events.size(), from + together); at++) {
       if (events[at].at) continue;
-      uploads.push_back(
-          std::async(std::launch::async, [&, at] { return PlaceFile(storage_, place_, events[at].file); }));
+      placed.push_back(std::async(policy, [&, at] { return PlaceFile(storage_, place_, events[at].file); }));
     }
     Status outcome;
-    for (auto& upload : uploads) {
-      if (Status one = upload.get(); !one && outcome) outcome = std::move(one);
+    for (auto& one : placed) {
+      if (Status status = one.get(); !status && outcome) outcome = std::move(status);
     }
     TARN_RETURN_IF_ERROR(outcome);
     TARN_FAULT_POINT("bronze.flush.between_files");

@@ -2,6 +2,7 @@
 
 #include <arrow/array.h>
 #include <arrow/scalar.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <limits>
