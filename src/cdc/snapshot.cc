@@ -181,13 +181,28 @@ Status CopyRate::Keep(int64_t bytes, const CancelToken& cancel) {
 }
 
 std::vector<PageRange> SplitPages(const SourceTable& table, int64_t pages_per_range) {
+  std::vector<int64_t> sizes = table.pages;
+  std::sort(sizes.begin(), sizes.end());
   std::vector<PageRange> ranges;
-  int64_t from = 0;
-  while (!table.partitioned && table.pages - from > pages_per_range) {
-    ranges.push_back({from, from + pages_per_range});
-    from += pages_per_range;
+  PageRange next;
+  while (true) {
+    // As many pages of each relation as there is room for, of those that have any left.
+    int64_t room = pages_per_range;
+    next.to = next.from;
+    auto longer = std::upper_bound(sizes.begin(), sizes.end(), next.to);
+    while (longer != sizes.end()) {
+      const int64_t relations = sizes.end() - longer;
+      if (room < relations && next.to > next.from) break;
+      const int64_t pages = std::min(*longer - next.to, std::max<int64_t>(room / relations, 1));
+      next.to += pages;
+      room -= pages * relations;
+      longer = std::upper_bound(sizes.begin(), sizes.end(), next.to);
+    }
+    if (longer == sizes.end()) break;
+    ranges.push_back(next);
+    next.from = next.to;
   }
-  ranges.push_back({from, -1});
+  ranges.push_back({next.from, -1});
   return ranges;
 }
 

@@ -11,10 +11,15 @@ namespace {
 /// Sizes as the file system has them: takes ACCESS SHARE on the tables.
 constexpr const char* kMeasuredSizes =
     R"(coalesce((SELECT sum(pg_relation_size(p.relid)) FROM pg_partition_tree(c.oid) p), pg_relation_size(c.oid))::bigint,
-       (pg_relation_size(c.oid) / current_setting('block_size')::bigint)::bigint)";
+       CASE c.relkind WHEN 'p' THEN
+         (SELECT CASE WHEN bool_and(k.relkind = 'r')
+                 THEN string_agg((pg_relation_size(k.oid) / current_setting('block_size')::bigint)::text, ',') END
+          FROM pg_partition_tree(c.oid) p JOIN pg_class k ON k.oid = p.relid WHERE p.isleaf)
+       ELSE (pg_relation_size(c.oid) / current_setting('block_size')::bigint)::text END)";
 /// Sizes as VACUUM and ANALYZE left them in the catalogue: waits for nobody.
 constexpr const char* kNotedSizes =
-    "(c.relpages * current_setting('block_size')::bigint)::bigint, c.relpages::bigint";
+    "(c.relpages * current_setting('block_size')::bigint)::bigint, "
+    "CASE c.relkind WHEN 'r' THEN c.relpages::text END";
 
 /// One row a column, in table order. The key is the replica identity's: the primary key ('d'), the named
 /// index ('i'), or, with REPLICA IDENTITY FULL ('f'), the primary key where there is one. A domain stands as
@@ -26,15 +31,15 @@ SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind = 'p', greatest(c.
        a.attname, t.oid, t.typmod,
        coalesce(a.attnum = ANY (i.indkey), false), a.attnum, a.atthasmissing,
        CASE c.relkind WHEN 'p' THEN
-         (WITH RECURSIVE part(oid, since) AS (
-            SELECT inhrelid, xmin FROM pg_inherits WHERE inhparent = c.oid AND NOT inhdetachpending
-            UNION ALL SELECT h.inhrelid, h.xmin FROM pg_inherits h JOIN part ON h.inhparent = part.oid
+         (WITH RECURSIVE part(oid, since, command) AS (
+            SELECT inhrelid, xmin, cmin FROM pg_inherits WHERE inhparent = c.oid AND NOT inhdetachpending
+            UNION ALL SELECT h.inhrelid, h.xmin, h.cmin FROM pg_inherits h JOIN part ON h.inhparent = part.oid
             WHERE NOT h.inhdetachpending)
           SELECT coalesce(string_agg(k.oid || ':' || coalesce(pg_relation_filenode(k.oid), 0), ',' ORDER BY k.oid)
                           FILTER (WHERE k.relkind = 'r'), '') || '/' ||
                  coalesce(string_agg('p' || k.oid || ':' || part.since ||
-                                     CASE WHEN y.xmin <> part.since THEN 'a' ELSE '' END, ',' ORDER BY k.oid), '')
-          FROM part JOIN pg_class k ON k.oid = part.oid LEFT JOIN pg_type y ON y.oid = k.reltype)
+                                     CASE WHEN {made} THEN '' ELSE 'a' END, ',' ORDER BY k.oid), '')
+          FROM part JOIN pg_class k ON k.oid = part.oid)
        ELSE c.oid || ':' || coalesce(pg_relation_filenode(c.oid), 0) END, a.xmin,
        CASE WHEN a.atttypid >= 16384 THEN {types} END
 FROM pg_class c
@@ -68,20 +73,37 @@ constexpr const char* kTypeForms = R"((
         SELECT f.attnum || ' ' || f.atttypid FROM pg_attribute f
         WHERE f.attrelid = o.typrelid AND f.attnum > 0 AND NOT f.attisdropped ORDER BY f.attnum)::text)
       FROM pg_type o WHERE o.oid = part.oid AND o.typtype = 'c' LIMIT 10000) forms(form)))";
+/// Whether a partition was made as one. ATTACH writes all columns of the table in pg_attribute anew, also in
+/// the transaction that made the table; CREATE TABLE ... PARTITION OF leaves them as it made them with the
+/// columns that every table has (tableoid is -6), and a default's column as it made it with the default.
+/// Source: PostgreSQL, MergeAttributesIntoExisting, AddNewAttributeTuples and StoreAttrDefault.
+constexpr const char* kMadeAsPartition = R"(EXISTS (
+  SELECT FROM pg_attribute own JOIN pg_attribute f ON f.attrelid = own.attrelid AND f.attnum > 0 AND NOT f.attisdropped
+  LEFT JOIN pg_attrdef d ON d.adrelid = f.attrelid AND d.adnum = f.attnum
+  WHERE own.attrelid = part.oid AND own.attnum = -6 AND own.xmin = part.since AND f.xmin = own.xmin
+    AND (f.cmin = own.cmin OR
+         f.cmin = d.cmin AND d.xmin = f.xmin AND d.cmin::text::bigint <= part.command::text::bigint)))";
 constexpr const char* kColumnsOrder = " ORDER BY n.nspname, c.relname, a.attnum";
 
 std::string ColumnsSql(const char* sizes) {
   std::string sql = kColumnsSql;
-  for (const auto& [place, text] : {std::pair{std::string_view("{sizes}"), sizes}, {"{types}", kTypeForms}})
+  for (const auto& [place, text] :
+       {std::pair{std::string_view("{sizes}"), sizes}, {"{types}", kTypeForms}, {"{made}", kMadeAsPartition}})
     sql.replace(sql.find(place), place.size(), text);
   return sql;
 }
 
 constexpr char kTypeMark = 't';       ///< Before the object id, in the pairs of kTypeForms.
 constexpr char kPartitionMark = 'p';  ///< Before that of a partition.
-constexpr char kAttachedMark = 'a';   ///< Behind the transaction that made it one, when it is older.
+constexpr char kAttachedMark = 'a';   ///< Behind the transaction that made it one, when it was no new table.
 
 int64_t Number(const std::optional<std::string>& text) { return text ? std::stoll(*text) : 0; }
+std::vector<int64_t> Numbers(const std::optional<std::string>& list) {
+  std::vector<int64_t> numbers;
+  std::stringstream entries(list.value_or(""));
+  for (std::string entry; std::getline(entries, entry, ',');) numbers.push_back(std::stoll(entry));
+  return numbers;
+}
 bool IsTrue(const std::optional<std::string>& text) { return text && *text == "t"; }
 
 bool Selected(const TablePatterns& patterns, const std::string& name) {
@@ -104,6 +126,9 @@ std::map<std::string, std::string> PairsOf(const std::string& storage, int half)
   return pairs;
 }
 
+/// Of a partition's pair, without the mark: DDL on a partition may bring one later.
+std::string Transaction(const std::string& since) { return since.substr(0, since.find(kAttachedMark)); }
+
 /// Adds a row of kColumnsSql, which begins a table or goes on with the last one.
 void AddColumn(std::vector<SourceTable>& tables, const Row& row) {
   const auto oid = static_cast<uint32_t>(Number(row[0]));
@@ -116,7 +141,7 @@ void AddColumn(std::vector<SourceTable>& tables, const Row& row) {
     table.partitioned = IsTrue(row[4]);
     table.estimated_rows = Number(row[5]);
     table.size_bytes = Number(row[6]);
-    table.pages = Number(row[7]);
+    table.pages = Numbers(row[7]);
     table.storage = row[14].value_or("");
     if (!table.partitioned) table.storage += "/";
     tables.push_back(std::move(table));
@@ -215,13 +240,31 @@ std::string WhyOtherPartitions(const std::string& before, const std::string& now
     if (part[0] != kPartitionMark) continue;
     const auto same = partitions.find(part);
     if (same == partitions.end()) return "a partition was detached or dropped";
-    if (same->second != since) return "a partition was detached and attached again";
+    if (Transaction(same->second) != Transaction(since)) return "a partition was detached and attached again";
   }
   for (const auto& [part, since] : partitions) {
     if (part[0] == kPartitionMark && since.back() == kAttachedMark && !known.contains(part))
       return "a partition was attached, whose rows no message tells";
   }
   return "";
+}
+
+bool RowsKeptPlaces(const std::string& before, const std::string& now) {
+  for (const int half : {0, 1}) {
+    const auto known = PairsOf(before, half), present = PairsOf(now, half);
+    for (const auto& [what, since] : known) {
+      const auto same = present.find(what);
+      if (same == present.end()) return false;
+      const bool is_partition = what[0] == kPartitionMark;
+      if (is_partition ? Transaction(same->second) != Transaction(since) : same->second != since)
+        return false;
+    }
+    const bool others_came = std::any_of(present.begin(), present.end(), [&](const auto& pair) {
+      return half == 1 && pair.first[0] != kPartitionMark && !known.contains(pair.first);
+    });
+    if (others_came) return false;
+  }
+  return WhyOtherPartitions(before, now).empty();
 }
 
 bool ColumnsTouched(const std::string& before, const std::string& now) {
@@ -261,6 +304,15 @@ Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const Tabl
   }
   TARN_RETURN_IF_ERROR(CheckPatterns(patterns, tables));
   return tables;
+}
+
+Status Measure(PgConnection& connection, SourceTable& table) {
+  TARN_ASSIGN(const Rows rows, connection.Query(fmt::format("SELECT {} FROM pg_class c WHERE c.oid = {}",
+                                                            kMeasuredSizes, table.schema.oid)));
+  if (rows.empty()) return {};
+  table.size_bytes = Number(rows[0][0]);
+  table.pages = Numbers(rows[0][1]);
+  return {};
 }
 
 Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint32_t oid,

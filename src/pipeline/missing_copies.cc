@@ -34,6 +34,7 @@ Status Runner::DescribeAgain(std::vector<cdc::SourceTable>& tables) {
       continue;
     }
     now->schema.lake_name = table.schema.lake_name;
+    TARN_RETURN_IF_ERROR(cdc::Measure(*connection, *now));
     described.push_back(std::move(*now));
   }
   tables = std::move(described);

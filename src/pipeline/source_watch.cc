@@ -213,10 +213,7 @@ Result<SourceWatch::Chosen> SourceWatch::LookAtTables(std::vector<cdc::SourceTab
 Result<cdc::SourceTable> SourceWatch::Measured(cdc::SourceTable table) {
   // Behind somebody's lock it is tried again later: a stop of tarn must not wait for it.
   TARN_RETURN_IF_ERROR(connection_->Execute("SET lock_timeout = '1s'"));
-  TARN_ASSIGN(const cdc::Rows rows,
-              connection_->Query(fmt::format(
-                  "SELECT pg_relation_size({}) / current_setting('block_size')::bigint", table.schema.oid)));
-  if (!rows.empty() && rows[0][0]) table.pages = std::stoll(*rows[0][0]);
+  TARN_RETURN_IF_ERROR(cdc::Measure(*connection_, table));
   return table;
 }
 
