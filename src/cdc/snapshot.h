@@ -88,7 +88,8 @@ struct CopySink {
 /// of MVCC).
 enum class CopyOutcome { kComplete, kRewritten };
 
-/// Copies one table at the exported snapshot, ranges of pages side by side. Memory: one batch a worker. On
+/// Copies one table at the exported snapshot, ranges of pages side by side. Memory: one batch a worker. What
+/// replaces the storage waits for the copy's end; what did so before the copy began, no row is read of. On
 /// connections of its own it looks afterwards whether `table` still is what the catalogue says; on
 /// `options.connection` the caller does. Errors: the source's, the sink's, kCancelled.
 Result<CopyOutcome> CopyTable(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,

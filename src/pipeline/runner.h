@@ -146,6 +146,8 @@ class Runner {
   Status RemoveFiles(const std::string& name);
   /// Tables as the source has them now, for a new attempt to copy them; one that is gone is left out.
   Status DescribeAgain(std::vector<cdc::SourceTable>& tables);
+  /// Tables that change as often as they are copied no longer keep the others from being followed.
+  Status LeaveToWatch(const std::vector<cdc::SourceTable>& tables);
   using Loads = std::map<std::string, std::vector<bronze::LoadManifest>>;
   /// Leaves out copies that tell nothing for sure (WhySpoiled).
   Status ForgetSpoiled(Loads& loads) const;
