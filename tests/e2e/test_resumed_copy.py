@@ -217,6 +217,56 @@ def test_what_cannot_be_gone_on_with_starts_over(source, worker, tarn, how):
     assert tarn.stop() == 0
 
 
+def test_taken_out_of_a_publication_that_is_another_s(source, worker):
+    """What changed meanwhile is not known, also when the publication's owner has put the table back before tarn could."""
+    source.execute(TABLE)
+    role = source.name + "_role"
+    source.execute(f"CREATE ROLE {role} LOGIN REPLICATION; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    tarn = worker.tarn(source, source={**RANGES, "user": role}, silver={"copy_workers": 1})
+    name = tarn.sections["source"]["publication"]
+    source.execute(f"CREATE PUBLICATION {name} FOR TABLE big WITH (publish_via_partition_root = true)")
+    source.execute(f"CREATE PUBLICATION {name}_append WITH (publish = 'insert, truncate', publish_via_partition_root = true)")
+    cut_off(tarn)
+    source.execute(f"ALTER PUBLICATION {name} DROP TABLE big")
+    source.execute("DELETE FROM big WHERE id IN (1, 2, 5001); UPDATE big SET n = -1 WHERE id = 3")
+    tarn.start(wait=False)
+    fix = f'ALTER PUBLICATION "{name}" ADD TABLE "public"."big"'
+    assert tarn.wait_exit() == 1 and fix in tarn.log_tail()
+    source.execute(fix)
+    tarn.start()
+    finish(tarn)
+    assert "going on with the copy" not in tarn.log.read_text()
+    tarn.close()
+    source.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_what_was_forgotten_comes_back(source, tarn):
+    """A machine that loses its power may show a note again that was removed: of a copy that is finished, and of a history that is over."""
+    cut_off(tarn)
+    note, = (tarn.lake / "_tarn/bronze/copying").glob("*")
+    text = note.read_text()
+    source.execute("DELETE FROM big WHERE id < 100")
+    tarn.start()
+    finish(tarn)
+    assert tarn.log.read_text().count("going on with the copy") == 1 and not note.exists()
+    assert tarn.stop() == 0
+
+    def copied_whole():
+        note.write_text(text)
+        copied = tarn.log.read_text().count("taking the copy of")
+        tarn.start()
+        tarn.command("resync", "big")
+        wait_for(lambda: tarn.log.read_text().count("taking the copy of") > copied, 60, "the copy in Silver", every=0.1)
+        finish(tarn)
+        assert tarn.log.read_text().count("going on with the copy") == 1, "it was finished"
+        assert tarn.stop() == 0
+    copied_whole()
+    source.execute("UPDATE big SET n = -n WHERE id < 1000")
+    source.value("SELECT pg_drop_replication_slot(%s)::text", (tarn.sections["source"]["slot"],))
+    source.execute("DELETE FROM big WHERE id BETWEEN 100 AND 200")
+    copied_whole()
+
+
 def test_cut_off_again_and_again(source, tarn, seed):
     """Each run brings some ranges; rows change between them and while they go on; the source has them once."""
     rng = random.Random(seed)
