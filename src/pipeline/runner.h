@@ -207,8 +207,6 @@ class Runner {
   /// Has a table copied from its start, instead of the finished copy that would be taken next.
   Status CopyOnceMore(const std::string& name, const std::string& reason);
   bool IsVisible(Lsn at);
-  /// Whether all that the source committed up to `at` came and was taken in.
-  bool HasBrought(cdc::ChangeCollector& collector, Lsn at);
   /// Whether the stream has come to `at`, or there is nothing up to there; asks the source when it cannot
   /// tell.
   bool HasPassed(cdc::ChangeCollector& collector, const SourcePosition& at);
