@@ -9,28 +9,30 @@ namespace tarn::cdc {
 namespace {
 
 /// Sizes as the file system has them: takes ACCESS SHARE on the tables.
-constexpr const char* kMeasuredSizes =
-    R"(coalesce((SELECT sum(pg_relation_size(p.relid)) FROM pg_partition_tree(c.oid) p), pg_relation_size(c.oid))::bigint,
-       CASE c.relkind WHEN 'p' THEN
+constexpr const char* kMeasuredBytes =
+    R"(coalesce((SELECT sum(pg_relation_size(p.relid)) FROM pg_partition_tree(c.oid) p), pg_relation_size(c.oid))::bigint)";
+constexpr const char* kMeasuredPages =
+    R"(CASE c.relkind WHEN 'p' THEN
          (SELECT CASE WHEN bool_and(k.relkind = 'r')
                  THEN string_agg((pg_relation_size(k.oid) / current_setting('block_size')::bigint)::text, ',') END
           FROM pg_partition_tree(c.oid) p JOIN pg_class k ON k.oid = p.relid WHERE p.isleaf)
        ELSE (pg_relation_size(c.oid) / current_setting('block_size')::bigint)::text END)";
 /// Sizes as VACUUM and ANALYZE left them in the catalogue: waits for nobody.
-constexpr const char* kNotedSizes =
-    "(c.relpages * current_setting('block_size')::bigint)::bigint, "
-    "CASE c.relkind WHEN 'r' THEN c.relpages::text END";
+constexpr const char* kNotedBytes = "(c.relpages * current_setting('block_size')::bigint)::bigint";
+constexpr const char* kNotedPages = "CASE c.relkind WHEN 'r' THEN c.relpages::text END";
 
-/// One row a column, in table order. The key is the replica identity's: the primary key ('d'), the named
+/// One row a column, in table order; sizes and storage, which take a look at each of a table's partitions, in
+/// the first. The key is the replica identity's: the primary key ('d'), the named
 /// index ('i'), or, with REPLICA IDENTITY FULL ('f'), the primary key where there is one. A domain stands as
 /// the type at its bottom: it may be over another domain. Nothing in it takes
 /// a lock on a table (pg_partition_tree would): the stream must never wait for one.
 constexpr const char* kColumnsSql = R"(
 SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind = 'p', greatest(c.reltuples, -1)::bigint,
-       {sizes},
+       CASE WHEN {first} THEN {bytes} END, CASE WHEN {first} THEN {pages} END,
        a.attname, t.oid, t.typmod,
        coalesce(a.attnum = ANY (i.indkey), false), a.attnum, a.atthasmissing,
-       CASE c.relkind WHEN 'p' THEN
+       CASE WHEN NOT {first} THEN NULL
+       WHEN c.relkind = 'p' THEN
          (WITH RECURSIVE part(oid, since, command) AS (
             SELECT inhrelid, xmin, cmin FROM pg_inherits WHERE inhparent = c.oid AND NOT inhdetachpending
             UNION ALL SELECT h.inhrelid, h.xmin, h.cmin FROM pg_inherits h JOIN part ON h.inhparent = part.oid
@@ -83,13 +85,21 @@ constexpr const char* kMadeAsPartition = R"(EXISTS (
   WHERE own.attrelid = part.oid AND own.attnum = -6 AND own.xmin = part.since AND f.xmin = own.xmin
     AND (f.cmin = own.cmin OR
          f.cmin = d.cmin AND d.xmin = f.xmin AND d.cmin::text::bigint <= part.command::text::bigint)))";
+/// The row is its table's first.
+constexpr const char* kFirst = "(row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum) = 1)";
 constexpr const char* kColumnsOrder = " ORDER BY n.nspname, c.relname, a.attnum";
 
-std::string ColumnsSql(const char* sizes) {
+std::string ColumnsSql(Sizes sizes) {
+  const bool measured = sizes == Sizes::kMeasured;
   std::string sql = kColumnsSql;
   for (const auto& [place, text] :
-       {std::pair{std::string_view("{sizes}"), sizes}, {"{types}", kTypeForms}, {"{made}", kMadeAsPartition}})
-    sql.replace(sql.find(place), place.size(), text);
+       {std::pair{std::string_view("{bytes}"), measured ? kMeasuredBytes : kNotedBytes},
+        {"{pages}", measured ? kMeasuredPages : kNotedPages},
+        {"{types}", kTypeForms},
+        {"{made}", kMadeAsPartition},
+        {"{first}", kFirst}}) {
+    for (size_t at = 0; (at = sql.find(place, at)) != std::string::npos;) sql.replace(at, place.size(), text);
+  }
   return sql;
 }
 
@@ -205,8 +215,7 @@ bool MatchesPattern(std::string_view pattern, std::string_view text) {
 
 Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const TablePatterns& patterns,
                                             Sizes sizes) {
-  const char* expressions = sizes == Sizes::kMeasured ? kMeasuredSizes : kNotedSizes;
-  TARN_ASSIGN(const Rows rows, connection.Query(ColumnsSql(expressions) + kColumnsOrder));
+  TARN_ASSIGN(const Rows rows, connection.Query(ColumnsSql(sizes) + kColumnsOrder));
   std::vector<SourceTable> tables;
   for (const Row& row : rows) {
     if (Selected(patterns, *row[1] + "." + *row[2])) AddColumn(tables, row);
@@ -224,8 +233,9 @@ Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const Tabl
 }
 
 Status Measure(PgConnection& connection, SourceTable& table) {
-  TARN_ASSIGN(const Rows rows, connection.Query(fmt::format("SELECT {} FROM pg_class c WHERE c.oid = {}",
-                                                            kMeasuredSizes, table.schema.oid)));
+  TARN_ASSIGN(const Rows rows,
+              connection.Query(fmt::format("SELECT {}, {} FROM pg_class c WHERE c.oid = {}", kMeasuredBytes,
+                                           kMeasuredPages, table.schema.oid)));
   if (rows.empty()) return {};
   table.size_bytes = Number(rows[0][0]);
   table.pages = Numbers(rows[0][1]);
@@ -234,7 +244,7 @@ Status Measure(PgConnection& connection, SourceTable& table) {
 
 Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint32_t oid,
                                                  const TableMappings& mappings) {
-  TARN_ASSIGN(const Rows rows, connection.Query(fmt::format("{} AND c.oid = {}{}", ColumnsSql(kNotedSizes),
+  TARN_ASSIGN(const Rows rows, connection.Query(fmt::format("{} AND c.oid = {}{}", ColumnsSql(Sizes::kNoted),
                                                             oid, kColumnsOrder)));
   std::vector<SourceTable> tables;
   for (const Row& row : rows) AddColumn(tables, row);
