@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
+#include "cdc/replication_stream.h"
 #include "cdc/test_table.h"
 
 namespace tarn::cdc {
@@ -42,6 +46,57 @@ TEST(ChangeCollector, TakesNothingForGrantedWhereTheCatalogueNeverShowsIt) {
   const auto events = AddColumn(1'000);
   ASSERT_EQ(events.size(), 2U);
   EXPECT_NE(events[0].copy_again.find("changed more than once"), std::string::npos);
+}
+
+/// Transactions without rows come one behind another, and somebody takes them.
+class Following {
+ public:
+  Following() {
+    source_ = std::thread([this] {
+      for (uint64_t lsn = 1; !done_; lsn++) {
+        (void)collector_.OnBegin({7, Lsn{lsn}, 0}).has_value();
+        (void)collector_.OnCommit(Lsn{lsn}).has_value();
+        positions_.brought = lsn;
+        // Now and then all of it is taken before the next one comes.
+        while (lsn % 4 == 0 && taken_in_ < lsn && !done_) std::this_thread::yield();
+      }
+    });
+    taker_ = std::thread([this] {
+      while (!done_) {
+        const auto segment = collector_.Take(std::chrono::milliseconds(1));
+        if (!segment) continue;
+        taken_in_ = segment->last_commit.value;
+        collector_.Done();
+      }
+    });
+  }
+  ~Following() {
+    done_ = true;
+    source_.join();
+    taker_.join();
+  }
+
+  StreamPositions positions_;
+  ChangeCollector collector_{CollectorOptions{}};
+  std::atomic<uint64_t> taken_in_{0};
+
+ private:
+  std::atomic<bool> done_{false};
+  std::thread source_, taker_;
+};
+
+TEST(HasTakenIn, WhatComesBetweenItsLooksIsNotTakenIn) {
+  Following following;
+  int answers = 0;
+  for (uint64_t at = 1; at < 4'000; at++) {
+    // Asked again and again while `at` is on its way.
+    while (!HasTakenIn(following.positions_, following.collector_, Lsn{at})) {
+    }
+    ASSERT_GE(following.taken_in_.load(), at);
+    answers++;
+    at = following.taken_in_.load();
+  }
+  EXPECT_GT(answers, 50);
 }
 
 }  // namespace

@@ -10,6 +10,9 @@ namespace {
 
 constexpr int64_t kMicrosOfSecond = 1'000'000;
 constexpr int64_t kMicrosOfDay = 86'400 * kMicrosOfSecond;
+/// Times are counted from 2000, as PostgreSQL does: from 1970 its last ones would have more than 64 bits.
+constexpr int64_t kDaysTo2000 = 10'957;
+constexpr int64_t kMostDays = 106'751'983;  ///< PostgreSQL's END_TIMESTAMP.
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
@@ -118,7 +121,9 @@ std::optional<FilterValue> ParseTime(FilterType type, std::string_view text) {
   if (!days) return std::nullopt;
   if (type == FilterType::kDate)
     return reader.at_end() ? std::optional(FilterValue{0, *days, ""}) : std::nullopt;
-  int64_t micros = *days * kMicrosOfDay;
+  const int64_t since_2000 = *days - kDaysTo2000;
+  if (since_2000 < -kMostDays || since_2000 > kMostDays) return std::nullopt;
+  int64_t micros = since_2000 * kMicrosOfDay;
   if (reader.Take(' ') || reader.Take('T')) {
     const auto clock = ReadClock(reader);
     if (!clock) return std::nullopt;

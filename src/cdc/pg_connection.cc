@@ -37,6 +37,7 @@ Error ServerError(const PGresult* result, const PGconn* connection) {
   if (code == "42501") kind = ErrorCode::kPermission;
   if (code == "42P01" || code == "42704") kind = ErrorCode::kNotFound;
   if (code == "42710" || code == "42P07") kind = ErrorCode::kAlreadyExists;
+  if (code == "55P03") kind = ErrorCode::kConflict;  // Somebody has a lock for longer than one waits for it.
   // 55006: the slot is still in use, by a connection that the server has not yet given up.
   if (code == "55006" || code.empty() || code.starts_with("08") || code.starts_with("57"))
     kind = ErrorCode::kUnavailable;

@@ -37,7 +37,8 @@ class PgConnection {
   PgConnection(const PgConnection&) = delete;
   PgConnection& operator=(const PgConnection&) = delete;
 
-  /// One statement. Errors carry the server's message and SQLSTATE.
+  /// One statement. Errors carry the server's message and SQLSTATE; kConflict: a lock was not to be had in
+  /// the session's lock_timeout.
   Result<Rows> Query(const std::string& sql);
   Status Execute(const std::string& sql);
   /// Starts a COPY ... TO STDOUT, or START_REPLICATION: afterwards raw() is in a copy state.

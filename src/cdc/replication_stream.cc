@@ -179,6 +179,12 @@ Status ReplicationStream::Follow(ChangeCollector& collector, TransactionSpool& s
   }
 }
 
+bool HasTakenIn(const StreamPositions& positions, ChangeCollector& collector, Lsn at) {
+  // The position first: what comes between the two looks must not pass for taken in.
+  const bool brought = positions.brought.load() >= at.value;
+  return brought && collector.IsIdle() && !collector.HasWork();
+}
+
 Status ReplicationStream::Run(ChangeCollector& collector, Lsn from, const CancelToken& cancel) {
   TransactionSpool spool(spool_options_, &collector);
   failed_inside_ = failed_missing_ = false;

@@ -26,6 +26,10 @@ struct StreamPositions {
   std::atomic<int64_t> open_transactions{0}, spooled_bytes{0};
 };
 
+/// Whether all that the source committed up to `at` was brought into the collector, taken from it and put
+/// where it belongs. Threads: any.
+bool HasTakenIn(const StreamPositions& positions, ChangeCollector& collector, Lsn at);
+
 /// Streams a slot into a collector until cancelled, telling the source what is durable. Threads: Run on one;
 /// Confirm and positions from any.
 class ReplicationStream {

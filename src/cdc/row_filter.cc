@@ -153,7 +153,7 @@ std::string ConditionSql(const FilterNode& node) {
 
 Status BindFilter(FilterNode& filter, const std::vector<FilterColumn>& columns) {
   for (FilterNode& part : filter.parts) TARN_RETURN_IF_ERROR(BindFilter(part, columns));
-  if (filter.column.empty()) return {};
+  if (filter.kind == Kind::kAnd || filter.kind == Kind::kOr || filter.kind == Kind::kNot) return {};
   const auto found = std::find_if(columns.begin(), columns.end(),
                                   [&](const FilterColumn& column) { return column.name == filter.column; });
   if (found == columns.end()) {

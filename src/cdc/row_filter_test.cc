@@ -64,6 +64,23 @@ TEST(RowFilter, ComparesAsPostgresDoes) {
   EXPECT_EQ(Ask("\"Odd \"\"Name\"\"\" <> 3", {{"Odd \"Name\"", "4"}}), kYes);
 }
 
+TEST(RowFilter, TimesAtPostgresLimits) {
+  const std::string filter = "at > '2026-11-20 09:30:00+01'";
+  EXPECT_EQ(Ask(filter, {{"at", "294276-12-31 23:59:59.999999+00"}}), kYes);
+  EXPECT_EQ(Ask(filter, {{"at", "294247-01-10 04:00:54.775807+00"}}), kYes);
+  EXPECT_EQ(Ask(filter, {{"at", "4714-11-24 00:00:00+00 BC"}}), kNo);
+  EXPECT_EQ(Ask(filter, {{"at", "2026-11-20 08:30:00+00"}}), kNo);
+  EXPECT_EQ(Ask(filter, {{"at", "2026-11-20 08:30:00.000001+00"}}), kYes);
+  EXPECT_EQ(Ask(filter, {{"at", "9999999-12-31 00:00:00+00"}}), kUntold) << "beyond 64 bits";
+  EXPECT_EQ(ParseFilterValue(FilterType::kTimestamp, "294276-12-31 23:59:59.999999")->rank, 0);
+}
+
+TEST(RowFilter, AnEmptyNameIsNoColumn) {
+  const auto bound = Bound("\"\" = 'x'");
+  ASSERT_FALSE(bound);
+  EXPECT_NE(bound.error().message.find("there is no column ''"), std::string::npos) << bound.error().message;
+}
+
 TEST(RowFilter, NumericsOfAnySizeAreInOrder) {
   const std::vector<std::string> rising = {"-Infinity", "-100",  "-51.0", "-51",
                                            "-50",       "-5.10", "-5.1",  "-0.51",

@@ -179,6 +179,25 @@ TEST_F(ShapeTest, PartitionsThatComeOrGoWithRows) {
   EXPECT_EQ(why("10:1/p10:700,1:600,2:600"), "a partition was detached or dropped");
   EXPECT_EQ(why("/1:600,2:600"), "a partition was detached or dropped") << "the last one";
   EXPECT_EQ(why("10:1,11:2/p10:750a,p11:701a,1:600,2:600"), "a partition was detached and attached again");
+  EXPECT_EQ(why("10:1,11:2/p10:700a,p11:701,1:600,2:600"), "") << "what is known was altered";
+}
+
+TEST(StorageTest, RowsThatKeepTheirPlaces) {
+  const std::string before = "10:1,11:2/p10:700,p11:701a,1:600,2:600,t20000:aa";
+  EXPECT_TRUE(RowsKeptPlaces(before, before));
+  EXPECT_TRUE(RowsKeptPlaces(before, "10:1,11:2,12:3/p10:700a,p11:701a,p12:800,1:600,2:600,t20000:aa"));
+  const std::map<std::string, std::string> others = {
+      {"truncated", "10:5,11:2/p10:700,p11:701a,1:600,2:600,t20000:aa"},
+      {"dropped", "11:2/p11:701a,1:600,2:600,t20000:aa"},
+      {"attached", "10:1,11:2,12:3/p10:700,p11:701a,p12:800a,1:600,2:600,t20000:aa"},
+      {"attached again", "10:1,11:2/p10:750a,p11:701a,1:600,2:600,t20000:aa"},
+      {"column touched", "10:1,11:2/p10:700,p11:701a,1:600,2:620,t20000:aa"},
+      {"column added", "10:1,11:2/p10:700,p11:701a,1:600,2:600,3:800,t20000:aa"},
+      {"type altered", "10:1,11:2/p10:700,p11:701a,1:600,2:600,t20000:bb"},
+      {"label added", "10:1,11:2/p10:700,p11:701a,1:600,2:600,t20000:aa,t20001:bb"}};
+  for (const auto& [what, now] : others) EXPECT_FALSE(RowsKeptPlaces(before, now)) << what;
+  EXPECT_TRUE(RowsKeptPlaces("5:100/1:700", "5:100/1:700"));
+  EXPECT_FALSE(RowsKeptPlaces("5:100/1:700", "5:101/1:700"));
 }
 
 TEST_F(ShapeTest, PartitionsMayComeButNotGo) {

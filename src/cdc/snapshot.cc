@@ -27,6 +27,10 @@ std::string WrittenSince(uint64_t xid) {
                      static_cast<uint32_t>(xid));
 }
 
+/// What holds the table's rows. The pages of a partitioned one are those of all its partitions, and its
+/// columns have its order whatever theirs is.
+std::string FromOf(const SourceTable& table) { return (table.partitioned ? "" : "ONLY ") + table.from; }
+
 std::string CopySql(const SourceTable& table, const CopyRange& range) {
   std::string columns;
   for (const schema::Column& column : table.schema.columns) {
@@ -44,8 +48,7 @@ std::string CopySql(const SourceTable& table, const CopyRange& range) {
   if (pages.to >= 0) add(fmt::format("ctid < '({},0)'::pg_catalog.tid", pages.to));
   if (range.since_xid) add(WrittenSince(*range.since_xid));
   if (!table.where.empty()) add(table.where);
-  const std::string only = table.partitioned ? "" : "ONLY ";
-  return "COPY (SELECT " + columns + " FROM " + only + table.from + where + ") TO STDOUT (FORMAT binary)";
+  return "COPY (SELECT " + columns + " FROM " + FromOf(table) + where + ") TO STDOUT (FORMAT binary)";
 }
 
 /// One worker: its connection shares the snapshot for as long as it lives.
@@ -66,9 +69,22 @@ class RangeCopier {
     connection_ = options_.connection;
     if (connection_ != nullptr) return {};
     TARN_ASSIGN(own_connection_, PgConnection::Connect(options_.conninfo, PgConnection::Kind::kOrdinary,
-                                                       "copy " + table_.schema.QualifiedName()));
+                                                       "copy " + table_.schema.QualifiedName(), &cancel_));
     connection_ = own_connection_.get();
     return BeginAtSnapshot(*connection_, options_.snapshot_name);
+  }
+
+  /// Keeps the table from being truncated or rewritten until the transaction ends.
+  Status Lock() { return connection_->Execute("SELECT FROM " + FromOf(table_) + " LIMIT 0"); }
+
+  /// The same; false when somebody waits to truncate or rewrite it, which others' locks keep from it.
+  Result<bool> LockAtOnce() {
+    TARN_RETURN_IF_ERROR(connection_->Execute("SET LOCAL lock_timeout = '1ms'"));
+    Status locked = Lock();
+    if (!locked && locked.error().code == ErrorCode::kConflict) return false;
+    if (!locked) return std::move(locked).error();
+    TARN_RETURN_IF_ERROR(connection_->Execute("SET LOCAL lock_timeout = 0"));
+    return true;
   }
 
   Status Copy(const CopyRange& range) {
@@ -100,8 +116,7 @@ class RangeCopier {
     return sink_.done ? sink_.done(worker_, range) : Status{};
   }
 
-  /// Whether the table's storage is another than the snapshot knows. The lock that the copies took is held
-  /// until the transaction ends, so the answer stays true.
+  /// Whether the table's storage is another than the snapshot knows. Behind Lock the answer stays true.
   Result<bool> WasRewritten() {
     // A query sees pg_class as of the snapshot, pg_relation_filenode() the present.
     TARN_ASSIGN(const Rows rows,
@@ -161,6 +176,75 @@ Result<bool> DescribedOtherwise(const SourceTable& table, const CopyOptions& opt
                      });
 }
 
+/// The workers of one copy.
+class SideBySide {
+ public:
+  SideBySide(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,
+             CopyProgress* progress, const CopySink& sink)
+      : table_(table), options_(options), cancel_(cancel), progress_(progress), sink_(sink) {
+    ranges_ = options.ranges;
+    if (!ranges_.empty()) return;
+    for (const PageRange& pages : SplitPages(table, options.pages_per_range))
+      ranges_.push_back({ranges_.size(), pages});
+  }
+
+  /// The first worker's lock comes before all else: what was truncated since the snapshot is not copied, and
+  /// what is copied is not truncated before its end.
+  Status Run() {
+    RangeCopier first(table_, options_, cancel_, progress_, sink_, 0);
+    TARN_RETURN_IF_ERROR(first.Connect());
+    TARN_RETURN_IF_ERROR(first.Lock());
+    TARN_ASSIGN(rewritten_, first.WasRewritten());
+    // Most DDL waits from here on; of a large table it is worth a look whether some came before.
+    if (!rewritten_ && options_.connection == nullptr && ranges_.size() > 1) {
+      TARN_ASSIGN(rewritten_, DescribedOtherwise(table_, options_));
+    }
+    if (rewritten_) return {};
+    std::vector<std::thread> threads;
+    const int workers = std::min<int>(options_.workers, static_cast<int>(ranges_.size()));
+    for (int worker = 1; worker < workers; worker++) threads.emplace_back([this, worker] { Join(worker); });
+    Keep(CopyRanges(first));
+    for (std::thread& thread : threads) thread.join();
+    return std::move(outcome_);
+  }
+  bool rewritten() const { return rewritten_; }
+
+ private:
+  void Join(int worker) {
+    RangeCopier copier(table_, options_, cancel_, progress_, sink_, worker);
+    Status connected = copier.Connect();
+    if (!connected) return Keep(std::move(connected));
+    const auto locked = copier.LockAtOnce();
+    if (!locked) return Keep(tl::unexpected(locked.error()));
+    // Behind a TRUNCATE that waits for the others it would have nothing to read.
+    if (*locked) Keep(CopyRanges(copier));
+  }
+
+  Status CopyRanges(RangeCopier& copier) {
+    for (size_t at = next_.fetch_add(1); !failed_ && at < ranges_.size(); at = next_.fetch_add(1))
+      TARN_RETURN_IF_ERROR(copier.Copy(ranges_[at]));
+    return {};
+  }
+
+  void Keep(Status status) {
+    if (status) return;
+    const std::lock_guard lock(mutex_);
+    if (!failed_.exchange(true)) outcome_ = std::move(status);
+  }
+
+  const SourceTable& table_;
+  const CopyOptions& options_;
+  const CancelToken& cancel_;
+  CopyProgress* progress_;
+  const CopySink& sink_;
+  std::vector<CopyRange> ranges_;
+  bool rewritten_ = false;
+  std::atomic<size_t> next_{0};
+  std::atomic<bool> failed_{false};
+  std::mutex mutex_;
+  Status outcome_;  ///< The first that is none; under the mutex.
+};
+
 }  // namespace
 
 Status CopyRate::Keep(int64_t bytes, const CancelToken& cancel) {
@@ -181,60 +265,44 @@ Status CopyRate::Keep(int64_t bytes, const CancelToken& cancel) {
 }
 
 std::vector<PageRange> SplitPages(const SourceTable& table, int64_t pages_per_range) {
+  std::vector<int64_t> sizes = table.pages;
+  std::sort(sizes.begin(), sizes.end());
   std::vector<PageRange> ranges;
-  int64_t from = 0;
-  while (!table.partitioned && table.pages - from > pages_per_range) {
-    ranges.push_back({from, from + pages_per_range});
-    from += pages_per_range;
+  PageRange next;
+  while (true) {
+    // As many pages of each relation as there is room for, of those that have any left.
+    int64_t room = pages_per_range;
+    next.to = next.from;
+    auto longer = std::upper_bound(sizes.begin(), sizes.end(), next.to);
+    while (longer != sizes.end()) {
+      const int64_t relations = sizes.end() - longer;
+      if (room < relations && next.to > next.from) break;
+      const int64_t pages = std::min(*longer - next.to, std::max<int64_t>(room / relations, 1));
+      next.to += pages;
+      room -= pages * relations;
+      longer = std::upper_bound(sizes.begin(), sizes.end(), next.to);
+    }
+    if (longer == sizes.end()) break;
+    ranges.push_back(next);
+    next.from = next.to;
   }
-  ranges.push_back({from, -1});
+  ranges.push_back({next.from, -1});
   return ranges;
 }
 
 Result<CopyOutcome> CopyTable(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,
                               CopyProgress* progress, const CopySink& sink) {
-  std::vector<CopyRange> ranges = options.ranges;
-  if (ranges.empty()) {
-    for (const PageRange& pages : SplitPages(table, options.pages_per_range))
-      ranges.push_back({ranges.size(), pages});
-  }
-  std::atomic<size_t> next{0};
-  std::atomic<bool> failed{false};
-  std::atomic<bool> rewritten{false};
-  std::mutex mutex;
-  Status outcome;
-  const auto work = [&](int worker) {
-    RangeCopier copier(table, options, cancel, progress, sink, worker);
-    Status status = copier.Connect();
-    for (size_t at = next.fetch_add(1); status && !failed && at < ranges.size(); at = next.fetch_add(1)) {
-      status = copier.Copy(ranges[at]);
-    }
-    if (status) {
-      auto answer = copier.WasRewritten();
-      if (!answer) {
-        status = std::move(answer).error();
-      } else if (*answer) {
-        rewritten = true;
-      }
-    }
-    if (status) return;
-    const std::lock_guard lock(mutex);
-    if (!failed.exchange(true)) outcome = std::move(status);
-  };
-  std::vector<std::thread> threads;
-  const int workers = std::min<int>(options.workers, static_cast<int>(ranges.size()));
-  for (int worker = 1; worker < workers; worker++) threads.emplace_back(work, worker);
-  work(0);
-  for (std::thread& thread : threads) thread.join();
+  SideBySide copy(table, options, cancel, progress, sink);
+  Status outcome = copy.Run();
   const bool cancelled = !outcome && outcome.error().code == ErrorCode::kCancelled;
-  if (options.connection == nullptr && !rewritten && !cancelled) {
+  if (options.connection == nullptr && !copy.rewritten() && !cancelled) {
     // Also behind an error: a column that is gone, or the table, is no fault of the source.
     const auto otherwise = DescribedOtherwise(table, options);
     if (otherwise && *otherwise) return CopyOutcome::kRewritten;
     if (!otherwise && outcome) outcome = tl::unexpected(otherwise.error());
   }
   if (!outcome) return std::move(outcome).error().In("copy of " + table.schema.QualifiedName());
-  return rewritten ? CopyOutcome::kRewritten : CopyOutcome::kComplete;
+  return copy.rewritten() ? CopyOutcome::kRewritten : CopyOutcome::kComplete;
 }
 
 }  // namespace tarn::cdc

@@ -22,7 +22,7 @@ struct CopyProgress {
   std::atomic<int64_t> bytes{0};  ///< As they came over the wire.
 };
 
-/// Pages [from, to) of a table; to = -1 is "to the end".
+/// Pages [from, to) of each relation that holds rows of a table; to = -1 is "to the end".
 struct PageRange {
   int64_t from = 0;
   int64_t to = -1;
@@ -37,7 +37,8 @@ struct CopyRange {
   std::optional<uint64_t> since_xid = std::nullopt;
 };
 
-/// The ranges of a table, in order; one for a table that has no pages of its own (a partitioned one).
+/// The ranges of a table, in order, of about so many pages each, of all its relations together; one where its
+/// pages are not known.
 std::vector<PageRange> SplitPages(const SourceTable& table, int64_t pages_per_range);
 
 /// What copies may ask of the source together. Threads: any.
@@ -87,7 +88,8 @@ struct CopySink {
 /// of MVCC).
 enum class CopyOutcome { kComplete, kRewritten };
 
-/// Copies one table at the exported snapshot, ranges of pages side by side. Memory: one batch a worker. On
+/// Copies one table at the exported snapshot, ranges of pages side by side. Memory: one batch a worker. What
+/// replaces the storage waits for the copy's end; what did so before the copy began, no row is read of. On
 /// connections of its own it looks afterwards whether `table` still is what the catalogue says; on
 /// `options.connection` the caller does. Errors: the source's, the sink's, kCancelled.
 Result<CopyOutcome> CopyTable(const SourceTable& table, const CopyOptions& options, const CancelToken& cancel,

@@ -9,32 +9,39 @@ namespace tarn::cdc {
 namespace {
 
 /// Sizes as the file system has them: takes ACCESS SHARE on the tables.
-constexpr const char* kMeasuredSizes =
-    R"(coalesce((SELECT sum(pg_relation_size(p.relid)) FROM pg_partition_tree(c.oid) p), pg_relation_size(c.oid))::bigint,
-       (pg_relation_size(c.oid) / current_setting('block_size')::bigint)::bigint)";
+constexpr const char* kMeasuredBytes =
+    R"(coalesce((SELECT sum(pg_relation_size(p.relid)) FROM pg_partition_tree(c.oid) p), pg_relation_size(c.oid))::bigint)";
+constexpr const char* kMeasuredPages =
+    R"(CASE c.relkind WHEN 'p' THEN
+         (SELECT CASE WHEN bool_and(k.relkind = 'r')
+                 THEN string_agg((pg_relation_size(k.oid) / current_setting('block_size')::bigint)::text, ',') END
+          FROM pg_partition_tree(c.oid) p JOIN pg_class k ON k.oid = p.relid WHERE p.isleaf)
+       ELSE (pg_relation_size(c.oid) / current_setting('block_size')::bigint)::text END)";
 /// Sizes as VACUUM and ANALYZE left them in the catalogue: waits for nobody.
-constexpr const char* kNotedSizes =
-    "(c.relpages * current_setting('block_size')::bigint)::bigint, c.relpages::bigint";
+constexpr const char* kNotedBytes = "(c.relpages * current_setting('block_size')::bigint)::bigint";
+constexpr const char* kNotedPages = "CASE c.relkind WHEN 'r' THEN c.relpages::text END";
 
-/// One row a column, in table order. The key is the replica identity's: the primary key ('d'), the named
+/// One row a column, in table order; sizes and storage, which take a look at each of a table's partitions, in
+/// the first. The key is the replica identity's: the primary key ('d'), the named
 /// index ('i'), or, with REPLICA IDENTITY FULL ('f'), the primary key where there is one. A domain stands as
 /// the type at its bottom: it may be over another domain. Nothing in it takes
 /// a lock on a table (pg_partition_tree would): the stream must never wait for one.
 constexpr const char* kColumnsSql = R"(
 SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind = 'p', greatest(c.reltuples, -1)::bigint,
-       {sizes},
+       CASE WHEN {first} THEN {bytes} END, CASE WHEN {first} THEN {pages} END,
        a.attname, t.oid, t.typmod,
        coalesce(a.attnum = ANY (i.indkey), false), a.attnum, a.atthasmissing,
-       CASE c.relkind WHEN 'p' THEN
-         (WITH RECURSIVE part(oid, since) AS (
-            SELECT inhrelid, xmin FROM pg_inherits WHERE inhparent = c.oid AND NOT inhdetachpending
-            UNION ALL SELECT h.inhrelid, h.xmin FROM pg_inherits h JOIN part ON h.inhparent = part.oid
+       CASE WHEN NOT {first} THEN NULL
+       WHEN c.relkind = 'p' THEN
+         (WITH RECURSIVE part(oid, since, command) AS (
+            SELECT inhrelid, xmin, cmin FROM pg_inherits WHERE inhparent = c.oid AND NOT inhdetachpending
+            UNION ALL SELECT h.inhrelid, h.xmin, h.cmin FROM pg_inherits h JOIN part ON h.inhparent = part.oid
             WHERE NOT h.inhdetachpending)
           SELECT coalesce(string_agg(k.oid || ':' || coalesce(pg_relation_filenode(k.oid), 0), ',' ORDER BY k.oid)
                           FILTER (WHERE k.relkind = 'r'), '') || '/' ||
                  coalesce(string_agg('p' || k.oid || ':' || part.since ||
-                                     CASE WHEN y.xmin <> part.since THEN 'a' ELSE '' END, ',' ORDER BY k.oid), '')
-          FROM part JOIN pg_class k ON k.oid = part.oid LEFT JOIN pg_type y ON y.oid = k.reltype)
+                                     CASE WHEN {made} THEN '' ELSE 'a' END, ',' ORDER BY k.oid), '')
+          FROM part JOIN pg_class k ON k.oid = part.oid)
        ELSE c.oid || ':' || coalesce(pg_relation_filenode(c.oid), 0) END, a.xmin,
        CASE WHEN a.atttypid >= 16384 THEN {types} END
 FROM pg_class c
@@ -68,40 +75,47 @@ constexpr const char* kTypeForms = R"((
         SELECT f.attnum || ' ' || f.atttypid FROM pg_attribute f
         WHERE f.attrelid = o.typrelid AND f.attnum > 0 AND NOT f.attisdropped ORDER BY f.attnum)::text)
       FROM pg_type o WHERE o.oid = part.oid AND o.typtype = 'c' LIMIT 10000) forms(form)))";
+/// Whether a partition was made as one. ATTACH writes all columns of the table in pg_attribute anew, also in
+/// the transaction that made the table; CREATE TABLE ... PARTITION OF leaves them as it made them with the
+/// columns that every table has (tableoid is -6), and a default's column as it made it with the default.
+/// Source: PostgreSQL, MergeAttributesIntoExisting, AddNewAttributeTuples and StoreAttrDefault.
+constexpr const char* kMadeAsPartition = R"(EXISTS (
+  SELECT FROM pg_attribute own JOIN pg_attribute f ON f.attrelid = own.attrelid AND f.attnum > 0 AND NOT f.attisdropped
+  LEFT JOIN pg_attrdef d ON d.adrelid = f.attrelid AND d.adnum = f.attnum
+  WHERE own.attrelid = part.oid AND own.attnum = -6 AND own.xmin = part.since AND f.xmin = own.xmin
+    AND (f.cmin = own.cmin OR
+         f.cmin = d.cmin AND d.xmin = f.xmin AND d.cmin::text::bigint <= part.command::text::bigint)))";
+/// The row is its table's first.
+constexpr const char* kFirst = "(row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum) = 1)";
 constexpr const char* kColumnsOrder = " ORDER BY n.nspname, c.relname, a.attnum";
 
-std::string ColumnsSql(const char* sizes) {
+std::string ColumnsSql(Sizes sizes) {
+  const bool measured = sizes == Sizes::kMeasured;
   std::string sql = kColumnsSql;
-  for (const auto& [place, text] : {std::pair{std::string_view("{sizes}"), sizes}, {"{types}", kTypeForms}})
-    sql.replace(sql.find(place), place.size(), text);
+  for (const auto& [place, text] :
+       {std::pair{std::string_view("{bytes}"), measured ? kMeasuredBytes : kNotedBytes},
+        {"{pages}", measured ? kMeasuredPages : kNotedPages},
+        {"{types}", kTypeForms},
+        {"{made}", kMadeAsPartition},
+        {"{first}", kFirst}}) {
+    for (size_t at = 0; (at = sql.find(place, at)) != std::string::npos;) sql.replace(at, place.size(), text);
+  }
   return sql;
 }
 
-constexpr char kTypeMark = 't';       ///< Before the object id, in the pairs of kTypeForms.
-constexpr char kPartitionMark = 'p';  ///< Before that of a partition.
-constexpr char kAttachedMark = 'a';   ///< Behind the transaction that made it one, when it is older.
-
 int64_t Number(const std::optional<std::string>& text) { return text ? std::stoll(*text) : 0; }
+std::vector<int64_t> Numbers(const std::optional<std::string>& list) {
+  std::vector<int64_t> numbers;
+  std::stringstream entries(list.value_or(""));
+  for (std::string entry; std::getline(entries, entry, ',');) numbers.push_back(std::stoll(entry));
+  return numbers;
+}
 bool IsTrue(const std::optional<std::string>& text) { return text && *text == "t"; }
 
 bool Selected(const TablePatterns& patterns, const std::string& name) {
   const auto matches = [&](const std::string& pattern) { return MatchesPattern(pattern, name); };
   return std::any_of(patterns.include.begin(), patterns.include.end(), matches) &&
          std::none_of(patterns.exclude.begin(), patterns.exclude.end(), matches);
-}
-
-/// The "a:b" pairs of the first (0) or second (1) half of a SourceTable::storage.
-std::map<std::string, std::string> PairsOf(const std::string& storage, int half) {
-  const size_t slash = std::min(storage.find('/'), storage.size());
-  const std::string text =
-      half == 0 ? storage.substr(0, slash) : storage.substr(std::min(slash + 1, storage.size()));
-  std::map<std::string, std::string> pairs;
-  std::stringstream entries(text);
-  for (std::string entry; std::getline(entries, entry, ',');) {
-    const size_t colon = entry.find(':');
-    if (colon != std::string::npos) pairs[entry.substr(0, colon)] = entry.substr(colon + 1);
-  }
-  return pairs;
 }
 
 /// Adds a row of kColumnsSql, which begins a table or goes on with the last one.
@@ -116,7 +130,7 @@ void AddColumn(std::vector<SourceTable>& tables, const Row& row) {
     table.partitioned = IsTrue(row[4]);
     table.estimated_rows = Number(row[5]);
     table.size_bytes = Number(row[6]);
-    table.pages = Number(row[7]);
+    table.pages = Numbers(row[7]);
     table.storage = row[14].value_or("");
     if (!table.partitioned) table.storage += "/";
     tables.push_back(std::move(table));
@@ -199,54 +213,9 @@ bool MatchesPattern(std::string_view pattern, std::string_view text) {
          MatchesPattern(pattern.substr(1), text.substr(1));
 }
 
-bool StorageReplaced(const std::string& before, const std::string& now) {
-  const auto nodes = PairsOf(now, 0);
-  for (const auto& [oid, node] : PairsOf(before, 0)) {
-    const auto same = nodes.find(oid);
-    if (!nodes.empty() && (same == nodes.end() || same->second != node)) return true;
-  }
-  return false;
-}
-
-std::string WhyOtherPartitions(const std::string& before, const std::string& now) {
-  const auto known = PairsOf(before, 1);
-  const auto partitions = PairsOf(now, 1);
-  for (const auto& [part, since] : known) {
-    if (part[0] != kPartitionMark) continue;
-    const auto same = partitions.find(part);
-    if (same == partitions.end()) return "a partition was detached or dropped";
-    if (same->second != since) return "a partition was detached and attached again";
-  }
-  for (const auto& [part, since] : partitions) {
-    if (part[0] == kPartitionMark && since.back() == kAttachedMark && !known.contains(part))
-      return "a partition was attached, whose rows no message tells";
-  }
-  return "";
-}
-
-bool ColumnsTouched(const std::string& before, const std::string& now) {
-  const auto xmins = PairsOf(now, 1);
-  for (const auto& [attnum, xmin] : PairsOf(before, 1)) {
-    const auto same = xmins.find(attnum);
-    if (attnum[0] != kTypeMark && attnum[0] != kPartitionMark && same != xmins.end() && same->second != xmin)
-      return true;
-  }
-  return false;
-}
-
-bool TypesReformed(const std::string& before, const std::string& now) {
-  const auto forms = PairsOf(now, 1);
-  for (const auto& [type, form] : PairsOf(before, 1)) {
-    const auto same = forms.find(type);
-    if (type[0] == kTypeMark && same != forms.end() && same->second != form) return true;
-  }
-  return false;
-}
-
 Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const TablePatterns& patterns,
                                             Sizes sizes) {
-  const char* expressions = sizes == Sizes::kMeasured ? kMeasuredSizes : kNotedSizes;
-  TARN_ASSIGN(const Rows rows, connection.Query(ColumnsSql(expressions) + kColumnsOrder));
+  TARN_ASSIGN(const Rows rows, connection.Query(ColumnsSql(sizes) + kColumnsOrder));
   std::vector<SourceTable> tables;
   for (const Row& row : rows) {
     if (Selected(patterns, *row[1] + "." + *row[2])) AddColumn(tables, row);
@@ -263,9 +232,19 @@ Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const Tabl
   return tables;
 }
 
+Status Measure(PgConnection& connection, SourceTable& table) {
+  TARN_ASSIGN(const Rows rows,
+              connection.Query(fmt::format("SELECT {}, {} FROM pg_class c WHERE c.oid = {}", kMeasuredBytes,
+                                           kMeasuredPages, table.schema.oid)));
+  if (rows.empty()) return {};
+  table.size_bytes = Number(rows[0][0]);
+  table.pages = Numbers(rows[0][1]);
+  return {};
+}
+
 Result<std::optional<SourceTable>> DescribeTable(PgConnection& connection, uint32_t oid,
                                                  const TableMappings& mappings) {
-  TARN_ASSIGN(const Rows rows, connection.Query(fmt::format("{} AND c.oid = {}{}", ColumnsSql(kNotedSizes),
+  TARN_ASSIGN(const Rows rows, connection.Query(fmt::format("{} AND c.oid = {}{}", ColumnsSql(Sizes::kNoted),
                                                             oid, kColumnsOrder)));
   std::vector<SourceTable> tables;
   for (const Row& row : rows) AddColumn(tables, row);

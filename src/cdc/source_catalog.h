@@ -24,13 +24,15 @@ struct SourceTable {
   schema::TableSchema schema;  ///< With the mappings applied.
   std::string from;            ///< "schema"."table" as the source's SQL names it, whatever the lake calls it.
   int64_t estimated_rows = 0;  ///< -1: never analysed.
-  int64_t pages = 0;
+  /// Of each relation that holds its rows: one of a plain table, the leaves of a partitioned one. Empty: they
+  /// are not known, or it cannot be read by pages (a partition is a foreign table).
+  std::vector<int64_t> pages;
   int64_t size_bytes = 0;
   char replica_identity = 'd';
   bool partitioned = false;
   /// Where its rows are and what its columns are by: "oid:filenode" of each relation that holds rows, then
-  /// "/", then "poid:xmin" of its partitions in pg_inherits (with an "a" behind it where the partition is
-  /// older than its place: it was attached), "attnum:xmin" of its columns in pg_attribute and "toid:hash" of
+  /// "/", then "poid:xmin" of its partitions in pg_inherits (with an "a" behind it where it was attached, or
+  /// nobody can tell), "attnum:xmin" of its columns in pg_attribute and "toid:hash" of
   /// what their own types' texts are made of, with "," between. Another filenode is another storage
   /// (TRUNCATE, VACUUM FULL, a rewriting ALTER TABLE); with another xmin, one whose rows may have come
   /// without messages.
@@ -53,10 +55,12 @@ bool IsKeyless(const schema::TableSchema& table);
 /// True when a relation of `before` has another storage in `now`, or is gone from it. Both as
 /// SourceTable::storage; nothing is known of an empty one.
 bool StorageReplaced(const std::string& before, const std::string& now);
-/// Why partitions of `now` bring rows, or lack rows, that no message told of; empty: they do not.
-/// A partition that was made, filled and attached within one transaction is taken for one that was made
-/// empty, as new partitions are.
+/// Why partitions of `now` bring rows, or lack rows, that no message told of; empty: they do not, as those
+/// that were made as partitions, empty.
 std::string WhyOtherPartitions(const std::string& before, const std::string& now);
+/// Whether rows of `before` are where they were, of columns that were not touched; partitions may have come
+/// that were made empty.
+bool RowsKeptPlaces(const std::string& before, const std::string& now);
 /// True when DDL touched a column that both know.
 bool ColumnsTouched(const std::string& before, const std::string& now);
 /// True when an enum's label was renamed, or a composite has other fields: rows of before have another text.
@@ -69,6 +73,9 @@ bool TypesReformed(const std::string& before, const std::string& now);
 enum class Sizes { kMeasured, kNoted };
 Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const TablePatterns& patterns,
                                             Sizes sizes = Sizes::kMeasured);
+
+/// Gives the table the size and the pages that it has now. Waits for locks on it.
+Status Measure(PgConnection& connection, SourceTable& table);
 
 /// One table, by its object id, with noted sizes: waits for no lock. nullopt when there is none any more (or
 /// it became a partition).

@@ -30,7 +30,7 @@ Result<Lsn> Runner::SourcePositionNow(const CancelToken& cancel) {
 bool Runner::IsVisible(Lsn at) {
   if (state_.tail_lsn >= at.value) return true;
   const std::lock_guard lock(collector_mutex_);
-  return collector_ != nullptr && HasBrought(*collector_, at);
+  return collector_ != nullptr && cdc::HasTakenIn(stream_->positions(), *collector_, at);
 }
 
 Status Runner::WaitUntilVisible(Lsn at, int64_t patience_micros, const CancelToken& cancel) {

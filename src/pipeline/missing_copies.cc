@@ -7,6 +7,12 @@
 #include "pipeline/table_copy.h"
 
 namespace tarn::pipeline {
+namespace {
+
+/// How often tables are copied that were truncated or changed meanwhile, while all others wait.
+constexpr int kMostRounds = 3;
+
+}  // namespace
 
 Status Runner::RemoveFiles(const std::string& name) {
   for (const char* database : {"silver", "quarantine"}) {
@@ -34,9 +40,20 @@ Status Runner::DescribeAgain(std::vector<cdc::SourceTable>& tables) {
       continue;
     }
     now->schema.lake_name = table.schema.lake_name;
+    TARN_RETURN_IF_ERROR(cdc::Measure(*connection, *now));
     described.push_back(std::move(*now));
   }
   tables = std::move(described);
+  return {};
+}
+
+Status Runner::LeaveToWatch(const std::vector<cdc::SourceTable>& tables) {
+  for (const cdc::SourceTable& table : tables) {
+    spdlog::warn("{} is truncated or changed as often as it is copied: it is copied beside the stream",
+                 table.from);
+    TARN_RETURN_IF_ERROR(bronze::ForgetCopyProgress(*storage_, options_.bronze(), table.schema.lake_name));
+    TARN_RETURN_IF_ERROR(AwaitSilver({table.schema, Lsn{}, table.storage}));
+  }
   return {};
 }
 
@@ -118,7 +135,11 @@ Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelTo
     }
     report(progress);
   };
-  while (!missing.empty()) {
+  for (int round = 0; !missing.empty(); round++) {
+    if (round == kMostRounds) {
+      TARN_RETURN_IF_ERROR(LeaveToWatch(missing));
+      break;
+    }
     state_.phase = RunPhase::kCopying;
     TARN_ASSIGN(const auto cut_off, BeginCopies(missing));
     TARN_ASSIGN(missing, CopyTables(storage_.get(), options_, identity_.epoch, missing, cut_off, *silver_,

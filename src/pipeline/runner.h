@@ -146,6 +146,8 @@ class Runner {
   Status RemoveFiles(const std::string& name);
   /// Tables as the source has them now, for a new attempt to copy them; one that is gone is left out.
   Status DescribeAgain(std::vector<cdc::SourceTable>& tables);
+  /// Tables that change as often as they are copied no longer keep the others from being followed.
+  Status LeaveToWatch(const std::vector<cdc::SourceTable>& tables);
   using Loads = std::map<std::string, std::vector<bronze::LoadManifest>>;
   /// Leaves out copies that tell nothing for sure (WhySpoiled).
   Status ForgetSpoiled(Loads& loads) const;
@@ -205,8 +207,6 @@ class Runner {
   /// Has a table copied from its start, instead of the finished copy that would be taken next.
   Status CopyOnceMore(const std::string& name, const std::string& reason);
   bool IsVisible(Lsn at);
-  /// Whether all that the source committed up to `at` came and was taken in.
-  bool HasBrought(cdc::ChangeCollector& collector, Lsn at);
   /// Whether the stream has come to `at`, or there is nothing up to there; asks the source when it cannot
   /// tell.
   bool HasPassed(cdc::ChangeCollector& collector, const SourcePosition& at);

@@ -233,6 +233,8 @@ Status Runner::PreparePublications(cdc::PgConnection& connection,
     const cdc::PublicationFault* fault = cdc::FindFaultOf(faults, options_.names, table);
     if (fault == nullptr && published.contains(table.from)) continue;
     if (FindFollowed(followed, table) == nullptr) {
+      // Before the table is published again, by whomever: nothing would tell of it then.
+      TARN_RETURN_IF_ERROR(bronze::ForgetCopyProgress(*storage_, options_.bronze(), table.schema.lake_name));
       unpublished_.insert(table.schema.lake_name);
       continue;
     }

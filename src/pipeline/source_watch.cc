@@ -18,6 +18,10 @@ namespace {
 constexpr int64_t kAlarmIntervalMicros = 300'000'000;
 constexpr auto kWantedInterval =
     std::chrono::milliseconds(500);  ///< When something keeps a copy from being made.
+constexpr int64_t kFirstPauseMicros = 500'000;
+constexpr int64_t kLongestPauseMicros = 3'600'000'000;
+/// What attempts that cost nothing wait for at most: 500 ms, doubled seven times, is about a minute.
+constexpr int kMostDoublings = 7;
 
 }  // namespace
 
@@ -120,6 +124,15 @@ WatchState SourceWatch::state() {
     state.progress.bytes = progress_.bytes.load();
     state.progress.elapsed_micros = MonotonicMicros() - copy_started_;
   }
+  for (const auto& [name, lost] : lost_) {
+    const auto wanted = state.wanted.find(name);
+    if (wanted == state.wanted.end()) continue;
+    wanted->second += fmt::format(
+        "; {} copies came to nothing, as it was truncated or changed when they began or went on", lost.count);
+    const int64_t left = (lost.next_micros - MonotonicMicros() + 999'999) / 1'000'000;
+    if (left > 0 && name != state.copying)
+      wanted->second += fmt::format(": the next one begins in {} s", left);
+  }
   for (const FinishedCopy& copy : finished_)
     state.wanted.emplace(copy.load.table->lake_name,
                          "it is copied and waits for the stream to pass the copy");
@@ -139,9 +152,28 @@ void SourceWatch::Loop() {
     told = state_.last_error;
     const auto interval = std::chrono::milliseconds(options_.watch_interval_ms);
     changed_.wait_for(lock, state_.wanted.empty() ? interval : std::min(interval, kWantedInterval), [&] {
-      return cancel_.IsCancelled() || (looked && finished_.empty() && !state_.wanted.empty());
+      return cancel_.IsCancelled() || (looked && finished_.empty() && IsAnythingDue());
     });
   }
+}
+
+bool SourceWatch::IsPutOff(const std::string& lake_name) const {
+  const auto lost = lost_.find(lake_name);
+  return lost != lost_.end() && MonotonicMicros() < lost->second.next_micros;
+}
+
+bool SourceWatch::IsAnythingDue() const {
+  return std::any_of(state_.wanted.begin(), state_.wanted.end(),
+                     [&](const auto& entry) { return !IsPutOff(entry.first); });
+}
+
+void SourceWatch::PutOff(const std::string& lake_name, int64_t lost_micros) {
+  LostCopies& lost = lost_[lake_name];
+  // Copies take at most half of the time, and what is over at once is tried less and less often.
+  const int64_t pause = std::max(lost_micros, kFirstPauseMicros << std::min(lost.count++, kMostDoublings));
+  lost.next_micros = MonotonicMicros() + std::min(pause, kLongestPauseMicros);
+  spdlog::info("{} was truncated or changed when its copy began or went on; the next one begins in {:.1f} s",
+               lake_name, static_cast<double>(std::min(pause, kLongestPauseMicros)) / 1e6);
 }
 
 Status SourceWatch::LookAtSlot() {
@@ -195,6 +227,7 @@ Status SourceWatch::Look() {
       // One at a time waits for its place in Silver: a second would only age.
       const std::lock_guard lock(mutex_);
       if (!finished_.empty()) return {};
+      if (IsPutOff(table.schema.lake_name)) continue;
     }
     Status copied = Copy(table, tables, reason);
     if (!copied) {
@@ -213,10 +246,7 @@ Result<SourceWatch::Chosen> SourceWatch::LookAtTables(std::vector<cdc::SourceTab
 Result<cdc::SourceTable> SourceWatch::Measured(cdc::SourceTable table) {
   // Behind somebody's lock it is tried again later: a stop of tarn must not wait for it.
   TARN_RETURN_IF_ERROR(connection_->Execute("SET lock_timeout = '1s'"));
-  TARN_ASSIGN(const cdc::Rows rows,
-              connection_->Query(fmt::format(
-                  "SELECT pg_relation_size({}) / current_setting('block_size')::bigint", table.schema.oid)));
-  if (!rows.empty() && rows[0][0]) table.pages = std::stoll(*rows[0][0]);
+  TARN_RETURN_IF_ERROR(cdc::Measure(*connection_, table));
   return table;
 }
 
@@ -252,7 +282,11 @@ Status SourceWatch::Copy(const cdc::SourceTable& table, const std::vector<cdc::S
   const std::lock_guard lock(mutex_);
   state_.copying.clear();
   if (!copy) return std::move(copy).error();
-  if (!*copy) return {};  // It changed meanwhile: the next look chooses it again.
+  if (!*copy) {  // It changed meanwhile: a later look chooses it again.
+    PutOff(name, MonotonicMicros() - copy_started_);
+    return {};
+  }
+  lost_.erase(name);
   spdlog::info("copied {} again: {} rows at {}", table.from, (*copy)->load.rows,
                (*copy)->load.snapshot.ToString());
   state_.wanted.erase(name);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -104,6 +105,13 @@ class SourceWatch {
   /// Those of `tables` that are in no publication of tarn's, as SourceTable::from.
   Result<std::set<std::string>> FindTakenOut(const std::vector<cdc::SourceTable>& tables);
   Result<Chosen> Choose(const std::vector<cdc::SourceTable>& tables);
+  /// Whether the table waits for another try, since copies of it came to nothing; under the mutex.
+  bool IsPutOff(const std::string& lake_name) const;
+  /// A copy came to nothing, as the table was truncated or changed: the next one is put off, each time for
+  /// longer; under the mutex.
+  void PutOff(const std::string& lake_name, int64_t lost_micros);
+  /// Whether something is wanted whose turn has come; under the mutex.
+  bool IsAnythingDue() const;
   /// The tables of now, and Choose's answer about them.
   Result<Chosen> LookAtTables(std::vector<cdc::SourceTable>& tables);
   Status Copy(const cdc::SourceTable& table, const std::vector<cdc::SourceTable>& all,
@@ -125,6 +133,12 @@ class SourceWatch {
   WatchState state_;
   std::vector<FinishedCopy> finished_;
   std::map<std::string, schema::TableSchema> refused_;  ///< By lake name, as they were copied.
+  /// Copies of a table that came to nothing, one after another.
+  struct LostCopies {
+    int count = 0;
+    int64_t next_micros = 0;  ///< When the next one may begin, as MonotonicMicros.
+  };
+  std::map<std::string, LostCopies> lost_;  ///< By lake name, of those that are wanted.
   std::vector<std::pair<std::string, std::string>> noticed_;
   bool marking_ = false;               ///< What was noticed is taken and not marked yet.
   std::set<std::string> told_faults_;  ///< Of the watch's thread.

@@ -189,7 +189,8 @@ Status Runner::ApplySegments(cdc::ChangeCollector& collector, const std::atomic<
       state_.apply_micros = MonotonicMicros() - last_step;
       collector.Done();
     }
-    const bool passed = until && (state_.tail_lsn >= until->value || HasBrought(collector, *until));
+    const bool passed = until && (state_.tail_lsn >= until->value ||
+                                  cdc::HasTakenIn(stream_->positions(), collector, *until));
     const bool reached = passed && !watch_->Finished();  // A copy that waits for its place belongs to it.
     const bool last = reached || (ended && !segment);
     const bool commit_now = last || commit_wanted_ || MonotonicMicros() >= commit_due_;

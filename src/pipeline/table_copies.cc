@@ -111,16 +111,12 @@ Status Runner::MarkCopies() {
                           std::max(state_.silver_commit_micros.load(), clock_->NowMicros()));
 }
 
-bool Runner::HasBrought(cdc::ChangeCollector& collector, Lsn at) {
-  // The position first: what comes between the two looks must not pass for taken in.
-  const bool brought = stream_->positions().brought.load() >= at.value;
-  return brought && collector.IsIdle() && !collector.HasWork();
-}
-
 bool Runner::HasPassed(cdc::ChangeCollector& collector, const SourcePosition& at) {
   // Not what the lake's version says: a first copy may be ahead of the stream. All of an earlier epoch is
   // behind.
-  if (at.epoch < identity_.epoch || passed_ >= at.lsn || HasBrought(collector, at.lsn)) return true;
+  if (at.epoch < identity_.epoch || passed_ >= at.lsn ||
+      cdc::HasTakenIn(stream_->positions(), collector, at.lsn))
+    return true;
   stream_->RequestPosition();
   return false;
 }

@@ -24,9 +24,18 @@ std::string SourceOf(const cdc::SourceTable& table) {
   return table.from + " " + table.storage + " " + table.where;
 }
 
+/// Whether the rows of the table of which SourceOf was this still are where they were.
+bool IsAsItWas(const std::string& source, const cdc::SourceTable& table) {
+  const std::string before = table.from + " ", behind = " " + table.where;
+  if (!source.starts_with(before) || !source.ends_with(behind)) return false;
+  if (source.size() < before.size() + behind.size()) return false;
+  return cdc::RowsKeptPlaces(source.substr(before.size(), source.size() - before.size() - behind.size()),
+                             table.storage);
+}
+
 /// What goes on needs keys, to tell which rows changed, and pages that say where a row is.
 bool CanGoOn(const cdc::SourceTable& table) {
-  return !table.schema.append_only && !cdc::IsKeyless(table.schema) && !table.partitioned;
+  return !table.schema.append_only && !cdc::IsKeyless(table.schema) && !table.pages.empty();
 }
 
 Result<std::optional<CopyProgress>> FindCutOff(const storage::Storage& storage,
@@ -35,7 +44,7 @@ Result<std::optional<CopyProgress>> FindCutOff(const storage::Storage& storage,
   const std::string& name = table.schema.lake_name;
   TARN_ASSIGN(auto progress, bronze::ReadCopyProgress(storage, options.bronze(), name));
   if (!progress || !CanGoOn(table)) return std::optional<CopyProgress>();
-  const bool same = progress->epoch == epoch && progress->source == SourceOf(table) &&
+  const bool same = progress->epoch == epoch && IsAsItWas(progress->source, table) &&
                     schema::ToJson(*progress->table) == schema::ToJson(table.schema);
   if (!same) return std::optional<CopyProgress>();
   TARN_ASSIGN(const auto loads, bronze::ChangeLog::ReadLoads(storage, options.bronze_root()));

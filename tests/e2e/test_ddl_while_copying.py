@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 
 import pytest
@@ -121,6 +122,60 @@ def test_beside_the_stream(source, worker, case):
     copying(tarn, "big")
     run(source.connection, case, "big")
     converges(source, tarn, {"big": DDL[case][1]})
+
+
+class Truncating:
+    """Some connections that empty the table `busy` and fill it again, one after another without a pause."""
+
+    def __init__(self, source):
+        self.source, self.done = source, threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(3)]
+
+    def run(self, number: int):
+        with self.source.connect() as connection:
+            turn = 0
+            while not self.done.is_set():
+                turn += 1
+                with connection.transaction():
+                    connection.execute("TRUNCATE busy")
+                    connection.execute("INSERT INTO busy SELECT g, %s FROM generate_series(1, 300) g", (f"{number}, {turn}",))
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+
+    def __exit__(self, *_):
+        self.done.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def lost_copies(reason: str) -> int:
+    found = re.search(r"; (\d+) copies came to nothing, as it was truncated", reason)
+    return int(found[1]) if found else 0
+
+
+@pytest.mark.parametrize("begun", ["at_the_start", "beside_the_stream"])
+def test_truncated_as_often_as_it_is_copied(source, worker, begun):
+    """No copy of it can begin before it is another table again: tried less and less often, and said; all else goes on meanwhile."""
+    source.execute("CREATE TABLE busy (id int PRIMARY KEY, body text); CREATE TABLE calm (id int PRIMARY KEY, body text); INSERT INTO calm VALUES (1, 'one')")
+    tarn = worker.tarn(source)
+    if begun == "beside_the_stream":
+        tarn.start().wait_settled()
+    with Truncating(source):
+        if begun == "beside_the_stream":
+            tarn.must("resync", "public.busy", "--no-wait")
+        else:
+            tarn.start()
+        told = tarn.wait_status(lambda s: lost_copies(s["copies"]["wanted"].get("busy", "")) >= 3 and "the next one begins in" in s["copies"]["wanted"]["busy"])
+        assert told["phase"] == "streaming"
+        source.execute("INSERT INTO calm VALUES (2, 'two')")
+        wait_for(lambda: tarn.value("SELECT count(*) FROM calm") == 2, 30, "another table's row")
+        assert "copies came to nothing" in tarn.must("status")
+    converges(source, tarn, {"busy": "id, body", "calm": "id, body"})
+    log = tarn.log.read_text()
+    pauses = [float(pause) for pause in re.findall(r"busy was truncated or changed .* begins in (\S+) s", log)]
+    assert len(pauses) >= 3 and all(pause >= 0.5 * 2 ** turn for turn, pause in enumerate(pauses[:5]))
 
 
 @pytest.mark.parametrize("case", [case for case in DDL if case not in ("made_again", "vacuum_full")])

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from support.cluster import Cluster, Database, wait_for
+from support.tarn import lsn_value
 
 
 @pytest.fixture
@@ -118,6 +119,29 @@ def test_set_back(server, crash):
     assert tarn.value("SELECT count(*) FROM t WHERE v = 'other'") == 7
     database.execute("DELETE FROM t WHERE id <= 5")
     recovered(tarn, 295)
+    tarn.bronze_verified()
+
+
+def test_changes_between_a_break_and_the_new_copy(server):
+    """Positions of the new history are below those of the old one's copy: of a table that waits for its new copy they are kept all the same."""
+    cluster, database, tarn = server
+    image = image_of(cluster, database)
+    database.execute("INSERT INTO t SELECT g, repeat('lost', 500) FROM generate_series(1001, 1400) g")
+    tarn.must("resync", "public.t")
+    copied_at = lsn_value(tarn.status()["tables"]["t"]["copied_at"])
+    assert tarn.stop() == 0
+    put_back(cluster, database, image)
+    with database.connect(autocommit=False) as other:
+        other.execute("INSERT INTO u VALUES (1)")  # A copy's snapshot waits for its end.
+        tarn.start()
+        database.execute("INSERT INTO t VALUES (5000, 'came and went'); DELETE FROM t WHERE id = 5000; UPDATE t SET v = 'other' WHERE id <= 7")
+        end = lsn_value(database.value("SELECT pg_current_wal_lsn()::text"))
+        assert end < copied_at, "the old copy is ahead of the new history"
+        other.commit()
+    recovered(tarn, 300)
+    assert lsn_value(tarn.status()["tables"]["t"]["copied_at"]) > end, "the changes came before the new copy"
+    changes = tarn.query("SELECT Op, id, v FROM bronze.t WHERE _lsn >= 1::BIGINT << 56 AND _xid <> 0 ORDER BY _lsn, _ordinal")
+    assert [(row["Op"], row["id"]) for row in changes] == [("I", 5000), ("D", 5000), *(("U", number) for number in range(1, 8))]
     tarn.bronze_verified()
 
 

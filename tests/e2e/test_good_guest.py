@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 import pytest
@@ -164,6 +165,45 @@ def test_copies_keep_a_rate(source, worker):
     source.execute("INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(1, 3000) g")
     tarn = worker.tarn(source, source={"copy_mb_per_s": 1}).start()
     assert tarn.status()["copy"]["seconds"] >= 2.5  # Of 3 MB.
+    tarn.verify()
+
+
+def test_what_it_does_has_a_name(source, worker):
+    """Whoever looks at the server sees which table a copy is of and what each connection is for; a snapshot's slot is tarn's, and goes with it."""
+    source.execute("CREATE TABLE \"Odd name\" (id int PRIMARY KEY, body text)")
+    source.execute("INSERT INTO \"Odd name\" SELECT g, repeat('x', 1000) FROM generate_series(1, 3000) g")
+    tarn = worker.tarn(source, source={"copy_mb_per_s": 1, "copy_range_kb": 256}, silver={"copy_workers": 2})
+    slot = tarn.sections["source"]["slot"]
+
+    def activity() -> dict[str, list[str]]:
+        names: dict[str, list[str]] = {}
+        for name, query in source.execute("SELECT application_name, query FROM pg_stat_activity WHERE datname = current_database() "
+                                          "AND pid <> pg_backend_pid() AND backend_type IN ('client backend', 'walsender')"):
+            names.setdefault(name, []).append(query)
+        return names
+
+    def slots() -> list[tuple]:
+        return source.execute("SELECT slot_name, temporary FROM pg_replication_slots WHERE database = current_database() ORDER BY temporary")
+
+    def two_copies() -> bool:
+        return len([query for query in activity().get("tarn copy public.Odd name", []) if query.startswith("COPY (SELECT")]) == 2
+
+    def looked():
+        wait_for(two_copies, 30, "two workers that copy")
+        names, (own, snapshot) = activity(), slots()
+        assert all(name.startswith("tarn ") for name in names), names
+        assert "tarn snapshot" in names
+        assert own == (slot, False) and snapshot[1] and re.fullmatch("tarn_snapshot_[0-9a-f]{16}", snapshot[0])
+        return snapshot[0]
+    tarn.start(wait=False)
+    first = looked()
+    tarn.wait_streaming()
+    wait_for(lambda: slots() == [(slot, False)], 30, "the end of the snapshot's slot")
+    wait_for(lambda: {"tarn stream", "tarn watch"} <= set(activity()), 30, "the names of what goes on")
+    tarn.must("resync", "public.Odd name", "--no-wait")
+    assert looked() != first, "two of them may be there at once"
+    wait_for(lambda: slots() == [(slot, False)], 30, "the end of the snapshot's slot")
+    tarn.wait_settled()
     tarn.verify()
 
 

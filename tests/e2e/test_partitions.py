@@ -116,6 +116,54 @@ def test_detach(sales, how):
     goes_on(source, tarn, *tables)
 
 
+MADE_AT_ONCE = {
+    "plain": ["CREATE TABLE sale_west (LIKE sale INCLUDING ALL)"],
+    # All its columns have a default, and an own order; it is altered behind its place, too.
+    "defaults": ["CREATE TABLE sale_west (note text DEFAULT 'n', amount numeric(9,2) DEFAULT 1, region text DEFAULT 'west', id int DEFAULT 7, PRIMARY KEY (id, region))"],
+    "partitioned": ["CREATE TABLE sale_west (LIKE sale INCLUDING ALL) PARTITION BY RANGE (id)",
+                    "CREATE TABLE sale_west_any PARTITION OF sale_west DEFAULT"],
+    # First made as one, which it did not stay.
+    "detached": ["CREATE TABLE sale_west PARTITION OF sale FOR VALUES IN ('west')", "ALTER TABLE sale DETACH PARTITION sale_west"],
+}
+
+
+@pytest.mark.parametrize("how", MADE_AT_ONCE)
+def test_made_filled_and_attached_at_once(sales, how):
+    """In one transaction: the rows were written into a table that nobody publishes, and come with the partition."""
+    source, tarn = sales
+    first = copied_at(tarn)
+    with source.connection.transaction():
+        for statement in MADE_AT_ONCE[how]:
+            source.execute(statement)
+        source.execute("INSERT INTO sale_west (id, region, amount, note) SELECT g, 'west', 1, 'w' FROM generate_series(1000, 1100) g")
+        source.execute("ALTER TABLE sale ATTACH PARTITION sale_west FOR VALUES IN ('west')")
+        if how == "defaults":
+            source.execute("ALTER TABLE sale_west ALTER id SET DEFAULT 8, ALTER region SET DEFAULT 'w', ALTER amount SET DEFAULT 2, ALTER note SET DEFAULT 'm'")
+    settled(source, tarn, "sale")
+    assert copied_at(tarn) != first
+    goes_on(source, tarn, "sale")
+
+
+def test_made_as_partitions(source, worker):
+    """With rows in the transaction that made them, with defaults on all columns, altered since: followed, and never copied again."""
+    source.execute("CREATE TABLE event (id int DEFAULT 1, at int DEFAULT 2, body text DEFAULT 'b', PRIMARY KEY (id, at)) PARTITION BY RANGE (at)")
+    source.execute("CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM (0) TO (10); INSERT INTO event VALUES (1, 1, 'one')")
+    tarn = worker.tarn(source).start()
+    tarn.wait_settled()
+    first = copied_at(tarn, "event")
+    with source.connection.transaction():
+        source.execute("CREATE TABLE event_2 PARTITION OF event FOR VALUES FROM (10) TO (20); INSERT INTO event VALUES (2, 12, 'two')")
+        source.execute("CREATE TABLE event_3 PARTITION OF event (CHECK (id > 0), body DEFAULT 'own') FOR VALUES FROM (20) TO (30) PARTITION BY LIST (at)")
+        source.execute("CREATE TABLE event_3_any PARTITION OF event_3 DEFAULT; INSERT INTO event VALUES (3, 23, 'three')")
+    for partition in ("event_1", "event_2", "event_3_any"):
+        source.execute(f"ALTER TABLE {partition} RENAME TO {partition}_old; ALTER TABLE {partition}_old ALTER body SET STORAGE EXTERNAL")
+        tarn.wait_settled()
+    source.execute("UPDATE event SET body = repeat(body, 1000), at = at + 1")
+    tarn.wait_settled()
+    assert copied_at(tarn, "event") == first
+    assert tarn.verify()["event"]["equal"] and tarn.value("SELECT count(*) FROM event") == 3
+
+
 @pytest.mark.parametrize("how", ["followed_before", "full", "empty", "detached_and_attached"])
 def test_attach(sales, how):
     """Rows that come with a partition are told by no message, whether the lake had them as another table's or not."""

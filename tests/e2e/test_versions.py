@@ -124,6 +124,26 @@ def test_whole_way(followed):
     assert source.execute("SELECT pubname FROM pg_publication") == []
 
 
+@pytest.mark.parametrize("followed", MAJORS, indirect=True)
+def test_partitions(followed):
+    """What the catalogue shows of a partition's origin: made as one, it is followed; made, filled and attached at once, it is copied."""
+    source, tarn = followed
+    tarn.wait_settled()
+    first = tarn.status()["tables"]["day"]["copied_at"]
+    with source.connection.transaction():
+        source.execute("CREATE TABLE day_3 PARTITION OF day (v DEFAULT 'x') FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')")
+        source.execute("INSERT INTO day VALUES (1, '2026-03-03', 'made')")
+    equal(tarn)
+    assert tarn.status()["tables"]["day"]["copied_at"] == first
+    with source.connection.transaction():
+        source.execute("CREATE TABLE day_4 (v text, at date NOT NULL, id int NOT NULL, PRIMARY KEY (id, at))")
+        source.execute("INSERT INTO day_4 VALUES ('attached', '2026-04-04', 1)")
+        source.execute("ALTER TABLE day ATTACH PARTITION day_4 FOR VALUES FROM ('2026-04-01') TO ('2026-05-01')")
+    equal(tarn)
+    assert tarn.status()["tables"]["day"]["copied_at"] != first
+    assert tarn.value("SELECT count(*) FROM day WHERE v IN ('made', 'attached')") == 2
+
+
 def test_version_13_is_refused(worker, servers):
     source = worker.database(servers(13))
     source.execute("CREATE TABLE t (id int PRIMARY KEY)")

@@ -133,10 +133,23 @@ def s3_refusal() -> bytes:
             b"<Region>b</Region><RequestId>1</RequestId></Error>")
 
 
+FILTERS = ["a = TRUE AND NOT (b > -5 OR c IN (1, 2, 3))", "e <= +12.50 OR e IS NOT NULL", "f = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'",
+           "g >= '2026-11-20' and h < '2026-11-20 09:30:00.5' OR i <> '2026-11-20 09:30:00+01'",
+           "j NOT IN ('it''s', '') AND \"k\" = 'x' AND l = 'ab' AND d <> 9223372036854775807"]
+ROW = [b"t", b"-7", b"2", b"9223372036854775807", b"-12.5", b"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", b"2026-11-20", b"2026-11-20 09:30:00.5",
+       b"2026-11-20 08:30:00+00", b"it's", b"\0", b"ab  "]
+VALUES = [("0.050", "-5.10"), ("-51", "-5"), ("2026-02-28", "0044-03-15 BC"), ("294276-12-31 23:59:59.999999", "infinity"),
+          ("2026-11-20 09:30:00+01", "2026-11-20 08:30:00Z"), ("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"),
+          ("NaN", "-Infinity"), ("ab  ", "ab")]
+
+
 def main():
+    filters = {f"filter/{i}": message(text.encode()) + b"".join(map(message, ROW)) for i, text in enumerate(FILTERS)}
+    values = {f"filter_value/{i}": b"".join(message(text.encode()) for text in pair) for i, pair in enumerate(VALUES)}
     for name, data in {"pgoutput/all": pgoutput(), "pgoutput/blocks": pgoutput_blocks(), "copy/all": copy(), "log_block/all": log_block(),
                        "avro_container/null": avro_container(b"null"), "avro_container/deflate": avro_container(b"deflate"),
-                       "s3_answer/listing": s3_listing(), "s3_answer/refusal": s3_refusal()}.items():
+                       "s3_answer/listing": s3_listing(), "s3_answer/refusal": s3_refusal(),
+                       **filters, **values}.items():
         path = SEEDS / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

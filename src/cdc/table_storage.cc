@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <map>
+#include <sstream>
+
+#include "cdc/source_catalog.h"
+
+// What SourceTable::storage tells, which the catalogue's query writes.
+namespace tarn::cdc {
+namespace {
+
+constexpr char kTypeMark = 't';       ///< Before the object id, in the pairs of kTypeForms.
+constexpr char kPartitionMark = 'p';  ///< Before that of a partition.
+constexpr char kAttachedMark = 'a';   ///< Behind the transaction that made it one, when it was no new table.
+
+/// The "a:b" pairs of the first (0) or second (1) half of a SourceTable::storage.
+std::map<std::string, std::string> PairsOf(const std::string& storage, int half) {
+  const size_t slash = std::min(storage.find('/'), storage.size());
+  const std::string text =
+      half == 0 ? storage.substr(0, slash) : storage.substr(std::min(slash + 1, storage.size()));
+  std::map<std::string, std::string> pairs;
+  std::stringstream entries(text);
+  for (std::string entry; std::getline(entries, entry, ',');) {
+    const size_t colon = entry.find(':');
+    if (colon != std::string::npos) pairs[entry.substr(0, colon)] = entry.substr(colon + 1);
+  }
+  return pairs;
+}
+
+/// Of a partition's pair, without the mark: DDL on a partition may bring one later.
+std::string Transaction(const std::string& since) { return since.substr(0, since.find(kAttachedMark)); }
+
+}  // namespace
+
+bool StorageReplaced(const std::string& before, const std::string& now) {
+  const auto nodes = PairsOf(now, 0);
+  for (const auto& [oid, node] : PairsOf(before, 0)) {
+    const auto same = nodes.find(oid);
+    if (!nodes.empty() && (same == nodes.end() || same->second != node)) return true;
+  }
+  return false;
+}
+
+std::string WhyOtherPartitions(const std::string& before, const std::string& now) {
+  const auto known = PairsOf(before, 1);
+  const auto partitions = PairsOf(now, 1);
+  for (const auto& [part, since] : known) {
+    if (part[0] != kPartitionMark) continue;
+    const auto same = partitions.find(part);
+    if (same == partitions.end()) return "a partition was detached or dropped";
+    if (Transaction(same->second) != Transaction(since)) return "a partition was detached and attached again";
+  }
+  for (const auto& [part, since] : partitions) {
+    if (part[0] == kPartitionMark && since.back() == kAttachedMark && !known.contains(part))
+      return "a partition was attached, whose rows no message tells";
+  }
+  return "";
+}
+
+bool RowsKeptPlaces(const std::string& before, const std::string& now) {
+  for (const int half : {0, 1}) {
+    const auto known = PairsOf(before, half), present = PairsOf(now, half);
+    for (const auto& [what, since] : known) {
+      const auto same = present.find(what);
+      if (same == present.end()) return false;
+      const bool is_partition = what[0] == kPartitionMark;
+      if (is_partition ? Transaction(same->second) != Transaction(since) : same->second != since)
+        return false;
+    }
+    const bool others_came = std::any_of(present.begin(), present.end(), [&](const auto& pair) {
+      return half == 1 && pair.first[0] != kPartitionMark && !known.contains(pair.first);
+    });
+    if (others_came) return false;
+  }
+  return WhyOtherPartitions(before, now).empty();
+}
+
+bool ColumnsTouched(const std::string& before, const std::string& now) {
+  const auto xmins = PairsOf(now, 1);
+  for (const auto& [attnum, xmin] : PairsOf(before, 1)) {
+    const auto same = xmins.find(attnum);
+    if (attnum[0] != kTypeMark && attnum[0] != kPartitionMark && same != xmins.end() && same->second != xmin)
+      return true;
+  }
+  return false;
+}
+
+bool TypesReformed(const std::string& before, const std::string& now) {
+  const auto forms = PairsOf(now, 1);
+  for (const auto& [type, form] : PairsOf(before, 1)) {
+    const auto same = forms.find(type);
+    if (type[0] == kTypeMark && same != forms.end() && same->second != form) return true;
+  }
+  return false;
+}
+
+}  // namespace tarn::cdc
