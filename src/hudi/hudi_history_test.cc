@@ -329,6 +329,19 @@ TEST(HudiTable, NewColumnsAreNullInOlderRows) {
   history.CheckAll();
 }
 
+TEST(HudiTable, ColumnsMayBecomeNullableAndNotRequired) {
+  const TestFolder folder;
+  History history(folder.path(), false);
+  arrow::FieldVector fields = NarrowSchema()->fields();
+  fields[2] = fields[2]->WithNullable(false);
+  const auto refused = history.table().EvolveSchema(arrow::schema(fields));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("column 'text' cannot become required"), std::string::npos);
+  fields = NarrowSchema()->fields();
+  fields[3] = fields[3]->WithNullable(true);
+  EXPECT_TRUE(history.table().EvolveSchema(arrow::schema(fields)));
+}
+
 TEST(HudiTable, AsOfBeforeTheFirstCommitIsNotFound) {
   const TestFolder folder;
   History history(folder.path(), true);
