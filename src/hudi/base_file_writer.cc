@@ -117,6 +117,9 @@ Status BaseFileWriter::Write(const arrow::ArrayVector& meta, const arrow::ArrayV
 Status BaseFileWriter::Close() {
   TARN_RETURN_IF_ERROR(writer_->AddMetadata("parquet.avro.schema", avro_schema_));
   TARN_RETURN_IF_ERROR(writer_->AddMetadata("writer.model.name", "avro"));
+  // Without it Spark cannot know which calendar dates before 1582 and times before 1900 are in, and reads
+  // none of a file that has some.
+  TARN_RETURN_IF_ERROR(writer_->AddMetadata("org.apache.spark.version", "3.5.0"));
   TARN_RETURN_IF_ERROR(writer_->AddMetadata("org.apache.hudi.bloomfilter", bloom_.Serialize()));
   TARN_RETURN_IF_ERROR(writer_->AddMetadata("hoodie_bloom_filter_type_code", "DYNAMIC_V0"));
   TARN_RETURN_IF_ERROR(writer_->AddMetadata("hoodie_min_record_key", min_key_));

@@ -35,7 +35,9 @@ class Case:
 
     def spec(self, seed: int) -> dict:
         keys = self.keys or self.partitions + self.identities
-        return asdict(self) | {"keys": keys, "seed": random.Random(f"{seed} {self.name}").randrange(1 << 63)}
+        # Something must be there for Spark to change.
+        last = self.last + (("insert", "upsert") if self.type == "mor" else ("reload", "reload")) if self.changed_by_spark else self.last
+        return asdict(self) | {"keys": keys, "last": last, "seed": random.Random(f"{seed} {self.name}").randrange(1 << 63)}
 
     def traits(self) -> set[str]:
         """What of the matrix it is good for."""
@@ -44,17 +46,17 @@ class Case:
         return {f"{self.type}: {trait}" for trait in (f"partitions {depth}", f"key {'+'.join(self.identities)}", *self.steps, *self.last)} | set(self.changes) | kinds
 
 
-LEVELS = ("region", "day", "open")
+LEVELS = ("day", "open", "shard")
 CASES = (
     Case("mor_flat", changes=("add",), changed_by_spark=True),
     Case("mor_region", partitions=("region",), changes=("widen_int",)),
-    Case("mor_levels", partitions=LEVELS, changes=("make_nullable",), steps=EVERYTHING, changed_by_spark=True),
-    Case("mor_beside_key", partitions=("region", "day"), keys=("region", "id"), changes=("widen_float",)),
+    Case("mor_levels", partitions=("region", "open"), changes=("make_nullable",), steps=EVERYTHING),
+    Case("mor_beside_key", partitions=("shard", "day"), keys=("shard", "id"), changes=("widen_float",)),
     Case("mor_text_key", identities=("code",), changes=("add", "widen_float")),
     Case("mor_two_keys", identities=("id", "code"), steps=EVERYTHING),
-    Case("mor_shard", partitions=("shard",), identities=("code",), changes=("add",), changed_by_spark=True),
+    Case("mor_shard", partitions=("shard",), identities=("code",), changes=("add",)),
     Case("mor_logs", partitions=("region",), steps=ROWS, commits=16),
-    Case("mor_compacted", partitions=("shard",), steps=ROWS + ("compact", "compact_all", "nothing"), last=("compact_all",)),
+    Case("mor_compacted", partitions=("shard",), steps=ROWS + ("compact", "compact_all", "nothing"), last=("compact_all",), changed_by_spark=True),
     Case("mor_replaced", partitions=("shard", "open"), steps=("upsert",) * 2 + WHOLE),
     Case("mor_spooled", partitions=("region",), steps=("upsert", "delete") + LARGE * 2, numbers=1500),
     Case("mor_archived", steps=ROWS + ("clean", "archive", "compact_all") * 2, last=("clean", "archive", "upsert"), commits=30),
@@ -64,9 +66,9 @@ CASES = (
     Case("mor_many_groups", partitions=("shard",), target_file_bytes=4000, steps=EVERYTHING, changed_by_spark=True),
     Case("mor_ancient", ancient=True, steps=ROWS + ("compact_all", "replace"), changes=("add",)),
     Case("cow_flat", "cow", steps=COW, changed_by_spark=True),
-    Case("cow_region", "cow", partitions=("region",), steps=COW, changes=("add",), changed_by_spark=True),
-    Case("cow_levels", "cow", partitions=LEVELS, steps=COW, changes=("widen_int", "make_nullable")),
-    Case("cow_text_key", "cow", identities=("code",), steps=COW, changes=("add", "widen_float"), target_file_bytes=8000, changed_by_spark=True),
+    Case("cow_region", "cow", partitions=("region",), steps=COW, changes=("add",)),
+    Case("cow_levels", "cow", partitions=LEVELS, steps=COW, changes=("widen_int", "make_nullable"), numbers=100, changed_by_spark=True),
+    Case("cow_text_key", "cow", identities=("code",), steps=COW, changes=("add", "widen_float"), target_file_bytes=8000),
 )
 
 
@@ -86,15 +88,20 @@ def drawn(seed: int) -> list[Case]:
 class Exclusion:
     """What a reader cannot do. A view of which it says so is left out; what it reads nevertheless is judged."""
     reader: str
-    says: str  # Part of its error.
+    says: str  # Part of its error; empty when its reads are compared otherwise.
     reason: str
 
 
 EXCLUSIONS = (
+    Exclusion("Spark 0.15.0", "", "columns of text that partition a table come from the folders' names where there are no logs: "
+              "null, the empty text and __HIVE_DEFAULT_PARTITION__ are null"),
+    Exclusion("Spark 1.2.0", "", "the same in every view; its increments of merge-on-read tables leave the escapes of folders in"),
+    Exclusion("Spark 0.15.0 writes", "", "by keys of several columns only where no value has a comma, colon or percent sign, which tarn escapes in keys"),
+    Exclusion("Spark 0.15.0 writes", "", "upserts by key only behind a compaction: its indexes look at base files alone"),
     Exclusion("hudi-rs", "partial-update column", "it does not merge logs with base files whose int became a long (or float a double) since"),
 )
 
 
 def excluded(reader: str, wrong: list[str]) -> str:
     """The reason why what is wrong is the reader's; empty when it is not."""
-    return next((one.reason for one in EXCLUSIONS if one.reader == reader and any(one.says in line for line in wrong)), "")
+    return next((one.reason for one in EXCLUSIONS if one.says and one.reader == reader and any(one.says in line for line in wrong)), "")

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 COMMITTED = "_hoodie_commit_time"
+NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 Rows = dict[tuple, dict]
 
 
@@ -96,6 +97,8 @@ def canonical(value, kind: str):
     """A value in a form in which two equal ones are the same."""
     if value is None:
         return None
+    if kind == "folder":
+        return None if value in ("", NULL_FOLDER) else value
     if kind == "decimal":
         return Decimal(value)
     if kind in ("float", "double") and not isinstance(value, str):
@@ -103,9 +106,10 @@ def canonical(value, kind: str):
     return value
 
 
-def differences(history: History, view: View, found: list[dict]) -> list[str]:
+def differences(history: History, view: View, found: list[dict], folders: tuple[str, ...] = ()) -> list[str]:
     """In words, a few; none when the reader is right. `found`: rows of the newest columns, values as the oracle's; columns that
-    are of later than the view may be there and be null."""
+    are of later than the view may be there and be null. `folders`: columns of text that the reader takes from the names of
+    folders, which say the same of null, of nothing and of the word for null."""
     rows: Rows = {}
     bases_alone = view.kind == "read optimized"
     for row in found:
@@ -123,7 +127,7 @@ def differences(history: History, view: View, found: list[dict]) -> list[str]:
     else:
         wanted, strange = expected(history, view), []
     strange += [f"{key} is missing" for key in wanted.keys() - rows.keys()] + [f"{key} is too many" for key in rows.keys() - wanted.keys()]
-    kinds = dict(history.columns) | {COMMITTED: "text"}
+    kinds = dict(history.columns) | {COMMITTED: "text"} | dict.fromkeys(folders, "folder")
     for key in wanted.keys() & rows.keys():
         for name, value in rows[key].items():
             want = wanted[key].get(name)

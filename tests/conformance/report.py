@@ -55,7 +55,7 @@ def page(lines: list[dict], seed: int) -> str:
     text += ["", f"## {WRITER} to tarn's tables", "", "After each step on a copy tarn reads what Spark reads.", "", "| table | steps that agree |", "|---|---|"]
     text += [f"| {case.name} | {cell(found[(case.name, WRITER)])} |" for case in CASES if (case.name, WRITER) in found]
     text += ["", "## Left out", ""]
-    text += [f"- {one.reader}: {one.reason} (“{one.says}”)" for one in EXCLUSIONS]
+    text += [f"- {one.reader}: {one.reason}{f' (“{one.says}”)' if one.says else ''}" for one in EXCLUSIONS]
     return "\n".join(text) + "\n"
 
 

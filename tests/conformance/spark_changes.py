@@ -13,18 +13,21 @@ import json
 import shutil
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from matrix import CASES, Case  # noqa: E402
-from oracle import History, Moment, View, active_commits, differences  # noqa: E402
+from oracle import History, View, active_commits, canonical  # noqa: E402
 from other_readers import tarn_reads  # noqa: E402
 from spark_views import failure, rows_of  # noqa: E402
 from support.spark_session import start_spark  # noqa: E402
 from tables import histories_of  # noqa: E402
 
-STEPS = {"mor": ("update", "delete", "upsert", "compact", "update", "rollback", "cluster", "delete", "clean", "upsert"),
+# An upsert comes behind a compaction: the indexes that Spark has by default look for keys in base files alone, and tarn puts new ones
+# into logs, so that Spark would insert such a row again.
+STEPS = {"mor": ("update", "delete", "compact", "upsert", "update", "rollback", "cluster", "delete", "clean", "compact", "upsert"),
          "cow": ("update", "delete", "upsert", "rollback", "cluster", "update", "clean", "delete")}
 SETTINGS = {"hoodie.metadata.enable": "false", "hoodie.embed.timeline.server": "false", "hoodie.compact.inline": "false", "hoodie.clean.automatic": "false",
             "hoodie.archive.automatic": "false", "hoodie.insert.shuffle.parallelism": "1", "hoodie.upsert.shuffle.parallelism": "1",
@@ -40,7 +43,7 @@ class Copy:
         self.spark, self.case, self.history = spark, case, history
         self.path = folder / "changed" / case.name
         shutil.copytree(folder / case.name, self.path)
-        self.name = f"changed_{case.name}"
+        self.name = f"conformance.{case.name}"
         spark.sql(f"create table {self.name} using hudi location '{self.path}'")
         self.count = 0
 
@@ -86,12 +89,16 @@ class Copy:
         self.spark.sql(f"call rollback_to_instant(table => '{self.name}', instant_time => '{active_commits(self.path)[-1]}')").collect()
 
     def compare(self) -> list[str]:
-        """What Spark reads and tarn does not."""
+        """What Spark reads and tarn does not, and the reverse."""
         self.spark.sql(f"refresh table {self.name}")
-        columns, identities = self.history.columns, self.case.identities
-        rows = {tuple(row[name] for name in identities): row for row in rows_of(self.spark, self.path, columns, LATEST)}
-        theirs = History(self.case.name, identities, [Moment("0", "", columns, rows)], columns=columns)
-        return differences(theirs, LATEST, tarn_reads(self.path, columns, LATEST))
+        columns = self.history.columns
+        kinds = dict(columns) | dict.fromkeys(self.case.partitions, "folder")
+        sides = [Counter(tuple(canonical(row.get(name), kinds[name]) for name, _ in columns) for row in rows)
+                 for rows in (rows_of(self.spark, self.path, columns, LATEST), tarn_reads(self.path, columns, LATEST))]
+        found = [f"only {reader}: {row}" for reader, row in [*(("Spark", row) for row in sides[0] - sides[1]), *(("tarn", row) for row in sides[1] - sides[0])]]
+        at = [number for number, (name, _) in enumerate(columns) if name in self.case.identities]
+        identities = Counter(tuple(row[number] for number in at) for row in sides[1].elements())
+        return (found + [f"{identity} is there {count} times" for identity, count in identities.items() if count > 1])[:6]
 
     def run(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -100,7 +107,7 @@ class Copy:
             try:
                 getattr(self, step)()
                 wrong = self.compare()
-                if step in ("update", "delete", "upsert", "compact") and len(active_commits(self.path)) <= before:
+                if step in ("update", "delete", "upsert", "cluster") and len(active_commits(self.path)) <= before:
                     wrong.append("Spark made no commit")
             except Exception as error:  # noqa: BLE001 Told as what went wrong.
                 wrong = [failure(error)]
@@ -119,6 +126,7 @@ def main():
     spark = start_spark(arguments.jar, arguments.folder / "_changed_warehouse", spark__sql__adaptive__enabled="false")
     for name, value in SETTINGS.items():
         spark.sql(f"set {name}={value}")
+    spark.sql("create database conformance")  # As the tables' properties have it.
     result = {}
     for case in [case for case in CASES if case.name in arguments.names.split(",")]:
         begun = time.monotonic()

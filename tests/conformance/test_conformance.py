@@ -79,7 +79,7 @@ def programs(request, tables, cache_folder):
     """All at the same time: half of what they do is to wait for each other's threads."""
     programs = Programs(tables)
     for bundle in BUNDLES:
-        programs.start(bundle, VIEWS, bundle_path(cache_folder, bundle), tables, request.config.tarn_seed, None)
+        programs.start(bundle, VIEWS, bundle_path(cache_folder, bundle), bundle, tables, request.config.tarn_seed, None)
     changed = ",".join(case.name for case in cases_of(request.config) if case.changed_by_spark)
     programs.start(WRITER, CHANGES, bundle_path(cache_folder, BUNDLES[0]), tables, None, changed)
     programs.wait()
