@@ -4,14 +4,11 @@
 
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "hudi/avro_schema.h"
 
 namespace tarn::hudi {
 namespace {
-
-using nlohmann::json;
 
 constexpr int64_t kDayMicros = 86'400'000'000;
 // 0001-01-01, 1583-01-01, 1970-01-01 and 9999-12-31.
@@ -142,68 +139,6 @@ Cell DrawNamed(Random& random, const std::string& name, int64_t number, int64_t 
   return nullptr;
 }
 
-std::string_view KindOf(const arrow::DataType& type) {
-  switch (type.id()) {
-    case arrow::Type::BOOL:
-      return "bool";
-    case arrow::Type::INT32:
-      return "int";
-    case arrow::Type::INT64:
-      return "long";
-    case arrow::Type::FLOAT:
-      return "float";
-    case arrow::Type::DOUBLE:
-      return "double";
-    case arrow::Type::DECIMAL128:
-      return "decimal";
-    case arrow::Type::DATE32:
-      return "date";
-    case arrow::Type::TIMESTAMP:
-      return "time";
-    case arrow::Type::BINARY:
-      return "bytes";
-    default:
-      return "text";
-  }
-}
-
-json NumberJson(double value) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-  return value;
-}
-
-json CellJson(const arrow::Scalar& cell) {
-  if (!cell.is_valid) return nullptr;
-  switch (cell.type->id()) {
-    case arrow::Type::BOOL:
-      return static_cast<const arrow::BooleanScalar&>(cell).value;
-    case arrow::Type::INT32:
-      return static_cast<const arrow::Int32Scalar&>(cell).value;
-    case arrow::Type::INT64:
-      return static_cast<const arrow::Int64Scalar&>(cell).value;
-    case arrow::Type::FLOAT:
-      return NumberJson(static_cast<const arrow::FloatScalar&>(cell).value);
-    case arrow::Type::DOUBLE:
-      return NumberJson(static_cast<const arrow::DoubleScalar&>(cell).value);
-    case arrow::Type::DATE32:
-      return static_cast<const arrow::Date32Scalar&>(cell).value;
-    case arrow::Type::TIMESTAMP:
-      return static_cast<const arrow::TimestampScalar&>(cell).value;
-    case arrow::Type::BINARY: {
-      std::string digits;
-      for (const char byte : static_cast<const arrow::BinaryScalar&>(cell).view())
-        digits += fmt::format("{:02x}", static_cast<uint8_t>(byte));
-      return digits;
-    }
-    case arrow::Type::STRING:
-      return static_cast<const arrow::StringScalar&>(cell).view();
-    default:
-      return static_cast<const arrow::Decimal128Scalar&>(cell).value.ToString(
-          static_cast<const arrow::Decimal128Type&>(*cell.type).scale());
-  }
-}
-
 }  // namespace
 
 std::shared_ptr<arrow::Schema> ConformanceSchema() {
@@ -298,18 +233,6 @@ Result<std::shared_ptr<arrow::RecordBatch>> BatchOf(const std::shared_ptr<arrow:
     columns.push_back(std::move(column));
   }
   return arrow::RecordBatch::Make(schema, static_cast<int64_t>(rows.size()), std::move(columns));
-}
-
-json ColumnsJson(const arrow::Schema& schema) {
-  json columns = json::array();
-  for (const auto& field : schema.fields()) columns.push_back({field->name(), KindOf(*field->type())});
-  return columns;
-}
-
-json RowJson(const std::vector<Cell>& cells) {
-  json row = json::array();
-  for (const Cell& cell : cells) row.push_back(CellJson(*cell));
-  return row;
 }
 
 }  // namespace tarn::hudi

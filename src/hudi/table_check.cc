@@ -170,7 +170,8 @@ class TableCheck {
   void CheckFiles() {
     for (const Told& told : told_) {
       const WriteStat& stat = told.stat;
-      if (stat.is_log && stat.base_file.empty())
+      // hudi-rs finds the slice by it; later versions find it by the log's instant.
+      if (is_version_6() && stat.is_log && stat.base_file.empty())
         report_.Add(told.where, fmt::format("tells of the log '{}' without its baseFile", stat.path));
       const auto found = sizes_.find(stat.path);
       if (found == sizes_.end()) {
@@ -193,13 +194,19 @@ class TableCheck {
       if (group.bases.empty())
         report_.Add(JoinPath(partition, file_id), "is a file group of logs alone, which hudi-rs passes over");
       for (const auto& [instant, base] : group.bases) CheckCompleted(partition, base.name, instant);
+      // Under layout 1 logs are named by their base file, and say themselves what they hold.
+      for (const auto& [instant, logs] : group.logs) {
+        for (const LogFile& log : logs)
+          if (!is_version_6()) CheckCompleted(partition, log.name, instant);
+      }
     }
   }
 
   /// A base file of a commit that did not complete counts for hudi-rs, and for everybody once its instant is
-  /// older than the active timeline.
+  /// older than the active timeline; layout 2 knows the archived ones by name.
   void CheckCompleted(const std::string& partition, const std::string& name, const std::string& instant) {
-    if (timeline_.IsDone(instant)) return;
+    const bool known = is_version_6() || timeline_.completions.contains(instant);
+    if (timeline_.IsDone(instant) && known) return;
     const bool pending = std::any_of(timeline_.pending.begin(), timeline_.pending.end(),
                                      [&](const PendingAction& action) { return action.instant == instant; });
     if (pending && instant > timeline_.NewestCommit("")) return;

@@ -32,7 +32,9 @@ STEPS = {"mor": ("update", "delete", "compact", "upsert", "update", "rollback", 
 SETTINGS = {"hoodie.metadata.enable": "false", "hoodie.embed.timeline.server": "false", "hoodie.compact.inline": "false", "hoodie.clean.automatic": "false",
             "hoodie.archive.automatic": "false", "hoodie.insert.shuffle.parallelism": "1", "hoodie.upsert.shuffle.parallelism": "1",
             "hoodie.delete.shuffle.parallelism": "1", "hoodie.bulkinsert.shuffle.parallelism": "1",
-            "hoodie.write.complex.keygen.validation.enable": "false"}
+            "hoodie.write.complex.keygen.validation.enable": "false",
+            # Otherwise clustering writes small decimals as integers, at which Spark's own next update of the file fails.
+            "hoodie.parquet.writelegacyformat.enabled": "true"}
 LATEST = View("latest")
 
 

@@ -57,7 +57,7 @@ def judged(spark, bundle: str, folder: Path, history, view: View) -> dict:
     folders = ("region",) if "region" in PARTITIONS[history.table] else ()
     # See EXCLUSIONS.
     from_folders = bundle != BUNDLES[0] or view.kind == "read optimized" or not merge_on_read
-    escaped = bundle != BUNDLES[0] and view.kind == "increment" and merge_on_read
+    escaped = bundle != BUNDLES[0] and view.kind == "increment"
     try:
         rows = rows_of(spark, folder / history.table, history.columns, view)
         for row in rows if escaped and folders else ():

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from matrix import BUNDLES, CASES, Case, drawn, excluded
+from matrix import BUNDLES, CASES, Case, drawn, excluded, for_spark_to_change
 from oracle import View, differences, views_of
 from other_readers import hudi_rs_reads, tarn_reads
 from report import WRITER, tell
@@ -27,7 +27,14 @@ def cases_of(config) -> list[Case]:
     return [case for case in CASES if wanted == "all" or case.name in wanted.split(",")]
 
 
+def changed_of(config) -> list[Case]:
+    return for_spark_to_change(cases_of(config), config.getoption("--conformance-tables") != "drawn")
+
+
 def pytest_generate_tests(metafunc):
+    if "changed" in metafunc.fixturenames:
+        cases = changed_of(metafunc.config)
+        metafunc.parametrize("changed", cases, ids=[case.name for case in cases])
     if "case" in metafunc.fixturenames:
         cases = cases_of(metafunc.config)
         metafunc.parametrize("case", cases, ids=[case.name for case in cases])
@@ -80,8 +87,8 @@ def programs(request, tables, cache_folder):
     programs = Programs(tables)
     for bundle in BUNDLES:
         programs.start(bundle, VIEWS, bundle_path(cache_folder, bundle), bundle, tables, request.config.tarn_seed, None)
-    changed = ",".join(case.name for case in cases_of(request.config) if case.changed_by_spark)
-    programs.start(WRITER, CHANGES, bundle_path(cache_folder, BUNDLES[0]), tables, None, changed)
+    if changed := changed_of(request.config):
+        programs.start(WRITER, CHANGES, bundle_path(cache_folder, BUNDLES[0]), tables, None, ",".join(case.name for case in changed))
     programs.wait()
     return programs
 
@@ -115,11 +122,9 @@ def test_spark(programs, histories, seed, bundle, case):
     judge(case, f"Spark {bundle}", {view: one["wrong"] for view, one in programs.found(bundle, case.name).items()})
 
 
-def test_spark_changes(programs, seed, case):
+def test_spark_changes(programs, seed, changed):
     """Spark updates, deletes, compacts, clusters, cleans and rolls back on a copy; tarn reads what Spark reads."""
-    if not case.changed_by_spark:
-        pytest.skip("others of its kind are changed by Spark")
-    judge(case, WRITER, programs.found(WRITER, case.name))
+    judge(changed, WRITER, programs.found(WRITER, changed.name))
 
 
 @pytest.mark.parametrize("reader", ("tarn", "hudi-rs"))

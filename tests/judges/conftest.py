@@ -12,9 +12,7 @@ import pytest
 from hudi_matrix import BUNDLES, cases_of
 
 from support.judged_lake import judged_lake
-from support.sample_tables import write_sample_tables
 from support.spark_session import bundle_path, start_spark
-
 
 PROGRAM = Path(__file__).with_name("make_hudi_tables.py")
 
@@ -31,11 +29,6 @@ def lake(request, session_folder, cluster):
     print(f"seed {request.config.tarn_seed}")
     with judged_lake(session_folder / "judged", cluster, request.config.tarn_seed) as made:
         yield made
-
-
-@pytest.fixture(scope="session")
-def sample(session_folder):
-    return write_sample_tables(session_folder / "sample")
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,9 @@ def base(table: Path) -> Path:
 
 
 def log(table: Path) -> Path:
-    return next(path for path in sorted(table.rglob(".*.log.*")) if not path.name.endswith(".crc") and ".hoodie/metadata" not in str(path))
+    """The newest."""
+    found = [path for path in table.rglob(".*.log.*") if not path.name.endswith(".crc") and ".hoodie" not in str(path)]
+    return max(found, key=lambda path: path.name.split("_")[1])
 
 
 def forget_sums(path: Path):
