@@ -40,15 +40,23 @@ def spark(cache_folder, session_folder):
 
 @pytest.fixture(scope="session")
 def spark_tables(request, session_folder, cache_folder):
-    """Tables of a bundle, made by one Spark when they are first asked for."""
-    made: dict[str, Path] = {}
+    """Tables of a bundle, made by one Spark each; all begin when the first are asked for."""
+    running: dict[str, subprocess.Popen] = {}
+    more = ["--all-hudi-tables"] if request.config.getoption("--all-hudi-tables") else []
+
+    def folder_of(bundle: str) -> Path:
+        return session_folder / f"spark-{bundle}"
+
+    def start(bundle: str) -> subprocess.Popen:
+        command = [sys.executable, PROGRAM, bundle_path(cache_folder, bundle), bundle, folder_of(bundle), str(request.config.tarn_seed), *more]
+        with open(session_folder / f"spark-{bundle}.log", "wb") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"TZ": "UTC"})
 
     def tables_of(bundle: str) -> Path:
-        if bundle not in made:
-            made[bundle] = folder = session_folder / f"spark-{bundle}"
-            more = ["--all-hudi-tables"] if request.config.getoption("--all-hudi-tables") else []
-            with open(session_folder / f"spark-{bundle}.log", "wb") as log:
-                subprocess.run([sys.executable, PROGRAM, bundle_path(cache_folder, bundle), bundle, folder, str(request.config.tarn_seed), *more],
-                               stdout=log, stderr=log, timeout=900, env=os.environ | {"TZ": "UTC"})
-        return made[bundle]
-    return tables_of
+        running.update({each: start(each) for each in BUNDLES if each not in running})
+        running[bundle].wait(timeout=900)
+        return folder_of(bundle)
+    yield tables_of
+    for program in running.values():
+        program.kill()
+        program.wait()
