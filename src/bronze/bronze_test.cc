@@ -105,6 +105,15 @@ TEST_F(BronzeTest, ACopyOfSeveralOperationsAndTimesIsReadBackExactly) {
   EXPECT_EQ(found, expected);
 }
 
+TEST_F(BronzeTest, SparkCanTellInWhichCalendarOldDatesAre) {
+  auto log = std::move(*ChangeLog::Open(storage_.get(), lake_, &clock_));
+  ASSERT_TRUE(log->Flush(Input(100, 1, 3)));
+  const FileEntry& file = log->last()->events[0].file;
+  const auto reader = OpenChangeFile(*storage_->Open(lake_ + "/" + file.path), file);
+  ASSERT_TRUE(reader);
+  EXPECT_EQ((*reader)->Metadata("org.apache.spark.version"), "3.5.0");
+}
+
 TEST_F(BronzeTest, ASecondCopyStandsBesideTheFirst) {
   for (int copy = 0; copy < 2; copy++) {
     auto writer = std::move(*BeginCopy(storage_.get(), lake_, Lsn{50U + static_cast<uint64_t>(copy)}, 1));

@@ -19,9 +19,10 @@
 namespace tarn::hudi {
 namespace {
 
-/// The newest instant of the log's data; empty when it has none.
+/// The newest instant of the log's data; empty when it has none. `own`: the only one that it may have; empty:
+/// any.
 std::string CheckLog(const storage::Storage& storage, const std::string& base_path, const std::string& where,
-                     const MergeRules& rules, TableReport* report) {
+                     const MergeRules& rules, const std::string& own, TableReport* report) {
   const std::string path = JoinPath(base_path, where);
   const auto bytes = storage.Read(path);
   const auto blocks =
@@ -35,6 +36,8 @@ std::string CheckLog(const storage::Storage& storage, const std::string& base_pa
   for (const LogBlock& block : *blocks) {
     if (block.begin != end) report->Add(where, fmt::format("has no whole block at offset {}", end));
     end = block.end;
+    if (!own.empty() && block.instant != own)
+      report->Add(where, fmt::format("holds {}, which its name does not tell", block.instant));
     if (block.type != BlockType::kCommand) newest = std::max(newest, block.instant);
   }
   if (end != bytes->size()) report->Add(where, fmt::format("has no whole block at offset {}", end));
@@ -50,8 +53,11 @@ std::shared_ptr<arrow::StringArray> TextColumn(const arrow::RecordBatch& rows, c
 
 class RowCheck {
  public:
-  RowCheck(const storage::Storage& storage, std::string base_path, TableReport* report)
-      : storage_(storage), base_path_(std::move(base_path)), report_(*report) {}
+  RowCheck(const storage::Storage& storage, std::string base_path, bool has_meta_columns, TableReport* report)
+      : storage_(storage),
+        base_path_(std::move(base_path)),
+        has_meta_columns_(has_meta_columns),
+        report_(*report) {}
 
   Status Run(const ScanPlan& plan, const std::string& scratch) {
     TARN_RETURN_IF_ERROR(keys_.Reset(scratch + "/keys", 0));
@@ -91,6 +97,11 @@ class RowCheck {
   /// `file`: the base file that all rows must name; empty for those of logs.
   Status CheckBatch(const std::string& where, const arrow::RecordBatch& rows, const PositionBitmap* deleted,
                     int64_t first, const std::string& file) {
+    if (!has_meta_columns_) {
+      for (int64_t row = 0; row < rows.num_rows(); row++)
+        report_.rows += IsDeleted(deleted, static_cast<size_t>(first + row)) ? 0 : 1;
+      return {};
+    }
     const auto keys = TextColumn(rows, kRecordKey), paths = TextColumn(rows, kPartitionPath);
     const auto numbers = TextColumn(rows, kCommitSeqno), names = TextColumn(rows, kFileName);
     if (keys == nullptr || paths == nullptr || numbers == nullptr || names == nullptr) {
@@ -127,6 +138,7 @@ class RowCheck {
 
   const storage::Storage& storage_;
   const std::string base_path_;
+  const bool has_meta_columns_;
   TableReport& report_;
   KeyIndex keys_, numbers_;
 };
@@ -134,14 +146,16 @@ class RowCheck {
 }  // namespace
 
 void CheckLogs(const storage::Storage& storage, const std::string& base_path, const FileView& files,
-               const MergeRules& rules, TableReport* report) {
+               const MergeRules& rules, TimelineLayout layout, TableReport* report) {
+  const bool own = layout == TimelineLayout::kTwo;
   for (const auto& [partition, groups] : files.partitions()) {
     for (const auto& [file_id, group] : groups) {
       for (const auto& [base_instant, logs] : group.logs) {
         std::string before;
         for (const LogFile& log : logs) {
           const std::string where = JoinPath(partition, log.name);
-          const std::string newest = CheckLog(storage, base_path, where, rules, report);
+          const std::string newest =
+              CheckLog(storage, base_path, where, rules, own ? base_instant : "", report);
           if (newest.empty()) continue;
           if (newest < before)
             report->Add(where, fmt::format("holds {}, but a log before it holds {}", newest, before));
@@ -153,14 +167,14 @@ void CheckLogs(const storage::Storage& storage, const std::string& base_path, co
 }
 
 Status CheckRows(const storage::Storage& storage, const std::string& base_path, const std::string& scratch,
-                 TableReport* report) {
+                 bool has_meta_columns, TableReport* report) {
   TARN_ASSIGN(const auto reader, TableReader::Open(&storage, base_path, ""));
   const auto plan = reader->PlanSnapshot("");
   if (!plan) {
     report->Add(".hoodie", "the newest snapshot cannot be planned: " + plan.error().message);
     return {};
   }
-  return RowCheck(storage, base_path, report).Run(**plan, scratch);
+  return RowCheck(storage, base_path, has_meta_columns, report).Run(**plan, scratch);
 }
 
 bool FitsHadoopChecksums(std::string_view bytes, std::string_view sums) {

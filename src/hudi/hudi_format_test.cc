@@ -178,6 +178,17 @@ TEST(HudiKey, EscapesKeepDifferentKeysApart) {
   }
 }
 
+TEST(HudiKey, AValueThatReadsLikeTheFolderOfNullsHasTheirKey) {
+  const auto format = KeyFormat::Make(Orders());
+  ASSERT_TRUE(format);
+  const auto keys =
+      format->FromRows(*Texts({{kNullPartition}, {kNullPartition}, {"3"}}, {"tenant", "id", "line"}));
+  const auto identities = format->FromIdentities(*Texts({{kNullPartition}, {"3"}}, {"id", "line"}));
+  ASSERT_TRUE(keys && identities);
+  EXPECT_EQ(keys->keys->GetString(0), "tenant:__null__,id:__HIVE_DEFAULT_PARTITION__,line:3");
+  EXPECT_EQ(format->KeyIn(keys->paths[0], identities->pieces.data()), keys->keys->GetString(0));
+}
+
 TEST(HudiKey, OneFieldIsThePlainValue) {
   TableOptions options;
   options.name = "t";

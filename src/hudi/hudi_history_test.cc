@@ -330,6 +330,33 @@ TEST(HudiTable, NewColumnsAreNullInOlderRows) {
   history.CheckAll();
 }
 
+/// Spark reads no file with dates before 1582 or times before 1900 that does not say so.
+TEST(HudiTable, BaseFilesTellSparkWhichCalendarTheyAreIn) {
+  const TestFolder folder;
+  History history(folder.path(), false);
+  history.Load(10);
+  const auto plan = history.reader().PlanSnapshot("");
+  ASSERT_TRUE(plan);
+  ASSERT_EQ((*plan)->files.size(), 1U);
+  const std::string& path = (*plan)->files.front().path;
+  const auto reader = parquet::FileReader::Open(*history.storage().Open(path), path);
+  ASSERT_TRUE(reader);
+  EXPECT_EQ((*reader)->Metadata("org.apache.spark.version"), "3.5.0");
+}
+
+TEST(HudiTable, ColumnsMayBecomeNullableAndNotRequired) {
+  const TestFolder folder;
+  History history(folder.path(), false);
+  arrow::FieldVector fields = NarrowSchema()->fields();
+  fields[2] = fields[2]->WithNullable(false);
+  const auto refused = history.table().EvolveSchema(arrow::schema(fields));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("column 'text' cannot become required"), std::string::npos);
+  fields = NarrowSchema()->fields();
+  fields[3] = fields[3]->WithNullable(true);
+  EXPECT_TRUE(history.table().EvolveSchema(arrow::schema(fields)));
+}
+
 TEST(HudiTable, AsOfBeforeTheFirstCommitIsNotFound) {
   const TestFolder folder;
   History history(folder.path(), true);

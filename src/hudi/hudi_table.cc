@@ -163,6 +163,11 @@ Status HudiTable::EvolveSchema(std::shared_ptr<arrow::Schema> schema) {
     const auto widened = [&](arrow::Type::type from, arrow::Type::type to) {
       return field->type()->id() == from && now->type()->id() == to;
     };
+    if (now && field->nullable() && !now->nullable()) {
+      return MakeError(ErrorCode::kUnsupported,
+                       "table '{}': column '{}' cannot become required: older rows may lack it",
+                       options_.name, field->name());
+    }
     if (now && (now->type()->Equals(*field->type()) || widened(arrow::Type::INT32, arrow::Type::INT64) ||
                 widened(arrow::Type::FLOAT, arrow::Type::DOUBLE))) {
       continue;

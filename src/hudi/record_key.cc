@@ -98,6 +98,9 @@ class CellText {
 
 std::string_view OrPlaceholder(std::string_view value) { return value.empty() ? kEmptyText : value; }
 
+/// A partition's folder says the same of null, empty and this; deletes make the key from the folder.
+bool IsNullFolder(std::string_view value) { return value == kNullPartition; }
+
 /// The whole record key of a table with one key column: the value as it is, but for those that read like a
 /// placeholder or like what became of one.
 void AppendSingleKey(std::string_view value, std::string* out) {
@@ -261,9 +264,9 @@ Result<RowKeys> KeyFormat::FromRows(const arrow::RecordBatch& rows) const {
         key.append(kNullText);
       } else {
         const std::string_view value = key_cells[i].Get(row, &scratch);
-        // A partition's folder says the same of null and empty, and deletes make the key from the folder.
-        if (value.empty())
-          key.append(parts_[i].partition >= 0 ? kNullText : kEmptyText);
+        const bool is_partition = parts_[i].partition >= 0;
+        if (value.empty() || (is_partition && IsNullFolder(value)))
+          key.append(is_partition ? kNullText : kEmptyText);
         else if (single_)
           AppendSingleKey(value, &key);
         else
@@ -322,7 +325,7 @@ Result<IdentityKeys> KeyFormat::FromIdentities(const arrow::RecordBatch& rows) c
         piece = kNullText;
       } else {
         const std::string_view value = cells[i].Get(row, &scratch);
-        if (value.empty())
+        if (value.empty() || (is_partition && IsNullFolder(value)))
           piece = is_partition ? kNullText : OrPlaceholder(value);
         else if (single_)
           AppendSingleKey(value, &piece);

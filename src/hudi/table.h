@@ -132,7 +132,7 @@ class Table {
   /// Paths of the partitions that have file groups; "" when unpartitioned.
   virtual std::vector<std::string> Partitions() const = 0;
 
-  /// Adds nullable columns (or widens int32 to int64, float to double) for the commits to come.
+  /// Adds nullable columns, widens int32 to int64 or float to double, lets a column be null; for what comes.
   virtual Status EvolveSchema(std::shared_ptr<arrow::Schema> schema) = 0;
 
   /// The newest rows of these identities, in their order; rows that do not exist have `found` false.

@@ -10,6 +10,7 @@
 #include "hudi/file_view.h"
 #include "hudi/properties.h"
 #include "hudi/timeline.h"
+#include "hudi/timeline_check.h"
 
 namespace tarn::hudi {
 namespace {
@@ -21,32 +22,36 @@ class TableCheck {
   TableCheck(const storage::Storage& storage, std::string base_path, TableReport* report)
       : storage_(storage), base_path_(std::move(base_path)), report_(*report) {}
 
-  Status Run() {
+  Status Run(const std::string& scratch) {
     TARN_RETURN_IF_ERROR(CheckProperties());
-    TARN_ASSIGN(timeline_, ReadTimeline(storage_, base_path_));
+    const auto layout = is_version_6() ? TimelineLayout::kOne : TimelineLayout::kTwo;
+    if (layout == TimelineLayout::kTwo) CheckArchived(storage_, base_path_, &report_);
+    auto timeline = ReadTimeline(storage_, base_path_, layout);
+    if (!timeline) {
+      report_.Add(".hoodie", "the timeline cannot be read: " + timeline.error().message);
+      return {};
+    }
+    timeline_ = std::move(*timeline);
+    CheckStateFiles(storage_, base_path_, timeline_, &report_);
     TARN_RETURN_IF_ERROR(List());
     ReadServices();
     for (const auto& [instant, action] : timeline_.completed) {
       report_.instants++;
-      if (IsCommitAction(action)) CheckCommit(instant, action);
+      if (IsCommitAction(action)) CheckCommit(instant);
     }
     CheckFiles();
     for (const auto& [partition, groups] : files_.partitions()) CheckPartition(partition, groups);
-    CheckLogs(storage_, base_path_, files_, rules_, &report_);
-    return {};
+    CheckLogs(storage_, base_path_, files_, rules_, layout, &report_);
+    return CheckRows(storage_, base_path_, scratch, options_.has_meta_columns, &report_);
   }
 
  private:
+  bool is_version_6() const { return options_.version == 6; }
+
   Status CheckProperties() {
     TARN_ASSIGN(const Properties properties, ReadProperties(storage_, base_path_));
     TARN_ASSIGN(options_, OptionsOf(properties, false));
     TARN_ASSIGN(rules_, MergeRulesOf(properties));
-    if (options_.version != 6) {
-      return MakeError(ErrorCode::kUnsupported,
-                       "table '{}' has version {}: only version 6 can be checked, the others "
-                       "be read",
-                       options_.name, options_.version);
-    }
     const std::string where = ".hoodie/hoodie.properties";
     const auto value = [&](const char* key) {
       const auto found = properties.find(key);
@@ -58,6 +63,7 @@ class TableCheck {
                   fmt::format("hoodie.table.checksum is '{}', but that of '{}.{}' is {}",
                               value("hoodie.table.checksum"), options_.database, options_.name, checksum));
     }
+    if (!is_version_6()) return {};  // Later ones may order by commit time or several fields.
     if (options_.ordering_field.empty() || options_.ordering_field.find(',') != std::string::npos) {
       report_.Add(where, fmt::format("hoodie.table.precombine.field is '{}': readers want one field",
                                      options_.ordering_field));
@@ -85,22 +91,11 @@ class TableCheck {
       report_.Add(where, "is a Parquet file that is no base file: some readers fail on it");
     if (is_data && !is_partition)
       report_.Add(where, "is in a folder without .hoodie_partition_metadata: readers do not find it");
-    if (entry.name.ends_with(".crc")) CheckHadoopChecksum(partition, entry.name);
+    if (entry.name.ends_with(".crc"))
+      CheckHadoopChecksum(storage_, base_path_, partition, entry.name, &report_);
     if (!is_data) return;
     sizes_[where] = entry.size_bytes;
     files_.Add(partition, entry.name, entry.size_bytes, -1);
-  }
-
-  /// Hadoop's local file system compares each file with the checksums beside it, where there are any.
-  void CheckHadoopChecksum(const std::string& partition, const std::string& crc) {
-    if (crc.size() < 6 || !crc.starts_with('.')) return;
-    const std::string of = JoinPath(partition, crc.substr(1, crc.size() - 5));
-    const auto bytes = storage_.Read(JoinPath(base_path_, of));
-    const auto sums = storage_.Read(JoinPath(base_path_, JoinPath(partition, crc)));
-    if (!bytes || !sums) return;  // The file went; nobody reads the sums then.
-    if (!FitsHadoopChecksums(*bytes, *sums))
-      report_.Add(of,
-                  fmt::format("does not fit the checksums in '{}' beside it: Hadoop's readers fail", crc));
   }
 
   /// Null when the file has no record.
@@ -113,7 +108,7 @@ class TableCheck {
   void ReadServices() {
     for (const auto& [instant, action] : timeline_.completed) {
       if (action != "clean" && action != "rollback" && action != "restore") continue;
-      const std::string name = instant + "." + action;
+      const std::string name = timeline_.CompletedPath(instant);
       const auto record = Record(name);
       if (!record || record->is_null()) {
         report_.Add(".hoodie/" + name,
@@ -127,7 +122,8 @@ class TableCheck {
     for (const PendingAction& pending : timeline_.pending) {
       if (pending.action != "clean") continue;
       // The next writer goes on with it: what its plan names may be gone already.
-      if (const auto plan = Record(pending.files.front())) CollectPlanned(*plan, false);
+      const std::string folder = is_version_6() ? "" : "timeline/";
+      if (const auto plan = Record(folder + pending.files.front())) CollectPlanned(*plan, false);
     }
   }
 
@@ -150,8 +146,8 @@ class TableCheck {
     }
   }
 
-  void CheckCommit(const std::string& instant, const std::string& action) {
-    const std::string name = instant + "." + action;
+  void CheckCommit(const std::string& instant) {
+    const std::string name = timeline_.CompletedPath(instant);
     const std::string where = ".hoodie/" + name;
     const auto text = storage_.Read(base_path_ + "/" + where);
     if (!text) {
@@ -174,7 +170,8 @@ class TableCheck {
   void CheckFiles() {
     for (const Told& told : told_) {
       const WriteStat& stat = told.stat;
-      if (stat.is_log && stat.base_file.empty())
+      // hudi-rs finds the slice by it; later versions find it by the log's instant.
+      if (is_version_6() && stat.is_log && stat.base_file.empty())
         report_.Add(told.where, fmt::format("tells of the log '{}' without its baseFile", stat.path));
       const auto found = sizes_.find(stat.path);
       if (found == sizes_.end()) {
@@ -197,13 +194,19 @@ class TableCheck {
       if (group.bases.empty())
         report_.Add(JoinPath(partition, file_id), "is a file group of logs alone, which hudi-rs passes over");
       for (const auto& [instant, base] : group.bases) CheckCompleted(partition, base.name, instant);
+      // Under layout 1 logs are named by their base file, and say themselves what they hold.
+      for (const auto& [instant, logs] : group.logs) {
+        for (const LogFile& log : logs)
+          if (!is_version_6()) CheckCompleted(partition, log.name, instant);
+      }
     }
   }
 
   /// A base file of a commit that did not complete counts for hudi-rs, and for everybody once its instant is
-  /// older than the active timeline.
+  /// older than the active timeline; layout 2 knows the archived ones by name.
   void CheckCompleted(const std::string& partition, const std::string& name, const std::string& instant) {
-    if (timeline_.IsDone(instant)) return;
+    const bool known = is_version_6() || timeline_.completions.contains(instant);
+    if (timeline_.IsDone(instant) && known) return;
     const bool pending = std::any_of(timeline_.pending.begin(), timeline_.pending.end(),
                                      [&](const PendingAction& action) { return action.instant == instant; });
     if (pending && instant > timeline_.NewestCommit("")) return;
@@ -239,9 +242,7 @@ void TableReport::Add(std::string where, std::string what) {
 Result<TableReport> CheckTable(const storage::Storage& storage, const std::string& base_path,
                                const std::string& scratch) {
   TableReport report;
-  TableCheck check(storage, base_path, &report);
-  TARN_RETURN_IF_ERROR(check.Run());
-  TARN_RETURN_IF_ERROR(CheckRows(storage, base_path, scratch, &report));
+  TARN_RETURN_IF_ERROR(TableCheck(storage, base_path, &report).Run(scratch));
   return report;
 }
 

@@ -27,12 +27,13 @@ struct TableReport {
   void Add(std::string where, std::string what);
 };
 
-/// Whether a table (version 6) is what every reader takes it for: properties and their checksum; commits and
-/// the files they tell of; listing, file groups, and no leftovers; log blocks; rows, whose columns, file
-/// names, keys and sequence numbers must be right; Hadoop's checksum files. Reads the newest snapshot and all
-/// files' frames; changes nothing in the table. `scratch`: a local folder of its own, for the keys. Memory: a
-/// batch, a log file; the keys are the page cache's. Errors: kNotFound when the folder is no table,
-/// kUnsupported names its version; what is wrong in it is in the report. Source: hudi-format, section 11.
+/// Whether a table (versions 6, 8 and 9) is what every reader takes it for: properties and their checksum;
+/// commits and the files they tell of; listing, file groups, and no leftovers; log blocks; rows, whose
+/// columns, file names, keys and sequence numbers must be right; Hadoop's checksum files. Reads the newest
+/// snapshot and all files' frames; changes nothing in the table. `scratch`: a local folder of its own, for
+/// the keys. Memory: a batch, a log file; the keys are the page cache's. Errors: kNotFound when the folder is
+/// no table, kUnsupported names its version; what is wrong in it is in the report. Source: hudi-format,
+/// section 11.
 Result<TableReport> CheckTable(const storage::Storage& storage, const std::string& base_path,
                                const std::string& scratch);
 

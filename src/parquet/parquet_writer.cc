@@ -96,7 +96,10 @@ class ArrowFileWriter : public FileWriter {
   Status Close() override {
     try {
       if (!writer_) TARN_RETURN_IF_ERROR(Start(nullptr));
-      if (metadata_->size() > 0) TARN_RETURN_IF_ERROR(Check(writer_->AddKeyValueMetadata(metadata_)));
+      // Without it Spark cannot know which calendar dates before 1582 and times before 1900 are in, and reads
+      // none of a file that has some.
+      metadata_->Append("org.apache.spark.version", "3.5.0");
+      TARN_RETURN_IF_ERROR(Check(writer_->AddKeyValueMetadata(metadata_)));
       return Check(writer_->Close());
     } catch (const std::exception& error) {
       return Thrown(error);

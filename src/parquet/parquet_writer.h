@@ -22,7 +22,8 @@ struct WriterOptions {
 };
 
 /// Writes one Parquet file that every Hudi reader accepts: Zstandard level 1, decimals as
-/// FIXED_LEN_BYTE_ARRAY of minimal width, timestamps as INT64 microseconds. Whether a column gets a
+/// FIXED_LEN_BYTE_ARRAY of minimal width, timestamps as INT64 microseconds, dates and times of all years in
+/// the one calendar, and a footer that tells Spark so. Whether a column gets a
 /// dictionary is decided by the first batch: those with few different values do. Memory: one row group,
 /// compressed. Threads: one.
 class FileWriter {

@@ -18,30 +18,15 @@ import time
 import traceback
 from pathlib import Path
 
-from hudi_matrix import KEYGEN, Case, cases_of
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from hudi_matrix import KEYGEN, Case, cases_of  # noqa: E402
+
+from support.spark_session import start_spark  # noqa: E402
 
 CITIES = ("oslo", "são/paulo", "a=b", "x y")
 COUNTRIES = ("no", "br")
 DAY = datetime.datetime(2026, 3, 1, tzinfo=datetime.timezone.utc)
-
-
-def start(jar: str, warehouse: Path):
-    os.environ["TZ"] = "UTC"
-    time.tzset()
-    from pyspark.sql import SparkSession
-    session = (SparkSession.builder.master("local[2]").appName("tables").config("spark.jars", jar)
-               .config("spark.serializer", "org.apache.spark.serializer.KryoSerializer")
-               .config("spark.kryo.registrator", "org.apache.spark.HoodieSparkKryoRegistrar")
-               .config("spark.sql.extensions", "org.apache.spark.sql.hudi.HoodieSparkSessionExtension")
-               .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.hudi.catalog.HoodieCatalog")
-               .config("spark.sql.session.timeZone", "UTC").config("spark.ui.enabled", "false")
-               .config("spark.sql.shuffle.partitions", "2").config("spark.default.parallelism", "2")
-               .config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
-               .config("spark.sql.warehouse.dir", str(warehouse))
-               .config("spark.driver.memory", "1500m").getOrCreate())
-    session.sparkContext.setLogLevel("OFF")
-    session.sql("set hoodie.metadata.enable=false")  # Of what is called; the writer's option is the case's.
-    return session
 
 
 def plain(value):
@@ -306,7 +291,7 @@ def main():
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    spark = start(arguments.jar, arguments.folder / "warehouse")
+    spark = start_spark(arguments.jar, arguments.folder / "warehouse")
     wanted = [name for name in arguments.only.split(",") if name]
     for case in cases_of(arguments.bundle, arguments.all_hudi_tables or bool(wanted)):
         if wanted and case.name not in wanted:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import struct
-import subprocess
 from decimal import Decimal
-
-from support.tarn import tarn_binary
 
 
 def single(value: float) -> float:
@@ -82,13 +79,6 @@ def differences(spark: list[dict], tarn: list[dict]) -> list[str]:
         if unlike:
             found.append(f"{key} (Spark, tarn): {unlike}")
     return found
-
-
-def tarn_rows(path, arguments: list[str]) -> list[dict]:
-    done = subprocess.run([tarn_binary(), "hudi", "read", str(path), "--format", "json", *arguments], capture_output=True, text=True, timeout=120)
-    if done.returncode:
-        raise AssertionError(done.stderr)
-    return [json.loads(line) for line in done.stdout.split("\n") if line]
 
 
 def change(operation: str, before, after) -> tuple:

@@ -7,7 +7,6 @@ from hudi import HudiReadOptions, HudiTable
 
 from support.history import SILVER
 from support.judged_lake import GOLD, comparable
-from support.sample_tables import TABLES, as_sample
 
 
 def read(path: str, as_of: str | None = None) -> list[list]:
@@ -31,15 +30,6 @@ def test_as_of_lake_versions(lake, table):
     """At the instant of each lake version: the rows that tarn had then, before and after compaction."""
     for moment in lake.moments:
         assert read(lake.silver(table), moment.instant) == moment.rows[table], moment.instant
-
-
-@pytest.mark.parametrize("table", TABLES)
-def test_every_kind_of_commit(sample, table):
-    """Each instant of tables that saw bulk inserts, upserts, replaced partitions, reloads, large spooled commits, compactions."""
-    for instant, rows in sample.moments[table]:
-        options = HudiReadOptions().with_as_of_timestamp(instant)
-        got = [row for batch in HudiTable(sample.path(table)).read(options) for row in batch.to_pylist()]
-        assert as_sample(got) == rows, instant
 
 
 @pytest.mark.parametrize("model", GOLD)

@@ -7,7 +7,6 @@ import pytest
 
 from support.history import SILVER
 from support.judged_lake import GOLD, comparable
-from support.sample_tables import TABLES, as_sample
 
 
 def read(spark, path: str, **options: str) -> list[list]:
@@ -45,14 +44,6 @@ def test_read_optimized(spark, lake, table, key):
     assert len(keys) == len(set(keys))
     assert rows or table == "stock"
     assert {(row[key], row["_lsn"]) for row in rows} <= images(lake, table, key)
-
-
-@pytest.mark.parametrize("table", TABLES)
-def test_every_kind_of_commit(spark, sample, table):
-    """The last instants of tables that saw bulk inserts, upserts, replaced partitions, reloads, large spooled commits, compactions."""
-    for instant, rows in sample.moments[table][-8:]:
-        frame = spark.read.format("hudi").option("as.of.instant", instant).load(sample.path(table))
-        assert as_sample([row.asDict() for row in frame.select("id", "tenant_id", "name", "amount", "_lsn").collect()]) == rows, instant
 
 
 @pytest.mark.parametrize("model", GOLD)

@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from hudi_matrix import BUNDLES, CASES, cases_of
-from spark_rows import alike, change_differences, differences, tarn_rows
+from spark_rows import alike, change_differences, differences
 
-PROGRAM = Path(__file__).with_name("make_hudi_tables.py")
-
-
-def pytest_generate_tests(metafunc):
-    if "case" in metafunc.fixturenames:
-        everything = metafunc.config.getoption("--all-hudi-tables")
-        pairs = [(bundle, case) for bundle in BUNDLES for case in cases_of(bundle, everything)]
-        metafunc.parametrize("bundle,case", pairs, ids=[f"{bundle}-{case.name}" for bundle, case in pairs])
-
-
-@pytest.fixture(scope="session")
-def spark_tables(request, session_folder, cache_folder):
-    """Tables of a bundle, made by one Spark when they are first asked for."""
-    made: dict[str, Path] = {}
-
-    def tables_of(bundle: str) -> Path:
-        if bundle not in made:
-            made[bundle] = folder = session_folder / f"spark-{bundle}"
-            jar = cache_folder / f"jars/hudi-spark3.5-bundle_2.12-{bundle}.jar"
-            more = ["--all-hudi-tables"] if request.config.getoption("--all-hudi-tables") else []
-            with open(session_folder / f"spark-{bundle}.log", "wb") as log:
-                subprocess.run([sys.executable, PROGRAM, jar, bundle, folder, str(request.config.tarn_seed), *more],
-                               stdout=log, stderr=log, timeout=900, env=os.environ | {"TZ": "UTC"})
-        return made[bundle]
-    return tables_of
+from support.tarn import hudi_rows
 
 
 def result_of(folder: Path, case) -> dict:
@@ -62,7 +35,7 @@ def without(rows: list[dict], names: tuple[str, ...]) -> list[dict]:
 def compare(path: Path, read: dict, bundle: str, case) -> list[str]:
     arguments = read["arguments"]
     try:
-        ours = tarn_rows(path, arguments)
+        ours = hudi_rows(path, arguments)
     except AssertionError as error:
         # Spark looks at the files that commits wrote, whether or not the rest of the table is kept.
         both = is_gone(str(error)) and ("--until" in arguments or is_gone(read.get("refused", "")))
@@ -86,11 +59,11 @@ def until_differences(path: Path, arguments: list[str], ours: list[dict]) -> lis
     """The rows since an instant must be those of the table at the end that it did not have at the beginning."""
     since, until = arguments[arguments.index("--since") + 1], arguments[arguments.index("--until") + 1]
     try:
-        before = {row["_hoodie_commit_seqno"] for row in tarn_rows(path, ["--until", since])}
+        before = {row["_hoodie_commit_seqno"] for row in hudi_rows(path, ["--until", since])}
     except AssertionError as error:
         assert is_gone(str(error)), error
         return []
-    then = [row for row in tarn_rows(path, ["--until", until]) if row["_hoodie_commit_seqno"] not in before]
+    then = [row for row in hudi_rows(path, ["--until", until]) if row["_hoodie_commit_seqno"] not in before]
     return [] if sorted(map(repr, then)) == sorted(map(repr, ours)) else [f"{len(ours)} rows since, but {len(then)} are new"]
 
 
@@ -99,7 +72,7 @@ def test_reads_what_spark_reads(spark_tables, seed, bundle, case):
     made = result_of(folder, case)
     if case.refused:
         with pytest.raises(AssertionError, match=case.refused):
-            tarn_rows(folder / case.name, [])
+            hudi_rows(folder / case.name, [])
         return
     read = [one for one in made["reads"] if "rows" in one]
     assert [] in [one["arguments"] for one in read], "Spark does not read its own table"

@@ -19,6 +19,14 @@ def tarn_binary() -> str:
     return os.environ.get("TARN_BIN") or str(SOURCE_DIR / "build/release/tarn")
 
 
+def hudi_rows(path: Path | str, arguments: list[str]) -> list[dict]:
+    """What `tarn hudi read` prints."""
+    done = subprocess.run([tarn_binary(), "hudi", "read", str(path), "--format", "json", *arguments], capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        raise AssertionError(done.stderr)
+    return [json.loads(line) for line in done.stdout.split("\n") if line]
+
+
 @dataclass
 class Outcome:
     """What a command did."""
