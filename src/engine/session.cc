@@ -23,6 +23,11 @@
 namespace tarn::engine {
 namespace {
 
+constexpr const char* kLostReason =
+    "the statement failed, and the engine lost the reason because it had ended another thread first; the "
+    "same "
+    "statement shows it when it is asked again";
+
 constexpr idx_t kRowsPerBatch = 8 * STANDARD_VECTOR_SIZE;
 
 /// The engine of one session. Its streams share it, so that it outlives them.
@@ -41,6 +46,11 @@ struct SessionCore {
   std::shared_ptr<ScanFunction> scan_function;
   duckdb::unique_ptr<duckdb::DuckDB> database;
   duckdb::unique_ptr<duckdb::Connection> connection;
+  std::atomic<uint64_t> interrupts_begun{0}, interrupts_done{0};
+  uint64_t interrupts_before = 0;  ///< The newest statement.
+
+  /// Whether somebody interrupted the newest statement, or is about to.
+  bool IsInterrupted() const { return interrupts_begun > interrupts_before; }
 };
 
 /// A statement's text, and its errors in terms of that text.
@@ -48,10 +58,15 @@ struct StatementText {
   std::string original;
   RewrittenSql rewritten;
 
-  Error Explain(const duckdb::ErrorData& error, const PinnedStatement* statement) const {
+  /// `asked`: whether somebody interrupted the statement.
+  Error Explain(const duckdb::ErrorData& error, const PinnedStatement* statement, bool asked = false) const {
     const auto failure = statement != nullptr ? statement->Failure() : std::nullopt;
+    // DuckDB ends all threads when one fails, and may tell of an end before it tells of the failure.
+    const bool is_lost = error.Type() == duckdb::ExceptionType::INTERRUPT && !asked;
     // DuckDB knows only the text of what the lake answered; its code is here.
-    if (failure && error.RawMessage().find(failure->message) != std::string::npos) return *failure;
+    if (failure && (is_lost || error.RawMessage().find(failure->message) != std::string::npos))
+      return *failure;
+    if (is_lost) return Error{ErrorCode::kSql, kLostReason};
     return SqlError(error, original, rewritten);
   }
 };
@@ -80,7 +95,7 @@ class ResultStream : public QueryStream {
     } catch (const std::exception& exception) {
       error = duckdb::ErrorData(exception);
     }
-    return text_.Explain(error, statement_.get());
+    return text_.Explain(error, statement_.get(), core_->IsInterrupted());
   }
 
   ScanStatistics statistics() const override { return statement_->Statistics(); }
@@ -114,7 +129,11 @@ class SessionImpl : public Session {
 
   Status Start();
   Result<std::unique_ptr<QueryStream>> Query(const std::string& sql) override;
-  void Interrupt() override { core_->connection->Interrupt(); }
+  void Interrupt() override {
+    core_->interrupts_begun++;
+    core_->connection->Interrupt();
+    core_->interrupts_done++;
+  }
 
  private:
   Status MakeSpillFolder();
@@ -231,16 +250,20 @@ Result<std::unique_ptr<QueryStream>> SessionImpl::Run(duckdb::unique_ptr<duckdb:
   // With a text DuckDB would put an excerpt of the rewritten statement into its errors, and drop the
   // position.
   statement->query.clear();
+  core_->interrupts_before = core_->interrupts_done;
+  const auto explain = [&](const duckdb::ErrorData& error) {
+    return text.Explain(error, pinned.get(), core_->IsInterrupted());
+  };
   try {
     auto pending =
         core_->connection->PendingQuery(std::move(statement), duckdb::QueryResultOutputType::ALLOW_STREAMING);
-    if (pending->HasError()) return text.Explain(pending->GetErrorObject(), pinned.get());
+    if (pending->HasError()) return explain(pending->GetErrorObject());
     auto result = pending->Execute();
-    if (result->HasError()) return text.Explain(result->GetErrorObject(), pinned.get());
+    if (result->HasError()) return explain(result->GetErrorObject());
     auto results = std::make_unique<ArrowResults>(std::move(result));
     return std::make_unique<ResultStream>(core_, std::move(pinned), std::move(text), std::move(results));
   } catch (const std::exception& exception) {
-    return text.Explain(duckdb::ErrorData(exception), pinned.get());
+    return explain(duckdb::ErrorData(exception));
   }
 }
 
