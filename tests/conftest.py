@@ -25,7 +25,7 @@ from support.worker import Worker  # noqa: E402
 def pytest_addoption(parser):
     parser.addoption("--seed", type=int, default=None, help="seed of the random histories (default: a new one)")
     parser.addoption("--conformance-tables", default="drawn", help="of tests/conformance: drawn (by the seed, some), all, or names")
-    parser.addoption("--all-hudi-tables", action="store_true", help="every table with every bundle of Hudi, some minutes more")
+    parser.addoption("--all-hudi-tables", action="store_true", help="every table with every bundle of Hudi, not half of the usual ones drawn by the seed")
 
 
 def pytest_configure(config):

@@ -20,7 +20,7 @@ PROGRAM = Path(__file__).with_name("make_hudi_tables.py")
 def pytest_generate_tests(metafunc):
     if "case" in metafunc.fixturenames:
         everything = metafunc.config.getoption("--all-hudi-tables")
-        pairs = [(bundle, case) for bundle in BUNDLES for case in cases_of(bundle, everything)]
+        pairs = [(bundle, case) for bundle in BUNDLES for case in cases_of(bundle, everything, metafunc.config.tarn_seed)]
         metafunc.parametrize("bundle,case", pairs, ids=[f"{bundle}-{case.name}" for bundle, case in pairs])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 
 BUNDLES = ("0.15.0", "1.0.2", "1.2.0")
@@ -98,7 +99,7 @@ CASES = (
 
 
 OLDEST, MIDDLE, NEWEST = BUNDLES
-# Which bundles make a table every time; with --all-hudi-tables all of the case's do. Each case has one at least, and each
+# Which bundles make a table where it is drawn; with --all-hudi-tables all of the case's do, and of every case. Each case has one at least, and each
 # bundle each table type, kind of partitions, and way of merging.
 USUAL = {
     "mor_default": (NEWEST,), "cow_default": (OLDEST,), "mor_event_time": (OLDEST,), "mor_overwrite": (OLDEST,),
@@ -110,5 +111,18 @@ USUAL = {
     "mor_empty": (NEWEST,), "cow_drop_partition": (OLDEST,), "mor_v6": (MIDDLE,), "mor_v8": (NEWEST,)}
 
 
-def cases_of(bundle: str, everything: bool) -> list[Case]:
-    return [case for case in CASES if bundle in (case.bundles if everything else USUAL[case.name])]
+# Merge-on-read, layout 2, with logs and archived instants: what tests damage.
+DAMAGED = "mor_archived_logs"
+
+
+def drawn(seed: int) -> set[str]:
+    """Half of the cases: others with another seed."""
+    return {DAMAGED, *random.Random(seed).sample([case.name for case in CASES], len(CASES) // 2)}
+
+
+def cases_of(bundle: str, everything: bool, seed: int | None = None) -> list[Case]:
+    """All, or the usual ones; of those the drawn ones where there is a seed."""
+    if everything:
+        return [case for case in CASES if bundle in case.bundles]
+    names = drawn(seed) if seed is not None else set(USUAL)
+    return [case for case in CASES if bundle in USUAL[case.name] and case.name in names]

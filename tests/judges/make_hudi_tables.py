@@ -293,7 +293,7 @@ def main():
     arguments.folder.mkdir(parents=True, exist_ok=True)
     spark = start_spark(arguments.jar, arguments.folder / "warehouse")
     wanted = [name for name in arguments.only.split(",") if name]
-    for case in cases_of(arguments.bundle, arguments.all_hudi_tables or bool(wanted)):
+    for case in cases_of(arguments.bundle, arguments.all_hudi_tables or bool(wanted), arguments.seed):
         if wanted and case.name not in wanted:
             continue
         begun = time.monotonic()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hudi_matrix import BUNDLES, cases_of
+from hudi_matrix import BUNDLES, DAMAGED, cases_of
 
 from support.tarn import tarn_binary
 
@@ -129,8 +129,6 @@ DAMAGES = {
     "archived file longer": (lambda t: rewrite(archived(t), lambda data: data + b"x"), "bytes, but"),
     "archived file broken": (lambda t: rewrite(archived(t), lambda data: data[:4] + bytes(len(data) - 4)), "Parquet magic bytes not found"),
 }
-# Merge-on-read, layout 2, with logs and archived instants.
-DAMAGED = "mor_archived_logs"
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
