@@ -110,6 +110,15 @@ TEST_F(AnnouncedFlushTest, AStartThatFailsIsFinishedByTheNext) {
   ExpectChain(4);
 }
 
+TEST_F(AnnouncedFlushTest, ARecordOfAnEarlierVersionIsPassedOver) {
+  ASSERT_TRUE(log_->Flush(Transaction(100)));
+  const std::string old = R"({"sequence": 1, "epoch": 0, "files": [], "abandoned": []})";
+  ASSERT_TRUE(store_->Write(lake_ + "/_tarn/bronze/flush.json", old));
+  Start();
+  ASSERT_TRUE(log_->Flush(Transaction(200)));
+  ExpectChain(8);
+}
+
 TEST_F(AnnouncedFlushTest, AFileThatIsGoneIsNamed) {
   store_->FailWrite(4);
   ASSERT_FALSE(log_->Flush(Transaction(100)));

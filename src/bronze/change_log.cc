@@ -6,6 +6,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "bronze/write_intent.h"
 
 namespace tarn::bronze {
 namespace {

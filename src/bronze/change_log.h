@@ -13,7 +13,6 @@
 #include "bronze/manifest.h"
 #include "bronze/parquet_files.h"
 #include "bronze/place.h"
-#include "bronze/write_intent.h"
 
 namespace tarn::bronze {
 

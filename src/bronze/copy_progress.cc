@@ -11,9 +11,7 @@ namespace {
 using nlohmann::json;
 
 /// Local also for an object store: whoever goes on with a copy is who began it.
-std::string Folder(const BronzePlace& place) {
-  return place.is_remote() ? place.intents + "/copying" : place.root + "/_tarn/bronze/copying";
-}
+std::string Folder(const BronzePlace& place) { return place.own_folder() + "/copying"; }
 std::string PathOf(const BronzePlace& place, const std::string& table) {
   return Folder(place) + "/" + table + ".json";
 }

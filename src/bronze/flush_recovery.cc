@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "bronze/change_log.h"
+#include "bronze/write_intent.h"
 
 namespace tarn::bronze {
 namespace {

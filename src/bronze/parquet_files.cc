@@ -9,7 +9,7 @@
 #include <array>
 #include <limits>
 
-#include "bronze/constant_text.h"
+#include "parquet/constant_text.h"
 #include "parquet/parquet_reader.h"
 #include "parquet/parquet_writer.h"
 
@@ -54,7 +54,7 @@ class ParquetChangeFile : public ChangeFile {
     schema_ = schema::ChangeSchema(table);
     if (options_.is_copy) {
       arrow::FieldVector fields = schema_->fields();
-      for (const size_t head : kHeads) fields[head] = fields[head]->WithType(ConstantTextType());
+      for (const size_t head : kHeads) fields[head] = fields[head]->WithType(parquet::ConstantTextType());
       schema_ = arrow::schema(fields);
     }
     TARN_ASSIGN(writer_, parquet::FileWriter::Open(&stream_, schema_, options));
@@ -83,7 +83,7 @@ class ParquetChangeFile : public ChangeFile {
   Status WriteRows(const arrow::RecordBatch& rows) {
     if (!options_.is_copy) return writer_->Write(rows);
     arrow::ArrayVector columns = rows.columns();
-    for (const size_t head : kHeads) columns[head] = AsConstantText(columns[head]);
+    for (const size_t head : kHeads) columns[head] = parquet::AsConstantText(columns[head]);
     return writer_->Write(*arrow::RecordBatch::Make(schema_, rows.num_rows(), std::move(columns)));
   }
 

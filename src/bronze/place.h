@@ -16,6 +16,8 @@ struct BronzePlace {
   std::string intents;
 
   bool is_remote() const { return !intents.empty(); }
+  /// A local folder for what this machine keeps to itself, wherever the root is.
+  std::string own_folder() const { return is_remote() ? intents : root + "/_tarn/bronze"; }
 };
 
 }  // namespace tarn::bronze

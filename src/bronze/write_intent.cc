@@ -7,11 +7,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Of what one machine keeps to itself.
-std::string Folder(const BronzePlace& place) {
-  return place.is_remote() ? place.intents : place.root + "/_tarn/bronze";
-}
-std::string FlushPath(const BronzePlace& place) { return Folder(place) + "/flush.json"; }
+std::string FlushPath(const BronzePlace& place) { return place.own_folder() + "/flush.json"; }
 std::string LoadPath(const BronzePlace& place, const std::string& table) {
   return place.intents + "/loads/" + table + ".json";
 }
@@ -36,6 +32,9 @@ Result<std::optional<Manifest>> ReadFlushIntent(const storage::Storage& storage,
   const auto text = storage.Read(path);
   if (!text && text.error().code == ErrorCode::kNotFound) return std::optional<Manifest>();
   if (!text) return text.error();
+  // A record of an earlier version names files and no more: nothing of it was to be finished.
+  const json record = json::parse(*text, nullptr, false);
+  if (record.is_object() && record.contains("abandoned")) return std::optional<Manifest>();
   auto manifest = ManifestFromJson(*text);
   if (!manifest) return std::move(manifest).error().In("'" + path + "'");
   return std::optional(*std::move(manifest));
@@ -45,7 +44,7 @@ Status WriteFlushIntent(storage::Storage& storage, const BronzePlace& place, con
   return storage.Write(FlushPath(place), ToJson(manifest));
 }
 
-std::string WaitingFolder(const BronzePlace& place) { return Folder(place) + "/flush"; }
+std::string WaitingFolder(const BronzePlace& place) { return place.own_folder() + "/flush"; }
 
 Result<std::optional<LoadIntent>> ReadLoadIntent(const storage::Storage& storage, const BronzePlace& place,
                                                  const std::string& table) {

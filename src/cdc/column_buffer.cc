@@ -39,7 +39,7 @@ void ColumnBuffer::EndNulls() {
 
 std::shared_ptr<arrow::Array> ColumnBuffer::Finish() {
   if (open_nulls_ > 0) EndNulls();
-  std::shared_ptr<arrow::Buffer> valid, values;
+  std::shared_ptr<arrow::Buffer> valid;
   if (nulls_ > 0) valid = *valid_.Finish();
   valid_.Reset();
   std::vector<std::shared_ptr<arrow::Buffer>> buffers{std::move(valid)};

@@ -24,9 +24,8 @@ namespace tarn::engine {
 namespace {
 
 constexpr const char* kLostReason =
-    "the statement failed, and the engine lost the reason because it had ended another thread first; the "
-    "same "
-    "statement shows it when it is asked again";
+    "the statement failed, and the engine lost the reason as it had ended another thread first; asked again, "
+    "the same statement shows it";
 
 constexpr idx_t kRowsPerBatch = 8 * STANDARD_VECTOR_SIZE;
 

@@ -8,14 +8,9 @@
 
 #include "hudi/avro_schema.h"
 #include "hudi/file_name.h"
+#include "parquet/constant_text.h"
 
 namespace tarn::hudi {
-namespace {
-
-std::shared_ptr<arrow::DataType> ConstantType() { return arrow::dictionary(arrow::int32(), arrow::utf8()); }
-
-}  // namespace
-
 std::shared_ptr<arrow::Array> SeqnoColumn(const std::string& instant, int ordinal, int64_t first,
                                           int64_t rows) {
   const std::string prefix = fmt::format("{}_{}_", instant, ordinal);
@@ -54,7 +49,8 @@ Result<std::unique_ptr<BaseFileWriter>> BaseFileWriter::Open(storage::Storage* s
   writer->avro_schema_ = std::move(avro_schema);
   arrow::FieldVector fields = WithMetaColumns(schema)->fields();
   for (const int constant : {3, 4})
-    fields[static_cast<size_t>(constant)] = fields[static_cast<size_t>(constant)]->WithType(ConstantType());
+    fields[static_cast<size_t>(constant)] =
+        fields[static_cast<size_t>(constant)]->WithType(parquet::ConstantTextType());
   writer->schema_ = arrow::schema(fields);
   TARN_ASSIGN(writer->file_, storage->Stage(JoinPath(JoinPath(to.base_path, to.partition), writer->name_)));
   parquet::WriterOptions options;
@@ -66,7 +62,8 @@ Result<std::unique_ptr<BaseFileWriter>> BaseFileWriter::Open(storage::Storage* s
 Result<std::shared_ptr<arrow::Array>> BaseFileWriter::Constant(const std::string& value, int64_t rows) const {
   auto zeros = arrow::MakeArrayFromScalar(arrow::Int32Scalar(0), rows);
   TARN_RETURN_IF_ERROR(FromArrow(zeros.status(), "constant column"));
-  auto array = arrow::DictionaryArray::FromArrays(ConstantType(), *zeros, ConstantColumn(value, 1));
+  auto array =
+      arrow::DictionaryArray::FromArrays(parquet::ConstantTextType(), *zeros, ConstantColumn(value, 1));
   TARN_RETURN_IF_ERROR(FromArrow(array.status(), "constant column"));
   return *array;
 }

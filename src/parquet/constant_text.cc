@@ -1,4 +1,4 @@
-#include "bronze/constant_text.h"
+#include "parquet/constant_text.h"
 
 #include <arrow/array.h>
 #include <arrow/buffer.h>
@@ -8,7 +8,7 @@
 #include <numeric>
 #include <vector>
 
-namespace tarn::bronze {
+namespace tarn::parquet {
 namespace {
 
 bool IsOneValue(const arrow::StringArray& text) {
@@ -39,4 +39,4 @@ std::shared_ptr<arrow::Array> AsConstantText(const std::shared_ptr<arrow::Array>
                                                   is_one ? text->Slice(0, 1) : text);
 }
 
-}  // namespace tarn::bronze
+}  // namespace tarn::parquet

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-namespace tarn::bronze {
+namespace tarn::parquet {
 
 /// dictionary<int32, utf8>: a text column in the form that spares the Parquet writer a look at each value.
 /// What is stored is plain text all the same.
@@ -12,4 +12,4 @@ std::shared_ptr<arrow::DataType> ConstantTextType();
 /// A utf8 column in that form. It is worth it where all values are the same; any others are right, too.
 std::shared_ptr<arrow::Array> AsConstantText(const std::shared_ptr<arrow::Array>& text);
 
-}  // namespace tarn::bronze
+}  // namespace tarn::parquet
