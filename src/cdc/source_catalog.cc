@@ -25,7 +25,9 @@ constexpr const char* kNotedPages = "CASE c.relkind WHEN 'r' THEN c.relpages::te
 /// the first. The key is the replica identity's: the primary key ('d'), the named
 /// index ('i'), or, with REPLICA IDENTITY FULL ('f'), the primary key where there is one. A domain stands as
 /// the type at its bottom: it may be over another domain. Nothing in it takes
-/// a lock on a table (pg_partition_tree would): the stream must never wait for one.
+/// a lock on a table (pg_partition_tree would): the stream must never wait for one. All of it is as of one
+/// snapshot, also the storage (pg_relation_filenode() tells the present): with the columns of before DDL and
+/// the storage of behind it, the DDL would never be noticed.
 constexpr const char* kColumnsSql = R"(
 SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind = 'p', greatest(c.reltuples, -1)::bigint,
        CASE WHEN {first} THEN {bytes} END, CASE WHEN {first} THEN {pages} END,
@@ -37,12 +39,12 @@ SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind = 'p', greatest(c.
             SELECT inhrelid, xmin, cmin FROM pg_inherits WHERE inhparent = c.oid AND NOT inhdetachpending
             UNION ALL SELECT h.inhrelid, h.xmin, h.cmin FROM pg_inherits h JOIN part ON h.inhparent = part.oid
             WHERE NOT h.inhdetachpending)
-          SELECT coalesce(string_agg(k.oid || ':' || coalesce(pg_relation_filenode(k.oid), 0), ',' ORDER BY k.oid)
+          SELECT coalesce(string_agg(k.oid || ':' || k.relfilenode, ',' ORDER BY k.oid)
                           FILTER (WHERE k.relkind = 'r'), '') || '/' ||
                  coalesce(string_agg('p' || k.oid || ':' || part.since ||
                                      CASE WHEN {made} THEN '' ELSE 'a' END, ',' ORDER BY k.oid), '')
           FROM part JOIN pg_class k ON k.oid = part.oid)
-       ELSE c.oid || ':' || coalesce(pg_relation_filenode(c.oid), 0) END, a.xmin,
+       ELSE c.oid || ':' || c.relfilenode END, a.xmin,
        CASE WHEN a.atttypid >= 16384 THEN {types} END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -230,6 +230,10 @@ Status SourceWatch::Look() {
       if (IsPutOff(table.schema.lake_name)) continue;
     }
     Status copied = Copy(table, tables, reason);
+    {
+      const std::lock_guard lock(mutex_);
+      state_.copying.clear();
+    }
     if (!copied) {
       connection_.reset();
       return copied;
@@ -280,7 +284,6 @@ Status SourceWatch::Copy(const cdc::SourceTable& table, const std::vector<cdc::S
   TARN_FAULT_POINT("copy.after_publications");
   auto copy = CopyOnce(measured);
   const std::lock_guard lock(mutex_);
-  state_.copying.clear();
   if (!copy) return std::move(copy).error();
   if (!*copy) {  // It changed meanwhile: a later look chooses it again.
     PutOff(name, MonotonicMicros() - copy_started_);

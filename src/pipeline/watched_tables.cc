@@ -112,8 +112,9 @@ Result<SourceWatch::Chosen> SourceWatch::Choose(const std::vector<cdc::SourceTab
   for (const auto& [name, known] : followed_) {
     if (there.contains(name)) continue;
     state_.gone[name] = known.schema.QualifiedName();
-    state_.wanted.erase(name);  // There is nothing to copy.
   }
+  // Also of those that nobody followed yet: there is nothing to copy.
+  std::erase_if(state_.wanted, [&](const auto& entry) { return !there.contains(entry.first); });
   std::sort(chosen.begin(), chosen.end(),
             [](const auto& a, const auto& b) { return a.first.size_bytes > b.first.size_bytes; });
   return chosen;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 
 import pytest
@@ -117,6 +118,42 @@ def test_a_column_added_behind_a_rewrite_that_changed_no_column(goods, rewrite):
     source.execute("ALTER TABLE goods ADD COLUMN number bigserial NOT NULL; INSERT INTO goods (id) VALUES (1002)")
     settled(source, tarn, "goods", "id, note, number")
     assert copies(tarn) != first
+
+
+def test_tables_rewritten_while_the_catalogue_is_read(source, worker):
+    """What a look at the catalogue tells is as of one moment: DDL that comes in the midst of it is seen by the next one."""
+    source.execute("CREATE TYPE size AS ENUM ('small', 'large')")
+    columns = ", ".join(f"c{number} size" for number in range(80))
+    for number in range(250):  # Types of one's own make the look last until it comes to the tables behind.
+        source.execute(f"CREATE TABLE other{number} ({columns})")
+    tables = [f"t{number}" for number in range(12)]
+    for table in tables:
+        source.execute(f"CREATE TABLE {table} (id int PRIMARY KEY); INSERT INTO {table} SELECT g FROM generate_series(1, 5) g")
+    # The first look is the one that the server's caches, still empty, do not keep from seeing the present.
+    tarn = worker.tarn(source, tables={"include": ["public.t*"]}).start(wait=False)
+    wait_for(lambda: source.value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%watch%' AND query LIKE '%c.relreplident%'"), every=0.001)
+    for table in tables:
+        source.execute(f"ALTER TABLE {table} ADD COLUMN token uuid DEFAULT gen_random_uuid()")
+    tarn.wait_settled()
+    for table in tables:
+        sql = f"SELECT id, token FROM {table} ORDER BY 1"
+        assert texts(row.values() for row in tarn.query(sql)) == texts(source.execute(sql)), table
+
+
+def test_a_table_that_is_gone_before_it_could_be_copied(goods):
+    """Nothing waits for its copy any longer."""
+    source, tarn = goods
+    blocker = source.connect(autocommit=False)
+    blocker.execute("CREATE TABLE passing (id int PRIMARY KEY)")
+    tarn.process.send_signal(signal.SIGSTOP)
+    blocker.commit()
+    blocker.execute("LOCK TABLE passing IN ACCESS EXCLUSIVE MODE")
+    tarn.process.send_signal(signal.SIGCONT)
+    tarn.wait_status(lambda status: "passing" in status["copies"]["wanted"], what="its copy to be wanted")
+    blocker.execute("DROP TABLE passing")
+    blocker.commit()
+    settled(source, tarn, "goods", "id, label")
+    assert "passing" not in tarn.status()["tables"]
 
 
 def test_several_columns_added_while_tarn_is_away(goods):
