@@ -68,8 +68,8 @@ Status ConformanceHistory::Step(const std::string& step) {
     done = Upsert(0, 0);
   } else if (step == "replace" || step == "replace_all" || step == "delete_partition" || step == "truncate") {
     done = ReplaceSome(step);
-  } else if (step == "reload") {
-    done = Reload();
+  } else if (step == "reload" || step == "load") {
+    done = Reload(step);
   } else if (step == "spool" || step == "spool_truncate") {
     done = Spool(step == "spool_truncate");
   } else {

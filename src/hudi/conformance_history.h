@@ -59,7 +59,7 @@ class ConformanceHistory {
   Status First();
   Status Upsert(int upserts, int deletes);
   Status ReplaceSome(const std::string& step);
-  Status Reload();
+  Status Reload(const std::string& step);
   Status Spool(bool truncate);
   /// What is in no memory of the table yet: applied to rows_ and given back.
   Result<ChangeSet> Draw(int upserts, int deletes);

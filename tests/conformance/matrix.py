@@ -36,7 +36,7 @@ class Case:
     def spec(self, seed: int) -> dict:
         keys = self.keys or self.partitions + self.identities
         # Something must be there for Spark to change.
-        last = self.last + (("insert", "upsert") if self.type == "mor" else ("reload", "reload")) if self.changed_by_spark else self.last
+        last = self.last + (("insert", "upsert") if self.type == "mor" else ("load",)) if self.changed_by_spark else self.last
         return asdict(self) | {"keys": keys, "last": last, "seed": random.Random(f"{seed} {self.name}").randrange(1 << 63)}
 
     def traits(self) -> set[str]:

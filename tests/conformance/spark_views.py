@@ -46,9 +46,9 @@ def rows_of(spark, table: Path, columns: list[tuple[str, str]], view: View) -> l
 
 
 def failure(error: Exception) -> str:
-    """The first line and the deepest cause of what Java threw."""
+    """What was called, the exception, and the deepest cause of what Java threw."""
     lines = [line.strip() for line in str(error).strip().split("\n") if line]
-    return " … ".join(lines[:1] + [line for line in lines if line.startswith("Caused by")][-1:])[:700]
+    return " … ".join(lines[:2] + [line for line in lines if line.startswith("Caused by")][-1:])[:700]
 
 
 def judged(spark, bundle: str, folder: Path, history, view: View) -> dict:
