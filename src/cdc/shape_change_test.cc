@@ -182,6 +182,36 @@ TEST_F(ShapeTest, PartitionsThatComeOrGoWithRows) {
   EXPECT_EQ(why("10:1,11:2/p10:700a,p11:701,1:600,2:600"), "") << "what is known was altered";
 }
 
+TEST(StorageTest, PartitionsThatWereTruncatedByThemselves) {
+  const std::string before = "10:10@700,11:11@701,12:50@900/p10:700,p11:701,p12:702,1:600";
+  const auto why = [&](const std::string& leaves) {
+    return WhyOtherPartitions(before, leaves + "/p10:700,p11:701,p12:702,1:600");
+  };
+  const std::string alone =
+      "a partition was truncated, or rewritten, by its own name, which no message tells";
+  EXPECT_EQ(why("10:10@700,11:11@701,12:50@900"), "");
+  EXPECT_EQ(why("10:10@950,11:11@701,12:50@900"), "") << "GRANT";
+  EXPECT_EQ(why("10:60@950,11:11@701,12:50@900"), alone);
+  EXPECT_EQ(why("10:60@950,11:61@950,12:50@900"), alone) << "two of three, in one statement";
+  EXPECT_EQ(why("10:60@950,11:61@950,12:62@950"), "") << "the root";
+  EXPECT_EQ(why("10:60@950,11:63@960,12:62@950"), alone) << "the root, then one of them";
+  EXPECT_EQ(why("10:60@950,11:61@950,12:62@950,13:13@960"), "") << "the root, then a new one";
+  EXPECT_EQ(why("10:10@700,11:11@701,12:50@900,13:13@960"), "") << "a new one";
+  EXPECT_EQ(why("10:10@700,11:11@701,12:50@900,13:70@960"), alone)
+      << "a new one, truncated before it was seen";
+  EXPECT_EQ(why("10:60@950,11:61@950,12:62@950,13:70@950"), "") << "a new one, then the root";
+  EXPECT_EQ(WhyOtherPartitions("10:10@700/p10:700,1:600", "10:60@950/p10:700,1:600"), alone)
+      << "the only one";
+  EXPECT_EQ(
+      WhyOtherPartitions("10:10,11:11/p10:700,p11:701,1:600", "10:60@950,11:11@701/p10:700,p11:701,1:600"),
+      alone)
+      << "noted by an earlier version";
+  EXPECT_EQ(WhyOtherPartitions("5:100/1:700", "5:101/1:700"), "") << "no partition";
+  EXPECT_FALSE(StorageReplaced(before, "10:10@950,11:11@701,12:50@900/p10:700,p11:701,p12:702,1:600"));
+  EXPECT_TRUE(StorageReplaced(before, "10:60@700,11:11@701,12:50@900/p10:700,p11:701,p12:702,1:600"));
+  EXPECT_TRUE(RowsKeptPlaces(before, "10:10@950,11:11@701,12:50@900/p10:700,p11:701,p12:702,1:600"));
+}
+
 TEST(StorageTest, RowsThatKeepTheirPlaces) {
   const std::string before = "10:1,11:2/p10:700,p11:701a,1:600,2:600,t20000:aa";
   EXPECT_TRUE(RowsKeptPlaces(before, before));

@@ -39,7 +39,7 @@ SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind = 'p', greatest(c.
             SELECT inhrelid, xmin, cmin FROM pg_inherits WHERE inhparent = c.oid AND NOT inhdetachpending
             UNION ALL SELECT h.inhrelid, h.xmin, h.cmin FROM pg_inherits h JOIN part ON h.inhparent = part.oid
             WHERE NOT h.inhdetachpending)
-          SELECT coalesce(string_agg(k.oid || ':' || k.relfilenode, ',' ORDER BY k.oid)
+          SELECT coalesce(string_agg(k.oid || ':' || k.relfilenode || '@' || k.xmin, ',' ORDER BY k.oid)
                           FILTER (WHERE k.relkind = 'r'), '') || '/' ||
                  coalesce(string_agg('p' || k.oid || ':' || part.since ||
                                      CASE WHEN {made} THEN '' ELSE 'a' END, ',' ORDER BY k.oid), '')

@@ -30,12 +30,12 @@ struct SourceTable {
   int64_t size_bytes = 0;
   char replica_identity = 'd';
   bool partitioned = false;
-  /// Where its rows are and what its columns are by: "oid:filenode" of each relation that holds rows, then
-  /// "/", then "poid:xmin" of its partitions in pg_inherits (with an "a" behind it where it was attached, or
-  /// nobody can tell), "attnum:xmin" of its columns in pg_attribute and "toid:hash" of
-  /// what their own types' texts are made of, with "," between. Another filenode is another storage
-  /// (TRUNCATE, VACUUM FULL, a rewriting ALTER TABLE); with another xmin, one whose rows may have come
-  /// without messages.
+  /// Where its rows are and what its columns are by: "oid:filenode" of each relation that holds rows (of a
+  /// partition "oid:filenode@xmin", the transaction that wrote its row of pg_class), then "/", then
+  /// "poid:xmin" of its partitions in pg_inherits (with an "a" behind it where it was attached, or nobody can
+  /// tell), "attnum:xmin" of its columns in pg_attribute and "toid:hash" of what their own types' texts are
+  /// made of, with "," between. Another filenode is another storage (TRUNCATE, VACUUM FULL, a rewriting ALTER
+  /// TABLE); with another xmin, one whose rows may have come without messages.
   std::string storage;
   std::vector<int16_t> hidden;  ///< attnum of columns that a mapping keeps out of the lake.
   std::string
@@ -56,7 +56,9 @@ bool IsKeyless(const schema::TableSchema& table);
 /// SourceTable::storage; nothing is known of an empty one.
 bool StorageReplaced(const std::string& before, const std::string& now);
 /// Why partitions of `now` bring rows, or lack rows, that no message told of; empty: they do not, as those
-/// that were made as partitions, empty.
+/// that were made as partitions, empty. TRUNCATE of the root is told, that of a partition by its own name is
+/// not, nor can it be told from VACUUM FULL: both give it another storage. Source: PostgreSQL documentation,
+/// CREATE PUBLICATION, publish_via_partition_root.
 std::string WhyOtherPartitions(const std::string& before, const std::string& now);
 /// Whether rows of `before` are where they were, of columns that were not touched; partitions may have come
 /// that were made empty.

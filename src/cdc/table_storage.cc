@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "cdc/source_catalog.h"
@@ -10,6 +11,7 @@ namespace {
 
 constexpr char kTypeMark = 't';       ///< Before the object id, in the pairs of kTypeForms.
 constexpr char kPartitionMark = 'p';  ///< Before that of a partition.
+constexpr char kWrittenMark = '@';    ///< Behind a partition's filenode, before that transaction.
 constexpr char kAttachedMark = 'a';   ///< Behind the transaction that made it one, when it was no new table.
 
 /// The "a:b" pairs of the first (0) or second (1) half of a SourceTable::storage.
@@ -26,6 +28,32 @@ std::map<std::string, std::string> PairsOf(const std::string& storage, int half)
   return pairs;
 }
 
+/// Of a relation's pair, without the transaction that wrote its row of pg_class.
+std::string Filenode(const std::string& node) { return node.substr(0, node.find(kWrittenMark)); }
+
+/// Whether a partition has another storage, and not all of them since one transaction, as TRUNCATE of the
+/// root leaves them. One that is not known began with its object id as its filenode. Source: PostgreSQL,
+/// heap_create_with_catalog.
+bool ReplacedAlone(const std::string& before, const std::string& now) {
+  const auto known = PairsOf(before, 0);
+  if (known.empty()) return false;
+  std::set<std::string> transactions;
+  size_t replaced = 0, kept = 0;
+  for (const auto& [oid, node] : PairsOf(now, 0)) {
+    const size_t mark = node.find(kWrittenMark);
+    if (mark == std::string::npos) return false;  // No partition.
+    const auto same = known.find(oid);
+    const bool is_new = same == known.end();
+    if (Filenode(node) == (is_new ? oid : Filenode(same->second))) {
+      kept += is_new ? 0 : 1;
+    } else {
+      replaced++;
+      transactions.insert(node.substr(mark));
+    }
+  }
+  return replaced > 0 && (kept > 0 || replaced == 1 || transactions.size() > 1);
+}
+
 /// Of a partition's pair, without the mark: DDL on a partition may bring one later.
 std::string Transaction(const std::string& since) { return since.substr(0, since.find(kAttachedMark)); }
 
@@ -35,7 +63,7 @@ bool StorageReplaced(const std::string& before, const std::string& now) {
   const auto nodes = PairsOf(now, 0);
   for (const auto& [oid, node] : PairsOf(before, 0)) {
     const auto same = nodes.find(oid);
-    if (!nodes.empty() && (same == nodes.end() || same->second != node)) return true;
+    if (!nodes.empty() && (same == nodes.end() || Filenode(same->second) != Filenode(node))) return true;
   }
   return false;
 }
@@ -53,6 +81,8 @@ std::string WhyOtherPartitions(const std::string& before, const std::string& now
     if (part[0] == kPartitionMark && since.back() == kAttachedMark && !known.contains(part))
       return "a partition was attached, whose rows no message tells";
   }
+  if (ReplacedAlone(before, now))
+    return "a partition was truncated, or rewritten, by its own name, which no message tells";
   return "";
 }
 
@@ -63,8 +93,9 @@ bool RowsKeptPlaces(const std::string& before, const std::string& now) {
       const auto same = present.find(what);
       if (same == present.end()) return false;
       const bool is_partition = what[0] == kPartitionMark;
-      if (is_partition ? Transaction(same->second) != Transaction(since) : same->second != since)
-        return false;
+      const bool is_same = is_partition ? Transaction(same->second) == Transaction(since)
+                                        : Filenode(same->second) == Filenode(since);
+      if (!is_same) return false;
     }
     const bool others_came = std::any_of(present.begin(), present.end(), [&](const auto& pair) {
       return half == 1 && pair.first[0] != kPartitionMark && !known.contains(pair.first);
