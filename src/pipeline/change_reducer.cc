@@ -4,12 +4,14 @@
 #include <arrow/compute/api_vector.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
-#include <unordered_map>
+#include <string_view>
 
 #include "cdc/source_catalog.h"
 #include "cdc/value_decoder.h"
 #include "pipeline/equal_rows.h"
+#include "pipeline/key_numbers.h"
 #include "pipeline/refused_key.h"
 
 namespace tarn::pipeline {
@@ -23,41 +25,6 @@ template <typename T>
 Result<T> Unwrap(arrow::Result<T> result) {
   if (!result.ok()) return ArrowError(result.status());
   return std::move(result).ValueOrDie();
-}
-
-/// Appends a value's bytes so that different values give different text.
-void AppendKeyPart(const arrow::Array& column, int64_t row, std::string& out) {
-  if (column.IsNull(row)) {
-    out += '\0';
-    return;
-  }
-  out += '\1';
-  switch (column.type_id()) {
-    case arrow::Type::INT64: {
-      const int64_t value = static_cast<const arrow::Int64Array&>(column).Value(row);
-      out.append(reinterpret_cast<const char*>(&value), sizeof value);
-      return;
-    }
-    case arrow::Type::INT32: {
-      const int32_t value = static_cast<const arrow::Int32Array&>(column).Value(row);
-      out.append(reinterpret_cast<const char*>(&value), sizeof value);
-      return;
-    }
-    case arrow::Type::STRING:
-    case arrow::Type::BINARY: {
-      const auto value = static_cast<const arrow::BinaryArray&>(column).GetView(row);
-      const auto size = static_cast<uint32_t>(value.size());
-      out.append(reinterpret_cast<const char*>(&size), sizeof size);
-      out.append(value);
-      return;
-    }
-    default: {
-      const std::string value = column.GetScalar(row).ValueOrDie()->ToString();
-      const auto size = static_cast<uint32_t>(value.size());
-      out.append(reinterpret_cast<const char*>(&size), sizeof size);
-      out += value;
-    }
-  }
 }
 
 /// Where a carried value is: a row of the concatenated changes, or (beyond `changes`) a looked-up row.
@@ -97,7 +64,10 @@ class Reducer {
 
   Result<ReducedChanges> Run(const BaseLookup& lookup) {
     TARN_RETURN_IF_ERROR(DecodeOldKeys());
-    for (int64_t row = 0; row < changes_->num_rows(); row++) Take(row);
+    // Each row has one key, or two where it moves.
+    KeyNumbers numbers(changes_->num_rows() + (old_keys_.empty() ? 0 : old_keys_[0]->length()));
+    states_.reserve(static_cast<size_t>(changes_->num_rows()));
+    for (int64_t row = 0; row < changes_->num_rows(); row++) Take(row, numbers);
     TARN_RETURN_IF_ERROR(LookUp(lookup));
     ReducedChanges out;
     TARN_ASSIGN(out.rows, LiveRows(out.unresolved));
@@ -138,28 +108,26 @@ class Reducer {
     return {};
   }
 
-  static std::string KeyOf(const arrow::ArrayVector& columns, int64_t row) {
-    std::string key;
-    for (const auto& column : columns) AppendKeyPart(*column, row, key);
-    return key;
+  KeyState& StateOf(uint32_t key) {
+    if (key >= states_.size()) states_.resize(key + 1);
+    return states_[key];
   }
 
-  void Take(int64_t row) {
+  void Take(int64_t row, KeyNumbers& numbers) {
     const char op = op_->GetView(row)[0];
-    KeyState& state = states_[KeyOf(keys_, row)];
+    const uint32_t key = numbers.Of(keys_, row);
     if (op == 'D') {
-      state = {false, row, false, {}};
+      StateOf(key) = {false, row, false, {}};
       return;
     }
-    KeyState before = std::move(state);
+    KeyState before = std::move(StateOf(key));
     const int64_t old_row = old_row_[static_cast<size_t>(row)];
     if (old_row >= 0) {
-      KeyState& old_state = states_[KeyOf(old_keys_, old_row)];
+      KeyState& old_state = StateOf(numbers.Of(old_keys_, old_row));
       before = std::move(old_state);
       old_state = {false, row, true, {}};
     }
-    // The map may have grown: look the key up again.
-    KeyState& now = states_[KeyOf(keys_, row)];
+    KeyState& now = StateOf(key);
     now = {true, row, false, {}};
     if (!unchanged_->IsNull(row)) CarryForward(row, old_row, before, now);
   }
@@ -212,14 +180,17 @@ class Reducer {
   }
 
   Result<std::shared_ptr<arrow::RecordBatch>> LiveRows(int64_t& unresolved) {
-    std::vector<const KeyState*> live;
+    std::vector<const KeyState*> by_row(static_cast<size_t>(changes_->num_rows()), nullptr);
     bool any_carried = false;
-    for (const auto& [key, state] : states_) {
+    for (const KeyState& state : states_) {
       if (!state.live) continue;
-      live.push_back(&state);
+      by_row[static_cast<size_t>(state.row)] = &state;
       any_carried |= !state.carried.empty();
     }
-    std::sort(live.begin(), live.end(), [](const KeyState* a, const KeyState* b) { return a->row < b->row; });
+    std::vector<const KeyState*> live;
+    live.reserve(states_.size());
+    std::copy_if(by_row.begin(), by_row.end(), std::back_inserter(live), [](const KeyState* s) { return s; });
+    if (!any_carried && live.size() == by_row.size()) return changes_;
     arrow::Int64Builder rows;
     for (const KeyState* state : live) (void)rows.Append(state->row);
     TARN_ASSIGN(const auto indices, Unwrap(rows.Finish()));
@@ -291,7 +262,7 @@ class Reducer {
   Result<std::shared_ptr<arrow::RecordBatch>> DeletedKeys() {
     arrow::Int64Builder key_rows;
     arrow::Int64Builder lsn_rows;
-    for (const auto& [key, state] : states_) {
+    for (const KeyState& state : states_) {
       if (state.live || state.row < 0) continue;
       const int64_t old_row = state.key_in_old ? old_row_[static_cast<size_t>(state.row)] : 0;
       (void)key_rows.Append(state.key_in_old ? changes_->num_rows() + old_row : state.row);
@@ -326,7 +297,7 @@ class Reducer {
   std::shared_ptr<arrow::StringArray> op_, unchanged_, old_key_;
   std::vector<cdc::ValueDecoder> old_decoders_;
   std::vector<int64_t> old_row_;  ///< Row in old_keys_ of a change that moved its key, else -1.
-  std::unordered_map<std::string, KeyState> states_;
+  std::vector<KeyState> states_;  ///< By KeyNumbers.
   std::vector<std::pair<int64_t, int64_t>> lookups_;
   BaseRows base_;
 };
