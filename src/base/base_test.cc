@@ -30,12 +30,15 @@ TEST(LsnTest, OrderingRisesWithTheEpoch) {
 
 TEST(ClockTest, TimestampsRoundTrip) {
   for (const char* text :
-       {"2026-11-22 10:15:00.123456", "1969-12-31 23:59:59.000001", "2000-02-29 00:00:00.000000"}) {
+       {"2026-11-22 10:15:00.123456", "1969-12-31 23:59:59.000001", "2000-02-29 00:00:00.000000",
+        "0001-01-01 00:00:00.000000", "9999-12-31 23:59:59.999999", "1900-03-01 07:08:09.000010"}) {
     const auto micros = ParseTimestamp(text);
     ASSERT_TRUE(micros) << text;
     EXPECT_EQ(FormatTimestamp(*micros), text);
   }
   EXPECT_EQ(*ParseTimestamp("2026-11-22T12:00:00+02:00"), *ParseTimestamp("2026-11-22 10:00:00"));
+  EXPECT_EQ(FormatTimestamp(253'402'300'800'000'000), "10000-01-01 00:00:00.000000");
+  EXPECT_EQ(FormatTimestamp(-62'198'755'200'000'001), "-002-12-31 23:59:59.999999");
   EXPECT_FALSE(ParseTimestamp("yesterday"));
   EXPECT_FALSE(ParseTimestamp("2026-13-01"));
 }

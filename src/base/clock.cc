@@ -40,6 +40,16 @@ bool ReadZone(std::string_view zone, int& seconds) {
   return true;
 }
 
+/// Of years before 0 or behind 9999.
+std::string FormatFar(int64_t micros) {
+  const int64_t seconds = micros >= 0 ? micros / 1'000'000 : (micros - 999'999) / 1'000'000;
+  const std::time_t time = seconds;
+  std::tm tm{};
+  gmtime_r(&time, &tm);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:06}", tm.tm_year + 1900, tm.tm_mon + 1,
+                     tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, micros - seconds * 1'000'000);
+}
+
 }  // namespace
 
 const Clock& Clock::System() {
@@ -54,12 +64,27 @@ int64_t MonotonicMicros() {
 }
 
 std::string FormatTimestamp(int64_t micros) {
-  const int64_t seconds = micros >= 0 ? micros / 1'000'000 : (micros - 999'999) / 1'000'000;
-  const std::time_t time = seconds;
-  std::tm tm{};
-  gmtime_r(&time, &tm);
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:06}", tm.tm_year + 1900, tm.tm_mon + 1,
-                     tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, micros - seconds * 1'000'000);
+  using std::chrono::days;
+  using std::chrono::sys_days;
+  using std::chrono::year;
+  const std::chrono::sys_time<std::chrono::microseconds> time{std::chrono::microseconds(micros)};
+  if (time < sys_days{year(0) / 1 / 1} || time >= sys_days{year(10'000) / 1 / 1}) return FormatFar(micros);
+  const auto day = std::chrono::floor<days>(time);
+  const std::chrono::year_month_day date{day};
+  const std::chrono::hh_mm_ss clock{time - day};
+  // Written by hand: each transaction of the stream has one.
+  std::string text = "0000-00-00 00:00:00.000000";
+  const auto put = [&](size_t at, size_t digits, int64_t value) {
+    for (; digits > 0; digits--, value /= 10) text[at + digits - 1] = static_cast<char>('0' + value % 10);
+  };
+  put(0, 4, static_cast<int>(date.year()));
+  put(5, 2, static_cast<unsigned>(date.month()));
+  put(8, 2, static_cast<unsigned>(date.day()));
+  put(11, 2, clock.hours().count());
+  put(14, 2, clock.minutes().count());
+  put(17, 2, clock.seconds().count());
+  put(20, 6, clock.subseconds().count());
+  return text;
 }
 
 Result<int64_t> ParseTimestamp(std::string_view text) {

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "hudi/decoded_log.h"
+#include "hudi/identity_map.h"
 #include "hudi/record_key.h"
 
 namespace tarn::hudi {
@@ -76,7 +77,7 @@ class LogMerge {
   std::unordered_map<Hash128, int64_t, HashOfHash> latest_;  ///< Rows that came last and did not win.
   std::map<int64_t, std::vector<bool>> partial_;  ///< By first row of a part: which columns it has.
   std::map<int64_t, int64_t> part_ends_;          ///< Of those parts.
-  std::unordered_map<Hash128, Entry, HashOfHash> entries_;
+  IdentityMap<Entry> entries_;
   std::vector<std::shared_ptr<arrow::RecordBatch>> parts_;
   int64_t rows_ = 0;
   bool settled_ = true;  ///< parts_ is one batch without dead rows.

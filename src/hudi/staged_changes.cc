@@ -8,6 +8,7 @@
 #include "hudi/avro_schema.h"
 #include "hudi/file_name.h"
 #include "hudi/hudi_table.h"
+#include "hudi/identity_map.h"
 
 namespace tarn::hudi {
 namespace {
@@ -76,7 +77,7 @@ class HudiStagedChanges : public StagedChanges {
                                                          const std::string& path) const;
 
   const HudiTable* table_;
-  std::unordered_map<Hash128, Entry, HashOfHash> entries_;
+  IdentityMap<Entry> entries_;
   std::vector<std::shared_ptr<arrow::RecordBatch>> upserts_;  ///< Table schema, then the record key.
   std::vector<std::vector<Hash128>> upsert_identities_;       ///< Of each of them.
   std::vector<std::shared_ptr<arrow::RecordBatch>> deletes_;  ///< Identity, then ordering.
@@ -126,7 +127,7 @@ Status HudiStagedChanges::AddDeletes(const std::shared_ptr<arrow::RecordBatch>& 
     auto it = entries_.find(keys.identities[row]);
     if (it == entries_.end()) {
       if (places[row].group == RowPlace::kNowhere) continue;
-      it = entries_.emplace(keys.identities[row], Entry{}).first;
+      it = entries_.try_emplace(keys.identities[row]).first;
       HideCommitted(places[row], &keys.pieces[row * width]);
     }
     TakeFromReaders(it->second);
