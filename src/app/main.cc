@@ -1,13 +1,11 @@
-#include <malloc.h>
-
 #include <CLI/CLI.hpp>
 #include <csignal>
-#include <cstdlib>
 #include <iostream>
 #include <system_error>
 
 #include "app/commands.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 namespace {
 
@@ -197,21 +195,10 @@ int RunCommand(const CLI::App& app, Arguments& a) {
   return RunQuery(*config, a.query, FormatOf(a.format));
 }
 
-/// Arrow's buffers come and go by the megabyte. Given back to the system at once, as its own pool and
-/// malloc's defaults do, they are zeroed again each time: a fifth of the CPU time of a stream. To be called
-/// before the first buffer is made.
-void KeepFreedMemory() {
-  constexpr int kLargestKept = 32 << 20;
-  constexpr int kMostKeptAtTheTop = 64 << 20;
-  ::setenv("ARROW_DEFAULT_MEMORY_POOL", "system", /*replace=*/0);  // NOLINT(concurrency-mt-unsafe)
-  ::mallopt(M_MMAP_THRESHOLD, kLargestKept);
-  ::mallopt(M_TRIM_THRESHOLD, kMostKeptAtTheTop);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  KeepFreedMemory();
+  tarn::KeepFreedMemory();
   CLI::App app("tarn: a governed, time-travelling lakehouse of a PostgreSQL application, in one program",
                "tarn");
   Arguments arguments;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/memory.h"
 #include "hudi/avro_schema.h"
 #include "hudi/file_name.h"
 #include "hudi/hudi_table.h"
@@ -198,6 +199,8 @@ class HudiBulkWriter : public BulkWriter {
 
   Status BuildIndex() {
     if (!table_->has_index_) return {};
+    // The rows' buffers are free now, and the index is mapped beside what malloc keeps of them.
+    ReleaseFreedMemory();
     if (is_reload()) TARN_RETURN_IF_ERROR(table_->index_.Reset(table_->IndexFolder(), 0));
     RowPlace twice;
     TARN_RETURN_IF_ERROR(spool_.BuildInto(&table_->index_, &twice));

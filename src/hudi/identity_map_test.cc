@@ -5,11 +5,13 @@
 #include <random>
 #include <unordered_map>
 
+#include "base/test_seed.h"
+
 namespace tarn::hudi {
 namespace {
 
 TEST(IdentityMapTest, HoldsWhatAMapHolds) {
-  const auto seed = static_cast<uint64_t>(::testing::UnitTest::GetInstance()->random_seed());
+  const uint32_t seed = TestSeed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
   IdentityMap<int64_t> map;

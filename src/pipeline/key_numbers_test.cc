@@ -6,12 +6,13 @@
 #include <map>
 #include <random>
 
+#include "base/test_seed.h"
+
 namespace tarn::pipeline {
 namespace {
 
 TEST(KeyNumbersTest, NumberKeysAsAMapDoes) {
-  const auto seed = static_cast<uint64_t>(::testing::UnitTest::GetInstance()->random_seed());
-  RecordProperty("seed", std::to_string(seed));
+  const uint32_t seed = TestSeed();
   std::mt19937_64 random(seed);
   arrow::Int64Builder numbers;
   arrow::StringBuilder texts;

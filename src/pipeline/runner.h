@@ -252,6 +252,7 @@ class Runner {
   bronze::FlushInput unflushed_;
   int64_t unflushed_bytes_ = 0;
   int64_t flush_due_ = INT64_MAX, commit_due_ = INT64_MAX, last_service_ = 0;
+  int64_t last_release_ = 0, released_at_rows_ = 0;  ///< Of freed memory, and tail_rows then.
   std::string undecodable_;  ///< Why the slot's stream cannot be had, as the source says; empty when it can.
   bool mappings_checked_ = false;
   bool in_open_transaction_ = false;        ///< Its rest follows.

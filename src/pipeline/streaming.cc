@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "pipeline/runner.h"
 
 namespace tarn::pipeline {
@@ -17,6 +18,7 @@ using std::chrono::microseconds;
 constexpr int64_t kStepMicros = 10'000;
 constexpr int64_t kTakeMicros = 50'000;
 constexpr int64_t kServiceIntervalMicros = 5'000'000;
+constexpr int64_t kReleaseIntervalMicros = 30'000'000;
 /// A backlog is not staged but committed as it comes: nobody waits for single changes of it.
 constexpr int64_t kBacklogBytes = 4 << 20;
 constexpr int64_t kMostUnflushedBytes = 32 << 20;
@@ -225,6 +227,11 @@ Status Runner::RunServicesWhenDue() {
   TARN_ASSIGN([[maybe_unused]] const int64_t pruned,
               versions_->Prune(*storage_, clock_->NowMicros() - options_.services.retain_micros));
   last_service_ = MonotonicMicros();
+  if (last_service_ - last_release_ > kReleaseIntervalMicros && state_.tail_rows != released_at_rows_) {
+    ReleaseFreedMemory();
+    last_release_ = last_service_;
+    released_at_rows_ = state_.tail_rows;
+  }
   return {};
 }
 
