@@ -2,7 +2,7 @@
 
 #include <bit>
 #include <cstddef>
-#include <stdexcept>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -56,11 +56,7 @@ class IdentityMap {
     return at == kNowhere ? end() : const_iterator(&slots_[at], End());
   }
   /// Of one that is there.
-  Value& at(const Hash128& identity) {
-    const size_t at = Find(identity);
-    if (at == kNowhere) throw std::out_of_range("an identity that is not there");
-    return slots_[at].second;
-  }
+  Value& at(const Hash128& identity) { return slots_.at(Find(identity)).second; }
   /// The entry, a default value where there was none, and whether it is new.
   std::pair<iterator, bool> try_emplace(const Hash128& identity) {
     reserve(size_ + 1);
