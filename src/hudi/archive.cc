@@ -107,12 +107,12 @@ Result<int64_t> HudiTable::Archive(const std::string& now_instant, const Service
       number = std::max(number, found);
   }
   const auto name = [&] { return folder + "/.commits_.archive." + std::to_string(number) + "_1-0-1"; };
-  if (auto present = storage_->Read(name())) {
-    if (present->size() < kMostArchiveBytes)
-      content = std::move(*present);
-    else
-      number++;
-  }
+  auto present = storage_->Read(name());
+  if (!present && present.error().code != ErrorCode::kNotFound) return present.error();
+  if (present && present->size() < kMostArchiveBytes)
+    content = std::move(*present);
+  else if (present)
+    number++;
   for (const std::string& instant : instants) {
     std::vector<std::string> files = timeline.files.at(instant);
     for (const std::string& file : files) {

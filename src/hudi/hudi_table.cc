@@ -135,7 +135,6 @@ Status HudiTable::LoadState() {
   partition_index_.clear();
   for (const auto& [path, files] : view.partitions()) {
     const uint32_t partition = PartitionIndex(path);
-    partition_present_[partition] = true;
     for (const auto& [file_id, group_files] : files) {
       const auto slice = ChooseSlice(group_files, timeline, "");
       if (!slice) continue;
@@ -149,6 +148,8 @@ Status HudiTable::LoadState() {
         group.logs.push_back(*log);
         group.log_bytes += log->size_bytes;
       }
+      // The file of one that has no group may be what a failed commit left of it.
+      partition_present_[partition] = true;
       group_index_[file_id] = static_cast<uint32_t>(groups_.size());
       partition_groups_[partition].push_back(static_cast<uint32_t>(groups_.size()));
       groups_.push_back(std::move(group));

@@ -3,6 +3,7 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <ostream>
@@ -153,6 +154,7 @@ class History {
   storage::Storage& storage() { return *storage_; }
   /// The n-th write from now on fails; 0: none does.
   void FailWrite(int64_t nth) { storage_->FailWrite(nth); }
+  storage::FailingStorage& failing() { return *storage_; }
   Table& table() { return *table_; }
   TableReader& reader() { return *reader_; }
   Rows& rows() { return rows_; }
@@ -168,10 +170,33 @@ class History {
     if (cleanly) {
       ASSERT_TRUE(table_->Close());
     }
+    const Status opened = TryOpen();
+    ASSERT_TRUE(opened) << opened.error().message;
+  }
+  /// As a new process would, which may fail.
+  Status TryOpen() {
     table_.reset();
-    auto table = Table::Open(storage_.get(), base(), side());
-    ASSERT_TRUE(table) << table.error().message;
-    table_ = std::move(*table);
+    TARN_ASSIGN(table_, Table::Open(storage_.get(), base(), side()));
+    return {};
+  }
+  /// Everything as it is, files and what they must hold.
+  struct Moment {
+    int64_t count;
+    Rows rows;
+    std::map<std::string, Rows> history;
+  };
+  Moment Keep() {
+    for (const char* part : {"orders", "side"}) CopyAnew(folder_ + "/" + part, folder_ + "/kept/" + part);
+    return {count_, rows_, history_};
+  }
+  /// The reverse; the table is closed afterwards.
+  void Rewind(const Moment& moment) {
+    table_.reset();
+    reader_.reset();
+    for (const char* part : {"orders", "side"}) CopyAnew(folder_ + "/kept/" + part, folder_ + "/" + part);
+    count_ = moment.count;
+    rows_ = moment.rows;
+    history_ = moment.history;
   }
   void Load(int64_t count) {
     const std::string instant = Next();
@@ -213,6 +238,12 @@ class History {
     Remember(instant);
   }
   void Remember(const std::string& instant) { history_[instant] = rows_; }
+  bool is_open() const { return table_ != nullptr; }
+  /// What must be there is what was then; instants go on.
+  void Forget(const Moment& since) {
+    rows_ = since.rows;
+    history_ = since.history;
+  }
   void ForgetBefore(const std::string& instant) {
     history_.erase(history_.begin(), history_.lower_bound(instant));
   }
@@ -269,6 +300,12 @@ class History {
   }
 
  private:
+  static void CopyAnew(const std::string& from, const std::string& to) {
+    std::filesystem::remove_all(to);
+    std::filesystem::create_directories(to);
+    std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+  }
+
   std::string folder_;
   std::unique_ptr<storage::FailingStorage> storage_;
   std::unique_ptr<Table> table_;

@@ -108,15 +108,37 @@ Status TimelineTableReader::ReadCommit(const std::string& instant, bool list_fil
 Status TimelineTableReader::ReadHorizon() {
   for (auto it = timeline_.completed.rbegin(); it != timeline_.completed.rend(); ++it) {
     if (it->second != "clean") continue;
-    if (it->first == horizon_clean_) return {};
+    if (it->first == horizon_clean_) break;
     TARN_ASSIGN(const std::string bytes,
                 storage_->Read(base_path_ + "/.hoodie/" + timeline_.CompletedPath(it->first)));
     TARN_ASSIGN(const nlohmann::json json, FirstRecord(bytes));
     horizon_clean_ = it->first;
     if (json.is_object()) horizon_ = std::max(horizon_, json.value("earliestCommitToRetain", ""));
-    return {};
+    break;
+  }
+  // What a clean that is under way takes may be gone already.
+  const std::string folder =
+      base_path_ + (layout() == TimelineLayout::kOne ? "/.hoodie/" : "/.hoodie/timeline/");
+  for (const PendingAction& pending : timeline_.pending) {
+    const std::string& first = pending.files.front();
+    if (pending.action != "clean" || !first.ends_with(".inflight")) continue;
+    TARN_ASSIGN(const std::string bytes, storage_->Read(folder + first));
+    const auto plan = FirstRecord(bytes);
+    if (!plan || !plan->is_object()) continue;  // Written in part: nothing was taken.
+    const auto retained = plan->find("earliestInstantToRetain");
+    if (retained != plan->end() && retained->is_object())
+      horizon_ = std::max(horizon_, retained->value("timestamp", ""));
   }
   return {};
+}
+
+Result<bool> TimelineTableReader::IsCleaned() const {
+  TARN_ASSIGN(const Timeline now, ReadTimeline(*storage_, base_path_, layout()));
+  return std::any_of(now.files.begin(), now.files.end(), [&](const auto& instant) {
+    const bool is_clean = instant.second.front().find(".clean") != std::string::npos;
+    const auto known = timeline_.files.find(instant.first);
+    return is_clean && (known == timeline_.files.end() || known->second != instant.second);
+  });
 }
 
 Status TimelineTableReader::Reload(Timeline timeline) {
@@ -170,7 +192,7 @@ Status TimelineTableReader::Refresh() {
       return read;
     }
   }
-  return {};
+  return ReadHorizon();
 }
 
 Result<std::shared_ptr<arrow::Schema>> TimelineTableReader::SchemaAsOf(const std::string& as_of) const {
@@ -244,6 +266,12 @@ Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::RefreshAndPlan(cons
   const bool was_there =
       std::any_of(views.begin(), views.end(), [](const auto& view) { return view.second.has_groups(); });
   if (timeline_.NewestCommit(as_of).empty() && !was_there) return std::shared_ptr<const ScanPlan>();
+  // A listing made while slices were taken away may have a part of one.
+  TARN_ASSIGN(const bool is_cleaned, IsCleaned());
+  if (is_cleaned) {
+    return MakeError(ErrorCode::kNotFound, "table '{}' was cleaned while its files were listed",
+                     options_.name);
+  }
   return plan;
 }
 

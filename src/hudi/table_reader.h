@@ -39,6 +39,8 @@ class TimelineTableReader : public TableReader {
   /// kNotFound when changes since `begin` cannot be told any more.
   Status CheckKeptSince(const std::string& begin) const;
   Status ReadHorizon();
+  /// Whether a clean began, or ended, since the timeline was read.
+  Result<bool> IsCleaned() const;
   Result<std::shared_ptr<arrow::Schema>> SchemaAsOf(const std::string& as_of) const;
   std::set<std::string> ReplacedGroups(const std::string& as_of) const;
   Result<std::shared_ptr<const ScanPlan>> MakePlan(const std::string& as_of, TableView table_view,

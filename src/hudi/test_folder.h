@@ -11,8 +11,10 @@ namespace tarn::hudi {
 /// A folder of a test's own, removed with it.
 class TestFolder {
  public:
-  TestFolder() {
-    std::string pattern = testing::TempDir() + "tarn-hudi-XXXXXX";
+  /// `in_memory`: where there is room for that, for tests that write very often and lose nothing by it.
+  explicit TestFolder(bool in_memory = false) {
+    const bool has_memory = in_memory && std::filesystem::exists("/dev/shm");
+    std::string pattern = (has_memory ? "/dev/shm/" : testing::TempDir()) + "tarn-hudi-XXXXXX";
     if (mkdtemp(pattern.data()) == nullptr) std::abort();
     path_ = pattern;
   }
