@@ -110,6 +110,8 @@ class HudiTable : public Table {
   Status UseSchema(std::shared_ptr<arrow::Schema> schema);
   Status LoadHorizon(const Timeline& timeline);
   Status Recover();
+  /// kUnsupported when a pending compaction has logs behind it already: readers know them by the plan alone.
+  Status RefuseWrittenPlan(const PendingAction& plan) const;
   Status RollBack(const PendingAction& failed);
   Status LoadIndex();
   Status RebuildIndex();

@@ -191,6 +191,25 @@ Status HudiTable::RollBack(const PendingAction& failed) {
   return {};
 }
 
+Status HudiTable::RefuseWrittenPlan(const PendingAction& plan) const {
+  TARN_ASSIGN(const FileView view, FileView::Load(*storage_, base_path_));
+  for (const auto& [partition, groups] : view.partitions()) {
+    for (const auto& [file_id, group] : groups) {
+      const auto logs = group.logs.find(plan.instant);
+      // A base file of the plan's shows that the logs are behind it, and the compaction's last step is
+      // missing.
+      if (logs == group.logs.end()) continue;
+      return MakeError(
+          ErrorCode::kUnsupported,
+          "table '{}' has a compaction planned at {}, behind which others wrote ('{}'): without the plan "
+          "these "
+          "rows would be lost; have its writer run it (in Spark: call run_compaction), then start again",
+          options_.name, plan.instant, JoinPath(partition, logs->second.front().name));
+    }
+  }
+  return {};
+}
+
 Status HudiTable::Recover() {
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
   for (const PendingAction& pending : timeline.pending) {
@@ -213,6 +232,7 @@ Status HudiTable::Recover() {
           "table '{}' has a pending {} at {}, which is not tarn's: let its writer finish or roll it back",
           options_.name, pending.action, pending.instant);
     }
+    if (pending.action == "compaction") TARN_RETURN_IF_ERROR(RefuseWrittenPlan(pending));
     TARN_RETURN_IF_ERROR(RollBack(pending));
   }
   return {};
