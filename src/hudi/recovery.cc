@@ -196,8 +196,6 @@ Status HudiTable::RefuseWrittenPlan(const PendingAction& plan) const {
   for (const auto& [partition, groups] : view.partitions()) {
     for (const auto& [file_id, group] : groups) {
       const auto logs = group.logs.find(plan.instant);
-      // A base file of the plan's shows that the logs are behind it, and the compaction's last step is
-      // missing.
       if (logs == group.logs.end()) continue;
       return MakeError(
           ErrorCode::kUnsupported,
