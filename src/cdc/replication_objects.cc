@@ -173,6 +173,16 @@ Result<SlotState> GetSlot(PgConnection& connection, const std::string& slot) {
   return state;
 }
 
+Result<Lsn> CommittedUpTo(PgConnection& connection) {
+  TARN_ASSIGN(const Rows rows, connection.Query("SELECT pg_current_wal_insert_lsn()"));
+  TARN_ASSIGN(const Lsn insert, Lsn::Parse(rows.at(0).at(0).value_or("")));
+  // One behind a page's header stands for the page's beginning: no record is between, and the stream tells it
+  // in the other form. Source: PostgreSQL src/include/access/xlog_internal.h (XLogLongPageHeaderData).
+  constexpr uint64_t kPage = 8192, kMostHeader = 40;
+  const uint64_t in_page = insert.value % kPage;
+  return Lsn{in_page <= kMostHeader ? insert.value - in_page : insert.value};
+}
+
 Result<Lsn> CreateSlot(PgConnection& replication, const std::string& slot) {
   TARN_ASSIGN(const Rows rows, replication.Query("CREATE_REPLICATION_SLOT " + QuoteName(slot) +
                                                  " LOGICAL pgoutput NOEXPORT_SNAPSHOT"));

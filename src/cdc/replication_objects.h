@@ -62,6 +62,10 @@ struct SlotState {
 };
 Result<SlotState> GetSlot(PgConnection& connection, const std::string& slot);
 
+/// The position behind everything that is committed on the source now, as its stream tells it on an idle
+/// source too.
+Result<Lsn> CommittedUpTo(PgConnection& connection);
+
 /// Makes the permanent slot (plugin pgoutput); the position from which it streams.
 Result<Lsn> CreateSlot(PgConnection& replication, const std::string& slot);
 

@@ -200,16 +200,32 @@ TEST(StorageTest, PartitionsThatWereTruncatedByThemselves) {
   EXPECT_EQ(why("10:10@700,11:11@701,12:50@900,13:70@960"), alone)
       << "a new one, truncated before it was seen";
   EXPECT_EQ(why("10:60@950,11:61@950,12:62@950,13:70@950"), "") << "a new one, then the root";
-  EXPECT_EQ(WhyOtherPartitions("10:10@700/p10:700,1:600", "10:60@950/p10:700,1:600"), alone)
-      << "the only one";
   EXPECT_EQ(
       WhyOtherPartitions("10:10,11:11/p10:700,p11:701,1:600", "10:60@950,11:11@701/p10:700,p11:701,1:600"),
       alone)
       << "noted by an earlier version";
   EXPECT_EQ(WhyOtherPartitions("5:100/1:700", "5:101/1:700"), "") << "no partition";
+  EXPECT_EQ(WhyOtherPartitions("10:10@700/p10:700,1:600", "10:60@950/p10:700,1:600"), "")
+      << "the only one, which the root may have been";
   EXPECT_FALSE(StorageReplaced(before, "10:10@950,11:11@701,12:50@900/p10:700,p11:701,p12:702,1:600"));
   EXPECT_TRUE(StorageReplaced(before, "10:60@700,11:11@701,12:50@900/p10:700,p11:701,p12:702,1:600"));
   EXPECT_TRUE(RowsKeptPlaces(before, "10:10@950,11:11@701,12:50@900/p10:700,p11:701,p12:702,1:600"));
+}
+
+TEST(StorageTest, PartitionsThatWereTruncatedTogether) {
+  const auto needed = [](const std::string& leaves) {
+    const std::string behind = "/p10:700,p11:701,1:600";
+    return NeedsTruncate("10:10@700,11:50@900" + behind, leaves + behind);
+  };
+  EXPECT_TRUE(needed("10:60@950,11:61@950"));
+  EXPECT_TRUE(needed("10:60@950,11:61@950,12:70@950")) << "with one that came";
+  EXPECT_TRUE(needed("10:60@950,11:61@950,12:12@960")) << "one came behind it";
+  EXPECT_FALSE(needed("10:10@950,11:50@950")) << "GRANT";
+  EXPECT_FALSE(needed("10:60@950,11:50@900")) << "one of them";
+  EXPECT_FALSE(needed("10:60@950,11:61@951")) << "one after the other";
+  EXPECT_TRUE(NeedsTruncate("10:10@700/p10:700,1:600", "10:60@950/p10:700,1:600")) << "the only one";
+  EXPECT_FALSE(NeedsTruncate("5:100/1:700", "5:101/1:700")) << "no partition";
+  EXPECT_FALSE(NeedsTruncate("", "10:60@950/p10:700,1:600")) << "nothing known";
 }
 
 TEST(StorageTest, RowsThatKeepTheirPlaces) {

@@ -60,6 +60,9 @@ bool StorageReplaced(const std::string& before, const std::string& now);
 /// not, nor can it be told from VACUUM FULL: both give it another storage. Source: PostgreSQL documentation,
 /// CREATE PUBLICATION, publish_via_partition_root.
 std::string WhyOtherPartitions(const std::string& before, const std::string& now);
+/// Whether all partitions were given another storage by one transaction. If the stream told no TRUNCATE of
+/// the root, it truncated (or rewrote) each of them by its own name.
+bool NeedsTruncate(const std::string& before, const std::string& now);
 /// Whether rows of `before` are where they were, of columns that were not touched; partitions may have come
 /// that were made empty.
 bool RowsKeptPlaces(const std::string& before, const std::string& now);

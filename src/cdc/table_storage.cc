@@ -31,27 +31,31 @@ std::map<std::string, std::string> PairsOf(const std::string& storage, int half)
 /// Of a relation's pair, without the transaction that wrote its row of pg_class.
 std::string Filenode(const std::string& node) { return node.substr(0, node.find(kWrittenMark)); }
 
-/// Whether a partition has another storage, and not all of them since one transaction, as TRUNCATE of the
-/// root leaves them. One that is not known began with its object id as its filenode. Source: PostgreSQL,
-/// heap_create_with_catalog.
-bool ReplacedAlone(const std::string& before, const std::string& now) {
-  const auto known = PairsOf(before, 0);
-  if (known.empty()) return false;
-  std::set<std::string> transactions;
+/// What became of the partitions that are known, and of those that came and have another storage already.
+struct Replacements {
   size_t replaced = 0, kept = 0;
+  std::set<std::string> transactions;  ///< Those that replaced them.
+};
+
+/// A partition that is not known began with its object id as its filenode. Source: PostgreSQL,
+/// heap_create_with_catalog.
+Replacements ReplacementsOf(const std::string& before, const std::string& now) {
+  Replacements found;
+  const auto known = PairsOf(before, 0);
+  if (known.empty()) return found;
   for (const auto& [oid, node] : PairsOf(now, 0)) {
     const size_t mark = node.find(kWrittenMark);
-    if (mark == std::string::npos) return false;  // No partition.
+    if (mark == std::string::npos) return {};  // No partition.
     const auto same = known.find(oid);
     const bool is_new = same == known.end();
     if (Filenode(node) == (is_new ? oid : Filenode(same->second))) {
-      kept += is_new ? 0 : 1;
+      found.kept += is_new ? 0 : 1;
     } else {
-      replaced++;
-      transactions.insert(node.substr(mark));
+      found.replaced++;
+      found.transactions.insert(node.substr(mark));
     }
   }
-  return replaced > 0 && (kept > 0 || replaced == 1 || transactions.size() > 1);
+  return found;
 }
 
 /// Of a partition's pair, without the mark: DDL on a partition may bring one later.
@@ -81,9 +85,15 @@ std::string WhyOtherPartitions(const std::string& before, const std::string& now
     if (part[0] == kPartitionMark && since.back() == kAttachedMark && !known.contains(part))
       return "a partition was attached, whose rows no message tells";
   }
-  if (ReplacedAlone(before, now))
+  const Replacements found = ReplacementsOf(before, now);
+  if (found.replaced > 0 && (found.kept > 0 || found.transactions.size() > 1))
     return "a partition was truncated, or rewritten, by its own name, which no message tells";
   return "";
+}
+
+bool NeedsTruncate(const std::string& before, const std::string& now) {
+  const Replacements found = ReplacementsOf(before, now);
+  return found.replaced > 0 && found.kept == 0 && found.transactions.size() == 1;
 }
 
 bool RowsKeptPlaces(const std::string& before, const std::string& now) {

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/fault.h"
+
 namespace tarn::pipeline {
 
 Result<std::unique_ptr<ConfirmedNote>> ConfirmedNote::Open(storage::Storage* storage, std::string path) {
@@ -29,7 +31,9 @@ Status ConfirmedNote::Note(const SourcePosition& position, const SourcePosition&
   const std::lock_guard lock(mutex_);
   if (at_ && (position <= known || position <= *at_)) return {};
   const nlohmann::json json = {{"epoch", position.epoch}, {"lsn", position.lsn.ToString()}};
+  TARN_FAULT_POINT("source.confirmed.before_note");
   TARN_RETURN_IF_ERROR(storage_->Write(path_, json.dump()));
+  TARN_FAULT_POINT("source.confirmed.after_note");
   at_ = position;
   return {};
 }

@@ -5,26 +5,10 @@
 #include "pipeline/runner.h"
 
 namespace tarn::pipeline {
-namespace {
-
-constexpr uint64_t kWalPage = 8192, kMostPageHeader = 40;
-
-/// The position behind everything that is committed now. One behind a page's header stands for the page's
-/// beginning: no record is between, and the source tells it in the other form.
-/// Source: PostgreSQL src/include/access/xlog_internal.h (XLogLongPageHeaderData).
-Lsn BehindAll(Lsn insert) {
-  const uint64_t in_page = insert.value % kWalPage;
-  return Lsn{in_page <= kMostPageHeader ? insert.value - in_page : insert.value};
-}
-
-}  // namespace
-
 Result<Lsn> Runner::SourcePositionNow(const CancelToken& cancel) {
   TARN_ASSIGN(auto connection, cdc::PgConnection::Connect(
                                    options_.conninfo, cdc::PgConnection::Kind::kOrdinary, "fresh", &cancel));
-  TARN_ASSIGN(const cdc::Rows rows, connection->Query("SELECT pg_current_wal_insert_lsn()"));
-  TARN_ASSIGN(const Lsn now, Lsn::Parse(rows.at(0).at(0).value_or("")));
-  return BehindAll(now);
+  return cdc::CommittedUpTo(*connection);
 }
 
 bool Runner::IsVisible(Lsn at) {

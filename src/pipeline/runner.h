@@ -198,7 +198,9 @@ class Runner {
   Status SettleNames(const std::vector<cdc::SourceTable>& tables);
   void FollowComing(const cdc::FollowedTable& table);
   /// Takes in what was asked for and what the watch noticed.
-  Status MarkCopies();
+  Status MarkCopies(cdc::ChangeCollector& collector);
+  /// Takes in the storages that the watch saw, and has tables copied again that lost rows without a message.
+  Status TakeStorages(cdc::ChangeCollector& collector);
   CopySource CopyFiles(const std::string& table) const;
   /// Gives a finished copy its place in Silver once the stream is past its position.
   Status TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel);
@@ -249,6 +251,7 @@ class Runner {
 
   // Of the stream's step loop.
   Lsn passed_;  ///< All that the source committed up to here was taken in, or is in Bronze.
+  SeenStorages storages_;
   bronze::FlushInput unflushed_;
   int64_t unflushed_bytes_ = 0;
   int64_t flush_due_ = INT64_MAX, commit_due_ = INT64_MAX, last_service_ = 0;

@@ -131,6 +131,7 @@ Status Runner::GoOnBehind(const Break& broken, const cdc::SourceIdentity& source
                           cdc::PgConnection& connection) {
   if (broken.reason.empty()) return {};
   TARN_ASSIGN(const Lsn at, CurrentEnd(connection));
+  storages_.Clear();
   catalog::LakeIdentity identity = identity_;
   identity.timeline = source.timeline;
   identity.broken.clear();

@@ -77,7 +77,7 @@ bool SourceWatch::WaitForMarks() {
   return marked();
 }
 
-std::vector<std::pair<std::string, std::string>> SourceWatch::TakeStorages() {
+std::vector<SeenStorage> SourceWatch::TakeStorages() {
   const std::lock_guard lock(mutex_);
   return std::exchange(storages_, {});
 }
@@ -243,8 +243,10 @@ Status SourceWatch::Look() {
 }
 
 Result<SourceWatch::Chosen> SourceWatch::LookAtTables(std::vector<cdc::SourceTable>& tables) {
+  TARN_ASSIGN(const Lsn before, cdc::CommittedUpTo(*connection_));
   TARN_ASSIGN(tables, cdc::LoadTables(*connection_, options_.patterns, cdc::Sizes::kNoted));
-  return Choose(tables);
+  TARN_ASSIGN(const Lsn behind, cdc::CommittedUpTo(*connection_));
+  return Choose(tables, before, behind);
 }
 
 Result<cdc::SourceTable> SourceWatch::Measured(cdc::SourceTable table) {

@@ -20,6 +20,7 @@
 #include "cdc/shape_change.h"
 #include "cdc/snapshot.h"
 #include "pipeline/options.h"
+#include "pipeline/seen_storages.h"
 #include "pipeline/table_progress.h"
 #include "storage/storage.h"
 
@@ -73,7 +74,7 @@ class SourceWatch {
   void Marked();
   /// Tables whose storage is another than when they were copied while their columns are the same (TRUNCATE,
   /// VACUUM FULL), with the storage of now: what is rewritten later is seen by that.
-  std::vector<std::pair<std::string, std::string>> TakeStorages();
+  std::vector<SeenStorage> TakeStorages();
   /// Tables that nobody follows yet and that are being copied or wait for it, with what to tell about them.
   std::map<std::string, std::string> Coming();
   /// A copy from before this process started.
@@ -100,11 +101,12 @@ class SourceWatch {
                       const std::string& kept_back) const;
   /// Logs those that are new.
   void TellFaults(const std::vector<cdc::PublicationFault>& faults);
-  void NoteStorage(const cdc::SourceTable& table, const cdc::FollowedTable& known);
-  /// What must be copied of what the source has now; takes what was asked for in.
+  /// `before` and `behind`: positions of the source from before and after the catalogue was read.
+  void NoteStorage(const cdc::SourceTable& table, const cdc::FollowedTable& known, Lsn before, Lsn behind);
   /// Those of `tables` that are in no publication of tarn's, as SourceTable::from.
   Result<std::set<std::string>> FindTakenOut(const std::vector<cdc::SourceTable>& tables);
-  Result<Chosen> Choose(const std::vector<cdc::SourceTable>& tables);
+  /// What must be copied of what the source has now; takes what was asked for in.
+  Result<Chosen> Choose(const std::vector<cdc::SourceTable>& tables, Lsn before, Lsn behind);
   /// Whether the table waits for another try, since copies of it came to nothing; under the mutex.
   bool IsPutOff(const std::string& lake_name) const;
   /// A copy came to nothing, as the table was truncated or changed: the next one is put off, each time for
@@ -142,19 +144,20 @@ class SourceWatch {
   std::vector<std::pair<std::string, std::string>> noticed_;
   bool marking_ = false;               ///< What was noticed is taken and not marked yet.
   std::set<std::string> told_faults_;  ///< Of the watch's thread.
-  std::vector<std::pair<std::string, std::string>> storages_;
+  std::vector<SeenStorage> storages_;
+  std::map<std::string, Lsn> as_known_;  ///< By lake name, from before the last look that found it so.
   int64_t alarm_told_micros_ = 0;
   CancelToken cancel_;
   std::thread thread_;
 };
 
-/// A table of the source under the names that the lake knows it by. Without `known` it stays as it is.
 /// Whether the lake's table was made from the source's, by its object id or its name.
 bool IsSameSource(const schema::TableSchema& known, const schema::TableSchema& source);
 /// kInvalidArgument when a name that the configuration gives is that of a table which the lake has from
 /// another one of the source.
 Status CheckGivenNames(const catalog::TableRegistry& registry, const std::vector<cdc::SourceTable>& tables);
 
+/// A table of the source under the names that the lake knows it by. Without `known` it stays as it is.
 cdc::SourceTable UnderLakeNames(cdc::SourceTable table, const cdc::FollowedTable* known);
 
 /// The one of `followed` that a table of the source is: by object id, else by name.

@@ -205,7 +205,7 @@ Status Runner::ApplySegments(cdc::ChangeCollector& collector, const std::atomic<
     if (until) stream_->RequestPosition();
     // The rest of a transaction comes first: what follows wants tables that have the whole of it, or nothing.
     if (in_open_transaction_) continue;
-    TARN_RETURN_IF_ERROR(MarkCopies());
+    TARN_RETURN_IF_ERROR(MarkCopies(collector));
     TARN_RETURN_IF_ERROR(TakeFinishedCopy(collector, cancel));
     TARN_RETURN_IF_ERROR(AdmitCopied(collector));
     if (!uncommitted_) TARN_RETURN_IF_ERROR(RunServicesWhenDue());
@@ -236,6 +236,10 @@ Status Runner::RunServicesWhenDue() {
 }
 
 Status Runner::TakeIn(const cdc::Segment& segment) {
+  for (const cdc::TableEvent& event : segment.events) {
+    if (event.rows == nullptr && event.copy_again.empty())
+      storages_.Truncated(event.table->lake_name, OrderingLsn(event.at.lsn));
+  }
   // The end of a transaction that came in pieces may come by itself.
   if (segment.events.empty() && !segment.open && !in_open_transaction_) {
     // Transactions of which nothing is followed: nothing to store, so they are as durable as what is before

@@ -89,7 +89,19 @@ Result<std::vector<std::string>> Runner::RequestCopies(const std::vector<std::st
   return names;
 }
 
-Status Runner::MarkCopies() {
+Status Runner::TakeStorages(cdc::ChangeCollector& collector) {
+  for (SeenStorage& seen : watch_->TakeStorages()) storages_.See(std::move(seen));
+  const auto decided = storages_.Decide([&](Lsn at) { return HasPassed(collector, {identity_.epoch, at}); });
+  if (!decided.noted.empty()) TARN_RETURN_IF_ERROR(silver_->NoteStorages(decided.noted));
+  for (const std::string& name : decided.untold) {
+    TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(
+        name, "its partitions were truncated, or rewritten, by their own names, which no message tells",
+        true));
+  }
+  return {};
+}
+
+Status Runner::MarkCopies(cdc::ChangeCollector& collector) {
   std::vector<std::string> requested;
   {
     const std::lock_guard lock(followed_mutex_);
@@ -100,8 +112,7 @@ Status Runner::MarkCopies() {
   const auto noticed = watch_->TakeNoticed();
   for (const auto& [name, reason] : noticed) TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, reason, true));
   if (!noticed.empty()) watch_->Marked();
-  const auto storages = watch_->TakeStorages();
-  if (!storages.empty()) TARN_RETURN_IF_ERROR(silver_->NoteStorages(storages));
+  TARN_RETURN_IF_ERROR(TakeStorages(collector));
   const bool told = silver_->SetComing(watch_->Coming());
   if (registry_seen_ != silver_->registry_changes()) UpdateFollowed();
   if (noticed.empty() && !told) return {};

@@ -48,12 +48,19 @@ std::string SourceWatch::WhyCopy(const cdc::SourceTable& table, const cdc::Follo
   return change.copy_again.empty() ? kept_back : change.copy_again;
 }
 
-void SourceWatch::NoteStorage(const cdc::SourceTable& table, const cdc::FollowedTable& known) {
-  if (table.storage == known.storage) return;
+void SourceWatch::NoteStorage(const cdc::SourceTable& table, const cdc::FollowedTable& known, Lsn before,
+                              Lsn behind) {
+  const std::string& name = known.schema.lake_name;
+  if (table.storage == known.storage) {
+    as_known_[name] = before;
+    return;
+  }
   const cdc::ShapeChange change = cdc::FollowShape(table, known);
   // With the columns of the copy no DDL of columns came between: the stream, wherever it is, is behind none.
-  if (change.copy_again.empty() && change.table.columns == known.schema.columns)
-    storages_.emplace_back(known.schema.lake_name, table.storage);
+  if (!change.copy_again.empty() || change.table.columns != known.schema.columns) return;
+  SeenStorage seen{name, table.storage, std::nullopt, behind};
+  if (cdc::NeedsTruncate(known.storage, table.storage)) seen.since = as_known_[name];
+  storages_.push_back(std::move(seen));
 }
 
 void SourceWatch::TellFaults(const std::vector<cdc::PublicationFault>& faults) {
@@ -79,7 +86,8 @@ Result<std::set<std::string>> SourceWatch::FindTakenOut(const std::vector<cdc::S
   return taken_out;
 }
 
-Result<SourceWatch::Chosen> SourceWatch::Choose(const std::vector<cdc::SourceTable>& tables) {
+Result<SourceWatch::Chosen> SourceWatch::Choose(const std::vector<cdc::SourceTable>& tables, Lsn before,
+                                                Lsn behind) {
   Chosen chosen;
   // First: a fault that comes between hides tables, and is to be told.
   TARN_ASSIGN(const auto taken_out, FindTakenOut(tables));
@@ -100,7 +108,7 @@ Result<SourceWatch::Chosen> SourceWatch::Choose(const std::vector<cdc::SourceTab
       return copy.load.table->lake_name == name;
     });
     if (waits) continue;
-    if (known != nullptr) NoteStorage(table, *known);
+    if (known != nullptr) NoteStorage(table, *known, before, behind);
     if (known != nullptr && !reason.empty() && !state_.wanted.contains(name))
       noticed_.emplace_back(name, reason);
     if (reason.empty() && state_.wanted.contains(name)) reason = state_.wanted.at(name);

@@ -235,8 +235,10 @@ def test_ddl_while_tarn_is_away(sales):
     ["BEGIN", "INSERT INTO sale VALUES (900, 'south', 1, 'gone')", "TRUNCATE sale_south",
      "INSERT INTO sale VALUES (901, 'south', 1, 'a'), (1, 'south', 2, 'b')", "COMMIT"],
     ["CREATE TABLE sale_west PARTITION OF sale FOR VALUES IN ('west')", "INSERT INTO sale VALUES (1200, 'west', 2, 'gone')",
-     "TRUNCATE sale_west", "INSERT INTO sale VALUES (1201, 'west', 2, 'w')"]],
-    ids=["leaf", "subtree", "behind_the_root", "within_a_transaction", "unseen"])
+     "TRUNCATE sale_west", "INSERT INTO sale VALUES (1201, 'west', 2, 'w')"],
+    ["DO $$ BEGIN EXECUTE (SELECT 'TRUNCATE ' || string_agg(relid::text, ', ') FROM pg_partition_tree('sale') WHERE isleaf); END $$",
+     "INSERT INTO sale VALUES (1, 'south', 2, 'b'), (2, 'east', 3, 'c')"]],
+    ids=["leaf", "subtree", "behind_the_root", "within_a_transaction", "unseen", "all_at_once"])
 @pytest.mark.parametrize("away", [False, True], ids=["running", "away"])
 def test_truncate_of_a_partition(sales, statements, away):
     """By its own name it is not published; the catalogue tells it, and the table is copied again."""

@@ -53,6 +53,9 @@ WAYS: dict[str, Way] = {
     # A break in the stream: the slot was dropped.
     "source.break.before_manifest": Way(drops_slot=True, visit=1),
     "source.break.before_identity": Way(drops_slot=True, visit=1),
+    # Before the source is told of a position that no manifest has.
+    "source.confirmed.before_note": Way(visit=1),
+    "source.confirmed.after_note": Way(visit=1),
     # A step of the stream.
     "bronze.flush.before_files": Way(),
     "bronze.flush.between_closes": Way(),
