@@ -37,8 +37,22 @@ void ColumnBuffer::EndNulls() {
   }
 }
 
+void ColumnBuffer::BeginBatch() {
+  // Growing and shrinking would copy all of it; batches are of about one size.
+  (void)values_.Reserve(last_bytes_ + last_bytes_ / 8);
+  if (width_ > 0 || is_bits_) return;
+  (void)ends_.Reserve(last_rows_ + 1);
+  if (ends_.length() == 0) (void)ends_.Append(0);
+}
+
 std::shared_ptr<arrow::Array> ColumnBuffer::Finish() {
+  if (rows_ == 0) BeginBatch();
   if (open_nulls_ > 0) EndNulls();
+  last_bytes_ = values_.length();
+  last_rows_ = rows_;
+  const auto finish = [](auto& builder) {
+    return *builder.Finish(/*shrink_to_fit=*/2 * builder.length() < builder.capacity());
+  };
   std::shared_ptr<arrow::Buffer> valid;
   if (nulls_ > 0) valid = *valid_.Finish();
   valid_.Reset();
@@ -46,16 +60,10 @@ std::shared_ptr<arrow::Array> ColumnBuffer::Finish() {
   if (is_bits_) {
     buffers.push_back(*bits_.Finish());
   } else if (width_ > 0) {
-    buffers.push_back(*values_.Finish());
+    buffers.push_back(finish(values_));
   } else {
-    // Arrow's offsets begin with the first value's.
-    arrow::TypedBufferBuilder<int32_t> offsets;
-    (void)offsets.Reserve(rows_ + 1);
-    offsets.UnsafeAppend(0);
-    offsets.UnsafeAppend(ends_.data(), ends_.length());
-    ends_.Reset();
-    buffers.push_back(*offsets.Finish());
-    buffers.push_back(*values_.Finish());
+    buffers.push_back(finish(ends_));
+    buffers.push_back(finish(values_));
   }
   const int64_t rows = std::exchange(rows_, 0);
   return arrow::MakeArray(arrow::ArrayData::Make(type_, rows, std::move(buffers), std::exchange(nulls_, 0)));

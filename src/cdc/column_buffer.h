@@ -20,6 +20,7 @@ class ColumnBuffer {
 
   void AppendNull() { AppendNulls(1); }
   void AppendNulls(int64_t count) {
+    if (rows_ == 0) BeginBatch();
     rows_ += count;
     open_nulls_ += count;
   }
@@ -54,11 +55,14 @@ class ColumnBuffer {
  private:
   /// So many values follow.
   void Begin(int64_t count) {
+    if (rows_ == 0) BeginBatch();
     if (open_nulls_ > 0) EndNulls();
     rows_ += count;
     if (nulls_ > 0) (void)valid_.Append(count, true);
   }
   void EndNulls();
+  /// Makes room for as much as the last batch had.
+  void BeginBatch();
 
   std::shared_ptr<arrow::DataType> type_;
   int width_ = 0;  ///< Bytes of a value; 0: it is of bytes, or a bit.
@@ -67,7 +71,8 @@ class ColumnBuffer {
   int64_t nulls_ = 0;       ///< Of those that have their places in the buffers.
   int64_t open_nulls_ = 0;  ///< At the end, which have none yet.
   arrow::BufferBuilder values_;
-  arrow::TypedBufferBuilder<int32_t> ends_;  ///< Of bytes.
+  arrow::TypedBufferBuilder<int32_t> ends_;  ///< Of bytes; behind the beginning of the first value.
+  int64_t last_bytes_ = 0, last_rows_ = 0;   ///< Of the last batch.
   arrow::TypedBufferBuilder<bool> bits_;
   arrow::TypedBufferBuilder<bool> valid_;  ///< Once there are NULLs.
 };
