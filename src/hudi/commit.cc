@@ -135,7 +135,9 @@ Status HudiTable::PublishData(CommitContent& content) {
     partition_present_[partition] = true;
     fresh.push_back(partition);
   }
-  TARN_RETURN_IF_ERROR(RunTogether(fresh.size(), [&](size_t i) {
+  TARN_RETURN_IF_ERROR(RunTogether(fresh.size(), [&](size_t i) -> Status {
+    // One of Spark's that was left by a restore has Hadoop's checksums beside it.
+    TARN_RETURN_IF_ERROR(storage_->Remove(JoinPath(FolderOf(fresh[i]), "..hoodie_partition_metadata.crc")));
     const auto depth = std::to_string(options_.partition_fields.size());
     return storage_->Write(JoinPath(FolderOf(fresh[i]), ".hoodie_partition_metadata"),
                            FormatProperties({{"commitTime", content.instant}, {"partitionDepth", depth}}));

@@ -14,6 +14,8 @@
 #include "hudi/key_index.h"
 #include "hudi/log_block.h"
 #include "hudi/record_key.h"
+#include "hudi/restore_plan.h"
+#include "hudi/savepoint.h"
 #include "hudi/slice.h"
 #include "hudi/spooled_changes.h"
 #include "hudi/staged_changes.h"
@@ -93,6 +95,11 @@ class HudiTable : public Table {
     std::map<std::string, std::vector<std::string>> files;
   };
   Result<int64_t> Archive(const std::string& now_instant, const ServiceOptions& options) override;
+  Result<Savepoint> CreateSavepoint(const std::string& instant, const std::string& user,
+                                    const std::string& comment) override;
+  Status DeleteSavepoint(const std::string& instant) override;
+  Result<std::vector<Savepoint>> ListSavepoints() const override;
+  Result<RestoreResult> Restore(const std::string& instant, const std::string& savepoint) override;
   std::unique_ptr<StagedChanges> Stage() const override;
   Result<std::unique_ptr<SpooledChanges>> Spool() override;
   Status Settle() override;
@@ -108,11 +115,14 @@ class HudiTable : public Table {
   Status LoadState();
   Status LoadSchema(const Timeline& timeline);
   Status UseSchema(std::shared_ptr<arrow::Schema> schema);
-  Status LoadHorizon(const Timeline& timeline);
   Status Recover();
+  /// Goes on with cleans and restores, forgets rollbacks and savepoints that did not come about.
+  Status RecoverServices();
   /// kUnsupported when a pending compaction has logs behind it already: readers know them by the plan alone.
   Status RefuseWrittenPlan(const PendingAction& plan) const;
   Status RollBack(const PendingAction& failed);
+  /// What Spark's writers keep of an instant: names of their files, and a sign of life.
+  Status RemoveMarkers(const std::string& instant);
   Status LoadIndex();
   Status RebuildIndex();
   Status IndexGroup(uint32_t ordinal);
@@ -125,6 +135,15 @@ class HudiTable : public Table {
   /// Finishes a clean that was cut off.
   Status GoOnCleaning(const PendingAction& pending);
   Status RemoveFiles(const std::string& partition, const std::vector<std::string>& names);
+
+  // Restoring (restore.cc).
+  /// `newer`: the files that go, by instant.
+  Result<RestoreResult> FinishRestore(const RestorePlan& plan,
+                                      const std::map<std::string, FilesByPartition>& newer);
+  /// Finishes a restore that was cut off.
+  Status GoOnRestoring(const PendingAction& pending);
+  /// Removes what is left of an instant but its data.
+  Status RemovePending(const std::string& instant);
 
   // Committing (commit.cc).
   Status NeedIndex() const;  ///< kUnsupported for a table that cannot take single changes.
@@ -216,7 +235,7 @@ class HudiTable : public Table {
 /// Runs `task` for 0..count-1 on a few threads, so that many syncs share the journal; gives the first error.
 Status RunTogether(size_t count, const std::function<Status(size_t)>& task);
 
-/// The write token of every file of ours: partition-stage-attempt.
+/// The write token of our base files: partition-stage-attempt.
 inline constexpr const char* kWriteToken = "0-0-0";
 
 }  // namespace tarn::hudi

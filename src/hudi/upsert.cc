@@ -134,6 +134,8 @@ Status HudiTable::WriteLogs(const std::string& instant, const UpsertPlan& plan,
   }
   const std::vector<std::pair<int32_t, std::string>> header{{kHeaderInstant, instant},
                                                             {kHeaderSchema, avro_meta_schema_}};
+  TARN_ASSIGN(const int64_t micros, ParseInstant(instant));
+  const std::string token = LogWriteToken(micros);
   for (const auto& [ordinal, change] : plan.changes) {
     const WriterGroup& group = groups_[ordinal];
     NewLog log;
@@ -165,8 +167,8 @@ Status HudiTable::WriteLogs(const std::string& instant, const UpsertPlan& plan,
       AppendBlock(BlockType::kDelete, header, DeleteContent(change.deletes), &log.bytes);
     }
     log.file.version = group.logs.empty() ? 1 : group.logs.back().version + 1;
-    log.file.token = kWriteToken;
-    log.file.name = FormatLogFileName(group.file_id, group.base.instant, log.file.version, kWriteToken);
+    log.file.token = token;
+    log.file.name = FormatLogFileName(group.file_id, group.base.instant, log.file.version, token);
     log.file.size_bytes = static_cast<int64_t>(log.bytes.size());
     log.path = JoinPath(FolderOf(group.partition), log.file.name);
     log.sidecar_path = PositionsPath(options_.sidecar_folder, group.file_id, log.file.name);
