@@ -78,7 +78,9 @@ Result<std::unique_ptr<Table>> Table::Open(storage::Storage* storage, std::strin
 
 Status HudiTable::Start(const std::string& sidecar_folder) {
   TARN_ASSIGN(const std::string text, storage_->Read(HoodiePath("hoodie.properties")));
-  TARN_ASSIGN(options_, OptionsOf(ParseProperties(text), true));
+  const Properties properties = ParseProperties(text);
+  TARN_ASSIGN(options_, OptionsOf(properties, true));
+  TARN_ASSIGN(rules_, MergeRulesOf(properties));
   options_.sidecar_folder = sidecar_folder;
   TARN_ASSIGN(keys_, KeyFormat::Make(options_));
   TARN_RETURN_IF_ERROR(Recover());
@@ -142,7 +144,7 @@ Status HudiTable::LoadState() {
       groups_.push_back(std::move(group));
     }
   }
-  return {};
+  return LoadPlans(timeline);
 }
 
 Status HudiTable::EvolveSchema(std::shared_ptr<arrow::Schema> schema) {
@@ -178,6 +180,7 @@ Status HudiTable::UseSchema(std::shared_ptr<arrow::Schema> schema) {
   TARN_ASSIGN(avro_meta_schema_, TableAvroSchema(*WithMetaColumns(*schema), options_.name));
   avro_schema_ = std::move(plain);
   options_.schema = std::move(schema);
+  rules_.ranks = RanksOf(*options_.schema, rules_.ordering_fields);
   return {};
 }
 
@@ -240,7 +243,7 @@ Status HudiTable::RebuildIndex() {
 Status HudiTable::IndexGroup(uint32_t ordinal) {
   const WriterGroup& group = groups_[ordinal];
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
-  LogMerge merge(WithMetaColumns(*options_.schema));
+  LogMerge merge(WithMetaColumns(*options_.schema), rules_);
   Roaring replaced;
   const std::string& partition = partitions_[group.partition];
   TARN_RETURN_IF_ERROR(

@@ -13,6 +13,7 @@
 #include "hudi/file_view.h"
 #include "hudi/key_index.h"
 #include "hudi/log_block.h"
+#include "hudi/planned_compaction.h"
 #include "hudi/record_key.h"
 #include "hudi/restore_plan.h"
 #include "hudi/savepoint.h"
@@ -31,6 +32,10 @@ struct WriterGroup {
   BaseFile base;
   std::vector<LogFile> logs;
   int64_t log_bytes = 0;
+  std::string planned = {};  ///< Instant of another writer's plan to compact it; empty when there is none.
+  bool is_planned() const { return planned > base.instant; }
+  /// What new logs are named by.
+  const std::string& log_instant() const { return is_planned() ? planned : base.instant; }
   int64_t total_bytes() const { return base.size_bytes + log_bytes; }
 };
 
@@ -54,6 +59,8 @@ struct NewBase {
 struct CommitContent {
   std::string instant;
   std::string compaction_plan;  ///< Avro container; not empty makes it a compaction.
+  bool is_planned = false;      ///< A compaction whose plan is there already.
+  bool is_compaction() const { return is_planned || !compaction_plan.empty(); }
   CommitMetadata metadata;
   std::vector<NewLog> logs;
   std::vector<NewBase> bases;
@@ -118,8 +125,6 @@ class HudiTable : public Table {
   Status Recover();
   /// Goes on with cleans and restores, forgets rollbacks and savepoints that did not come about.
   Status RecoverServices();
-  /// kUnsupported when a pending compaction has logs behind it already: readers know them by the plan alone.
-  Status RefuseWrittenPlan(const PendingAction& plan) const;
   Status RollBack(const PendingAction& failed);
   /// What Spark's writers keep of an instant: names of their files, and a sign of life.
   Status RemoveMarkers(const std::string& instant);
@@ -150,6 +155,9 @@ class HudiTable : public Table {
   Status Begin(const std::string& instant);
   Status Publish(CommitContent& content);
   Result<CommitResult> Complete(CommitContent& content, const CommitProperties& properties);
+  /// Completes the metadata.
+  void Describe(CommitContent& content, const CommitProperties& properties) const;
+  static CommitResult ResultOf(const CommitContent& content);
   Status PublishData(CommitContent& content);
   void Apply(CommitContent& content);
   uint32_t PartitionIndex(const std::string& path);
@@ -180,6 +188,16 @@ class HudiTable : public Table {
   Status WriteFirstBases(const std::string& instant, UpsertPlan& plan, const arrow::RecordBatch& rows,
                          CommitContent* content);
 
+  // Compactions that others planned (planned_compaction.cc).
+  /// Whether logs stand behind a plan: then readers know them by the plan alone, and it must stay.
+  Result<bool> IsWrittenBehind(const std::string& planned) const;
+  /// Takes back what was begun of making a planned compaction, but not the plan.
+  Status ReturnToPlan(const std::string& planned);
+  Status LoadPlans(const Timeline& timeline);
+  Result<CommitResult> ExecutePlan(const PlannedCompaction& plan, const CommitProperties& properties);
+  /// All of them, oldest first; nullopt when there is none.
+  Result<std::optional<CommitResult>> ExecutePlans(const CommitProperties& properties);
+
   // Compaction and replacement (compaction.cc, replace.cc).
   struct KeyedRow {
     Hash128 identity;
@@ -187,8 +205,18 @@ class HudiTable : public Table {
   };
   std::vector<uint32_t> ChooseGroups(const ServiceOptions& options, bool everything) const;
   Result<std::string> CompactionPlan(const std::vector<uint32_t>& groups) const;
-  Status CompactGroup(const std::string& instant, uint32_t ordinal, CommitContent* content,
-                      std::vector<KeyedRow>* keys);
+  /// A slice that becomes a base file, and whose.
+  struct SliceWork {
+    std::string partition, file_id;
+    Slice slice;
+    uint32_t group = NewBase::kNewGroup;
+  };
+  SliceWork WorkOf(uint32_t ordinal) const {
+    const WriterGroup& group = groups_[ordinal];
+    return {partitions_[group.partition], group.file_id, SliceOf(group), ordinal};
+  }
+  /// `keys`: where they stand then; null: nobody asks.
+  Status CompactSlice(const SliceWork& work, CommitContent* content, std::vector<KeyedRow>* keys);
   /// A new base file of a group, without some of its rows.
   struct Rewrite {
     Roaring gone;                          ///< Positions in the base file that do not count any more,
@@ -197,7 +225,7 @@ class HudiTable : public Table {
     int64_t rows_before = 0;               ///< Of the old base file.
     int64_t rows_kept = 0;                 ///< Of those.
   };
-  Status RewriteGroup(const std::string& instant, uint32_t ordinal, int file_ordinal, Rewrite* rewrite,
+  Status RewriteSlice(const std::string& instant, const SliceWork& work, int file_ordinal, Rewrite* rewrite,
                       const std::function<void(const Hash128&, uint32_t position)>& placed);
   struct Replacement;
   Status ReplacePartition(Replacement* replacement, uint32_t partition);
@@ -221,6 +249,8 @@ class HudiTable : public Table {
   std::string last_commit_;
   std::string
       horizon_;  ///< Oldest instant that cleaning kept; every commit repeats it, for cleans are archived.
+  MergeRules rules_;
+  std::vector<PlannedCompaction> plans_;  ///< Oldest first.
   std::vector<WriterGroup> groups_;
   std::unordered_map<std::string, uint32_t> group_index_;  ///< By file id.
   std::vector<std::string> partitions_;

@@ -136,23 +136,6 @@ Status HudiTable::RemoveMarkers(const std::string& instant) {
   return storage_->Remove(HoodiePath(".heartbeat/" + instant));
 }
 
-Status HudiTable::RefuseWrittenPlan(const PendingAction& plan) const {
-  TARN_ASSIGN(const FileView view, FileView::Load(*storage_, base_path_));
-  for (const auto& [partition, groups] : view.partitions()) {
-    for (const auto& [file_id, group] : groups) {
-      const auto logs = group.logs.find(plan.instant);
-      if (logs == group.logs.end()) continue;
-      return MakeError(
-          ErrorCode::kUnsupported,
-          "table '{}' has a compaction planned at {}, behind which others wrote ('{}'): without the plan "
-          "these "
-          "rows would be lost; have its writer run it (in Spark: call run_compaction), then start again",
-          options_.name, plan.instant, JoinPath(partition, logs->second.front().name));
-    }
-  }
-  return {};
-}
-
 Status HudiTable::RecoverServices() {
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
   for (const PendingAction& pending : timeline.pending) {
@@ -188,7 +171,13 @@ Status HudiTable::Recover() {
           "table '{}' has a pending {} at {}, which is not tarn's: let its writer finish or roll it back",
           options_.name, pending.action, pending.instant);
     }
-    if (pending.action == "compaction") TARN_RETURN_IF_ERROR(RefuseWrittenPlan(pending));
+    if (pending.action == "compaction") {
+      TARN_ASSIGN(const bool is_written_behind, IsWrittenBehind(pending.instant));
+      if (is_written_behind) {
+        TARN_RETURN_IF_ERROR(ReturnToPlan(pending.instant));
+        continue;
+      }
+    }
     TARN_RETURN_IF_ERROR(RollBack(pending));
   }
   return {};

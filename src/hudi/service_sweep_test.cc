@@ -9,6 +9,7 @@
 #include "hudi/file_name.h"
 #include "hudi/file_view.h"
 #include "hudi/log_block.h"
+#include "hudi/others_plan.h"
 #include "hudi/table_history.h"
 #include "hudi/test_folder.h"
 #include "hudi/timeline.h"
@@ -248,6 +249,18 @@ const Operation kOperations[] = {
     {"Restore", LiveWithSavepoint, Restore, false, false, true},
     {"RestoreThatWasCutOff", LeaveRestore,
      [](History& history, const auto&, Rows*) { return history.TryOpen(); }, true, false, true},
+    // Half-made, it has base files of a commit that did not complete.
+    {"PlannedCompaction",
+     [](History& history) {
+       Live(history);
+       PlanAsOthersDo(history, Commit);
+       ASSERT_TRUE(history.TryOpen());
+     },
+     [](History& history, const auto& instant, Rows*) -> Status {
+       TARN_RETURN_IF_ERROR(history.table().Compact(instant, {}, {}, false));
+       return {};
+     },
+     false, true},
     {"CloseAndOpen", Live,
      [](History& history, const auto&, Rows*) -> Status {
        TARN_RETURN_IF_ERROR(history.table().Close());
