@@ -1,7 +1,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <optional>
 #include <set>
+#include <thread>
 
 #include "base/test_seed.h"
 #include "hudi/file_name.h"
@@ -228,6 +232,74 @@ TEST_P(HudiSavepoint, RestoresWhatWasThenAndGoesOn) {
   history_.OpenReader();
   CheckAsOf(saved, then);
   history_.CheckValid();
+}
+
+/// The rows of a plan; nullopt when a restore took a file of it meanwhile.
+std::optional<Rows> RowsIfThere(const storage::Storage& storage, const ScanPlan& plan) {
+  std::vector<std::shared_ptr<arrow::io::RandomAccessFile>> open;
+  for (const ScanFile& file : plan.files) {
+    auto opened = storage.Open(file.path);
+    if (!opened) return std::nullopt;
+    open.push_back(std::move(*opened));
+  }
+  Rows rows;
+  for (size_t i = 0; i < open.size(); i++) {
+    const auto reader = parquet::FileReader::Open(open[i], plan.files[i].path);
+    EXPECT_TRUE(reader);
+    EXPECT_TRUE((*reader)->Scan({"tenant", "id", "text", "_lsn"}, 0, plan.files[i].rows,
+                                [&](const auto& batch, int64_t first) -> Status {
+                                  Collect(*batch, plan.files[i].deleted.get(), first, &rows);
+                                  return {};
+                                }));
+  }
+  for (const HotRows& hot : plan.hot) Collect(*hot.rows, hot.deleted.get(), 0, &rows);
+  return rows;
+}
+
+TEST_P(HudiSavepoint, WhoeverReadsBesideRestoresGetsTheRowsOfTheInstantThatHeIsTold) {
+  history_.Load(30);
+  Change(2);
+  const std::string saved = Save();
+  std::mutex mutex;
+  std::map<std::string, Rows> known{{saved, history_.rows()}};
+  std::atomic<bool> done{false};
+  std::atomic<int64_t> read{0};
+  std::thread readers([&] {
+    while (!done) {
+      const auto plan = history_.reader().PlanSnapshot("");
+      ASSERT_TRUE(plan) << plan.error().message;
+      const auto rows = RowsIfThere(history_.storage(), **plan);
+      if (!rows) continue;
+      read++;
+      std::lock_guard lock(mutex);
+      ASSERT_TRUE(known.contains((*plan)->instant)) << (*plan)->instant;
+      ASSERT_EQ(*rows, known.at((*plan)->instant)) << "at " << (*plan)->instant;
+    }
+  });
+  for (int round = 0; round < 12; round++) {
+    for (int i = 0; i < 2; i++) {
+      const std::string instant = history_.Next();
+      const ChangeSet changes = history_.Draw(random_, 20, kIds);
+      {
+        std::lock_guard lock(mutex);
+        known[instant] = history_.rows();
+      }
+      history_.Commit(instant, changes);
+      // Compactions change what files there are, and no row.
+      const std::string compaction = history_.Next();
+      {
+        std::lock_guard lock(mutex);
+        known[compaction] = history_.rows();
+      }
+      if (i == 0) continue;
+      EXPECT_TRUE(history_.table().Compact(compaction, {}, {}, true));
+    }
+    Restore(saved);
+  }
+  for (const int64_t seen = read; read == seen && !HasFailure();) std::this_thread::yield();
+  done = true;
+  readers.join();
+  history_.CheckNewest();
 }
 
 TEST_P(HudiSavepoint, RestoringWhatIsTheNewestDoesNothing) {
