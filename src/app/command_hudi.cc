@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
-#include "base/clock.h"
+#include "app/hudi_arguments.h"
 #include "hudi/change_view.h"
 #include "hudi/plan_rows.h"
 #include "hudi/table_check.h"
@@ -34,27 +34,6 @@ class ScratchFolder {
   explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
   const std::string path_;
 };
-
-/// The table's folder without what users add to it.
-Result<std::string> FolderOf(std::string path) {
-  if (path.starts_with("file://")) path = path.substr(7);
-  if (storage::IsRemotePath(path))
-    return MakeError(ErrorCode::kUnsupported,
-                     "'{}': tables in an object store cannot be read yet, only local folders", path);
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  return path;
-}
-
-/// An instant as it is, or the instant of a time.
-Result<std::string> InstantOf(const std::string& text, const char* option) {
-  if (text.empty() || hudi::ParseInstant(text)) return text;
-  const auto micros = ParseTimestamp(text);
-  if (!micros)
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "{} '{}' is neither an instant (yyyyMMddHHmmssSSS) nor a time such as 2026-11-20 09:00",
-                     option, text);
-  return hudi::FormatInstant(*micros);
-}
 
 nlohmann::json InstantJson(const hudi::InstantState& instant) {
   nlohmann::json json = {{"instant", instant.instant}, {"action", instant.action}, {"state", instant.state}};
@@ -147,7 +126,7 @@ void PrintReport(const std::string& path, const hudi::TableReport& report) {
 }
 
 Status ReadTable(const HudiReadArguments& arguments, ResultPrinter& printer) {
-  TARN_ASSIGN(const std::string path, FolderOf(arguments.path));
+  TARN_ASSIGN(const std::string path, TableFolder(arguments.path));
   hudi::PlanRows rows{arguments.columns};
   TARN_ASSIGN(rows.since, InstantOf(arguments.since, "--since"));
   TARN_ASSIGN(const std::string as_of, InstantOf(arguments.as_of, "--as-of"));
@@ -168,7 +147,7 @@ Status ReadTable(const HudiReadArguments& arguments, ResultPrinter& printer) {
 }  // namespace
 
 int RunHudiShow(const std::string& path, bool json) {
-  const auto folder = FolderOf(path);
+  const auto folder = TableFolder(path);
   if (!folder) return Fail(folder.error());
   const auto state = hudi::DescribeTable(*storage::OpenLocalStorageReadOnly(), *folder);
   if (!state) return Fail(state.error());
@@ -194,7 +173,7 @@ int RunHudiCheck(const std::vector<std::string>& paths, bool json) {
   nlohmann::json reports = nlohmann::json::array();
   bool valid = true;
   for (const std::string& path : paths) {
-    const auto folder = FolderOf(path);
+    const auto folder = TableFolder(path);
     if (!folder) return Fail(folder.error());
     const auto report = hudi::CheckTable(*storage, *folder, (*scratch)->path());
     if (!report) return Fail(report.error());

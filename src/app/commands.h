@@ -70,6 +70,15 @@ struct HudiReadArguments {
   OutputFormat format = OutputFormat::kTable;
 };
 int RunHudiRead(const HudiReadArguments& arguments);
+struct HudiSavepointArguments {
+  std::string path;
+  std::string at, comment;  ///< The commit to keep, or whose savepoint goes; empty: the newest.
+  bool removes = false, lists = false, json = false;
+};
+/// Makes, deletes or lists savepoints. In a lake it takes the writer's lease, but for listing.
+int RunHudiSavepoint(HudiSavepointArguments arguments);
+/// Only outside of lakes, whose tables go together.
+int RunHudiRestore(const std::string& path, const std::string& savepoint, bool json);
 /// kDifference when a table has faults.
 int RunHudiCheck(const std::vector<std::string>& paths, bool json);
 

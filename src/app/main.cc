@@ -37,6 +37,7 @@ struct Arguments {
   std::vector<std::string> tables;
   bool force = false, json = false, no_wait = false;
   tarn::app::HudiReadArguments hudi;
+  tarn::app::HudiSavepointArguments savepoint;
 };
 
 void AddFormat(CLI::App* command, Arguments& a) {
@@ -44,11 +45,32 @@ void AddFormat(CLI::App* command, Arguments& a) {
       ->check(CLI::IsMember({"table", "csv", "json"}));
 }
 
+void AddHudiSavepoint(CLI::App* hudi, Arguments& a) {
+  CLI::App* savepoint = hudi->add_subcommand(
+      "savepoint",
+      "Keep a table as it is at a commit, whatever is cleaned; delete or list what is kept\n"
+      "Example: tarn hudi savepoint /data/orders --comment \"before the import\"\n"
+      "Example: tarn hudi savepoint /data/orders --list\n"
+      "Example: tarn hudi savepoint /data/orders --delete --at 20261126101500123");
+  savepoint->add_option("path", a.savepoint.path, "the table's folder")->required();
+  CLI::Option* at =
+      savepoint->add_option("--at", a.savepoint.at, "the commit's instant (default: the newest)");
+  CLI::Option* comment = savepoint->add_option("--comment", a.savepoint.comment, "why");
+  CLI::Option* removes = savepoint->add_flag("--delete", a.savepoint.removes, "let go what is kept at --at")
+                             ->needs(at)
+                             ->excludes(comment);
+  savepoint->add_flag("--list", a.savepoint.lists, "what is kept, and by whom")
+      ->excludes(at)
+      ->excludes(comment)
+      ->excludes(removes);
+  savepoint->add_flag("--json", a.savepoint.json, "for scripts");
+}
+
 /// Tools for any Hudi table: a library's face.
 void AddHudiCommands(CLI::App& app, Arguments& a) {
-  CLI::App* hudi = app.add_subcommand(
-      "hudi",
-      "Look at any Hudi table in a folder, of this lake or not\nExample: tarn hudi show lake/silver/orders");
+  CLI::App* hudi = app.add_subcommand("hudi",
+                                      "Look at any Hudi table in a folder, of this lake or not, and keep "
+                                      "states of it\nExample: tarn hudi show lake/silver/orders");
   hudi->require_subcommand(1);
   CLI::App* show = hudi->add_subcommand(
       "show", "Properties, timeline and file slices\nExample: tarn hudi show lake/silver/orders --json");
@@ -75,7 +97,16 @@ void AddHudiCommands(CLI::App& app, Arguments& a) {
       "check",
       "Prove that every reader can read a table: reads all of it\nExample: tarn hudi check lake/silver/*");
   check->add_option("path", a.tables, "folders of tables")->required();
-  for (CLI::App* command : {show, check}) command->add_flag("--json", a.json, "for scripts");
+  CLI::App* restore = hudi->add_subcommand(
+      "restore",
+      "Roll every commit after a savepoint back, for good\nExample: tarn hudi restore /data/orders --to "
+      "20261126101500123");
+  restore->add_option("path", a.savepoint.path, "the table's folder, which nobody may write meanwhile")
+      ->required();
+  restore->add_option("--to", a.savepoint.at, "the savepoint's instant (tarn hudi savepoint PATH --list)")
+      ->required();
+  for (CLI::App* command : {show, check, restore}) command->add_flag("--json", a.json, "for scripts");
+  AddHudiSavepoint(hudi, a);
 }
 
 int RunHudi(const CLI::App& hudi, Arguments& a) {
@@ -84,6 +115,8 @@ int RunHudi(const CLI::App& hudi, Arguments& a) {
   const std::string command = hudi.get_subcommands().front()->get_name();
   if (command == "show") return RunHudiShow(a.hudi.path, a.json);
   if (command == "check") return RunHudiCheck(a.tables, a.json);
+  if (command == "savepoint") return RunHudiSavepoint(a.savepoint);
+  if (command == "restore") return RunHudiRestore(a.savepoint.path, a.savepoint.at, a.json);
   a.hudi.format = FormatOf(a.format);
   return RunHudiRead(a.hudi);
 }

@@ -70,8 +70,9 @@ Result<std::string> EntryOf(const storage::Storage& storage, const std::string& 
   return block;
 }
 
-/// Instants to move, oldest first: nothing from the oldest pending one on. The newest clean stays until a
-/// commit after it has repeated what history is left.
+/// Instants to move, oldest first: nothing from the oldest pending one on, nor from the oldest savepoint on,
+/// for a restore must find what came after it. The newest clean stays until a commit after it has repeated
+/// what history is left.
 std::vector<std::string> Archivable(const Timeline& timeline, const ServiceOptions& options) {
   const auto keep = static_cast<size_t>(std::max(options.keep_active_instants, 2));
   if (timeline.completed.size() <= keep * 2) return {};
@@ -84,7 +85,7 @@ std::vector<std::string> Archivable(const Timeline& timeline, const ServiceOptio
   for (const auto& [instant, action] : timeline.completed) {
     if (timeline.completed.size() - instants.size() <= keep) break;
     if (!barrier.empty() && instant >= barrier) break;
-    if (action == "savepoint" || action == "replacecommit") break;
+    if (timeline.savepoints.contains(instant) || action == "replacecommit") break;
     instants.push_back(instant);
   }
   return instants;

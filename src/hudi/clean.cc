@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "avro/container.h"
 #include "base/fault.h"
 #include "hudi/file_name.h"
 #include "hudi/hudi_table.h"
 #include "hudi/positions.h"
+#include "hudi/savepoint.h"
 #include "hudi/service_schema.h"
 
 namespace tarn::hudi {
@@ -16,8 +18,19 @@ using nlohmann::ordered_json;
 
 constexpr const char* kPolicy = "KEEP_LATEST_COMMITS";
 
-/// Files of slices that no reader at or after `retained` needs, logs before their base file.
-std::map<std::string, std::vector<std::string>> OldFiles(const FileView& view, const std::string& retained) {
+/// Whether savepoints keep something of the slice that begins at `instant`.
+bool IsKept(const GroupFiles& group, const std::string& instant, const std::set<std::string>& kept) {
+  const auto base = group.bases.find(instant);
+  if (base != group.bases.end() && kept.contains(base->second.name)) return true;
+  const auto logs = group.logs.find(instant);
+  return logs != group.logs.end() && std::any_of(logs->second.begin(), logs->second.end(),
+                                                 [&](const auto& log) { return kept.contains(log.name); });
+}
+
+/// Files of slices that no reader at or after `retained` needs, logs before their base file; but those that
+/// savepoints keep.
+std::map<std::string, std::vector<std::string>> OldFiles(const FileView& view, const std::string& retained,
+                                                         const std::set<std::string>& kept) {
   std::map<std::string, std::vector<std::string>> files;
   for (const auto& [partition, groups] : view.partitions()) {
     for (const auto& [file_id, group] : groups) {
@@ -26,11 +39,12 @@ std::map<std::string, std::vector<std::string>> OldFiles(const FileView& view, c
       if (keep == group.bases.begin()) continue;
       --keep;
       for (const auto& [instant, logs] : group.logs) {
-        if (instant >= keep->first) continue;
+        if (instant >= keep->first || IsKept(group, instant, kept)) continue;
         for (const LogFile& log : logs) files[partition].push_back(log.name);
       }
-      for (auto base = group.bases.begin(); base != keep; ++base)
-        files[partition].push_back(base->second.name);
+      for (auto base = group.bases.begin(); base != keep; ++base) {
+        if (!IsKept(group, base->first, kept)) files[partition].push_back(base->second.name);
+      }
     }
   }
   return files;
@@ -117,7 +131,8 @@ Result<int64_t> HudiTable::Clean(const std::string& instant, const ServiceOption
   std::string action = retained.empty() ? "commit" : timeline.completed.at(retained);
   if (retained.empty()) retained = cutoff;
   TARN_ASSIGN(const FileView view, FileView::Load(*storage_, base_path_));
-  const auto files = OldFiles(view, retained);
+  TARN_ASSIGN(const auto kept, SavepointFiles(*storage_, base_path_, timeline));
+  const auto files = OldFiles(view, retained, kept);
   if (files.empty()) return 0;
   TARN_ASSIGN(const std::string plan,
               avro::WriteContainer(CleanPlanSchema(),

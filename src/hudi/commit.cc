@@ -56,8 +56,7 @@ uint32_t HudiTable::PartitionIndex(const std::string& path) {
 }
 
 SliceContext HudiTable::Context(const Timeline* timeline) {
-  return {
-      storage_, &logs_, timeline, base_path_, options_.sidecar_folder, OrderedBy(options_.ordering_field)};
+  return {storage_, &logs_, timeline, base_path_, options_.sidecar_folder, rules_};
 }
 
 Slice HudiTable::SliceOf(const WriterGroup& group) const {
@@ -125,7 +124,8 @@ Status HudiTable::Begin(const std::string& instant) {
 
 Status HudiTable::PublishData(CommitContent& content) {
   TARN_RETURN_IF_ERROR(RunTogether(content.logs.size(), [&](size_t i) {
-    return storage_->Write(content.logs[i].sidecar_path, content.logs[i].sidecar_bytes);
+    const NewLog& log = content.logs[i];
+    return log.sidecar_path.empty() ? Status() : storage_->Write(log.sidecar_path, log.sidecar_bytes);
   }));
   TARN_FAULT_POINT("hudi.commit.after_positions");
   std::vector<uint32_t> fresh;
@@ -135,7 +135,9 @@ Status HudiTable::PublishData(CommitContent& content) {
     partition_present_[partition] = true;
     fresh.push_back(partition);
   }
-  TARN_RETURN_IF_ERROR(RunTogether(fresh.size(), [&](size_t i) {
+  TARN_RETURN_IF_ERROR(RunTogether(fresh.size(), [&](size_t i) -> Status {
+    // One of Spark's that was left by a restore has Hadoop's checksums beside it.
+    TARN_RETURN_IF_ERROR(storage_->Remove(JoinPath(FolderOf(fresh[i]), "..hoodie_partition_metadata.crc")));
     const auto depth = std::to_string(options_.partition_fields.size());
     return storage_->Write(JoinPath(FolderOf(fresh[i]), ".hoodie_partition_metadata"),
                            FormatProperties({{"commitTime", content.instant}, {"partitionDepth", depth}}));
@@ -154,17 +156,17 @@ Status HudiTable::PublishData(CommitContent& content) {
 }
 
 Status HudiTable::Publish(CommitContent& content) {
-  const bool compaction = !content.compaction_plan.empty();
+  const bool compaction = content.is_compaction();
   const std::string action = compaction                                 ? "compaction"
                              : options_.type == TableType::kMergeOnRead ? "deltacommit"
                                                                         : "commit";
   const auto put = [&](const char* state, const std::string& bytes) {
     return storage_->PutIfAbsent(HoodiePath(TimelineFileName(content.instant, action, state)), bytes);
   };
-  last_instant_ = content.instant;
+  last_instant_ = std::max(last_instant_, content.instant);
   needs_recovery_ = true;
   TARN_FAULT_POINT("hudi.commit.before_requested");
-  TARN_RETURN_IF_ERROR(put("requested", content.compaction_plan));
+  if (!content.is_planned) TARN_RETURN_IF_ERROR(put("requested", content.compaction_plan));
   if (compaction) TARN_FAULT_POINT("hudi.compaction.after_requested");
   TARN_FAULT_POINT("hudi.commit.after_requested");
   TARN_RETURN_IF_ERROR(put("inflight", ""));
@@ -177,7 +179,7 @@ Status HudiTable::Publish(CommitContent& content) {
   if (compaction) TARN_FAULT_POINT("hudi.compaction.after_complete");
   TARN_FAULT_POINT("hudi.commit.after_complete");
   needs_recovery_ = false;
-  last_commit_ = content.instant;
+  last_commit_ = std::max(last_commit_, content.instant);
   return {};
 }
 
@@ -202,11 +204,13 @@ void HudiTable::Apply(CommitContent& content) {
   }
 }
 
-Result<CommitResult> HudiTable::Complete(CommitContent& content, const CommitProperties& properties) {
+void HudiTable::Describe(CommitContent& content, const CommitProperties& properties) const {
   content.metadata.extra.insert(properties.begin(), properties.end());
   content.metadata.extra["schema"] = avro_schema_;
   if (!horizon_.empty()) content.metadata.extra[kHistoryFrom] = horizon_;
-  TARN_RETURN_IF_ERROR(Publish(content));
+}
+
+CommitResult HudiTable::ResultOf(const CommitContent& content) {
   CommitResult result;
   result.instant = content.instant;
   for (const WriteStat& stat : content.metadata.stats) {
@@ -219,6 +223,13 @@ Result<CommitResult> HudiTable::Complete(CommitContent& content, const CommitPro
     if (std::find(touched.begin(), touched.end(), stat.partition) == touched.end())
       touched.push_back(stat.partition);
   }
+  return result;
+}
+
+Result<CommitResult> HudiTable::Complete(CommitContent& content, const CommitProperties& properties) {
+  Describe(content, properties);
+  TARN_RETURN_IF_ERROR(Publish(content));
+  CommitResult result = ResultOf(content);
   Apply(content);
   return result;
 }

@@ -63,20 +63,18 @@ Result<std::string> HudiTable::CompactionPlan(const std::vector<uint32_t>& group
           .dump());
 }
 
-Status HudiTable::RewriteGroup(const std::string& instant, uint32_t ordinal, int file_ordinal,
+Status HudiTable::RewriteSlice(const std::string& instant, const SliceWork& work, int file_ordinal,
                                Rewrite* rewrite,
                                const std::function<void(const Hash128&, uint32_t position)>& placed) {
-  const WriterGroup& group = groups_[ordinal];
-  const std::string& partition = partitions_[group.partition];
   const auto schema = WithMetaColumns(*options_.schema);
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
-  LogMerge merge(schema);
+  LogMerge merge(schema, rules_);
   SliceContext context = Context(&timeline);
   context.logs = nullptr;  // Nobody reads them again.
   TARN_RETURN_IF_ERROR(
-      MergeLogs(context, partition, group.file_id, SliceOf(group), 0, "", 0, &merge, &rewrite->gone));
+      MergeLogs(context, work.partition, work.file_id, work.slice, 0, "", 0, &merge, &rewrite->gone));
   for (const Hash128& key : rewrite->gone_keys) merge.Suppress(key, 0);
-  TARN_ASSIGN(rewrite->file, OpenBase(partition, group.file_id, instant, file_ordinal));
+  TARN_ASSIGN(rewrite->file, OpenBase(work.partition, work.file_id, instant, file_ordinal));
   BaseFileWriter& writer = *rewrite->file;
   const auto append = [&](const std::shared_ptr<arrow::RecordBatch>& rows) -> Status {
     if (rows->num_rows() == 0) return {};
@@ -86,7 +84,7 @@ Status HudiTable::RewriteGroup(const std::string& instant, uint32_t ordinal, int
       placed(keys_.IdentityOf(record_keys.GetView(row)), static_cast<uint32_t>(writer.rows() + row));
     return writer.AppendKept(*projected);
   };
-  const std::string path = JoinPath(FolderOf(group.partition), group.base.name);
+  const std::string path = JoinPath(JoinPath(base_path_, work.partition), work.slice.base->name);
   TARN_ASSIGN(auto file, storage_->Open(path));
   TARN_ASSIGN(const auto reader, parquet::FileReader::Open(std::move(file), path));
   TARN_RETURN_IF_ERROR(
@@ -104,24 +102,22 @@ Status HudiTable::RewriteGroup(const std::string& instant, uint32_t ordinal, int
   return merge.TakeLive(append);
 }
 
-Status HudiTable::CompactGroup(const std::string& instant, uint32_t ordinal, CommitContent* content,
-                               std::vector<KeyedRow>* keys) {
-  const WriterGroup& group = groups_[ordinal];
+Status HudiTable::CompactSlice(const SliceWork& work, CommitContent* content, std::vector<KeyedRow>* keys) {
   Rewrite rewrite;
-  TARN_RETURN_IF_ERROR(RewriteGroup(instant, ordinal, static_cast<int>(content->bases.size()), &rewrite,
+  TARN_RETURN_IF_ERROR(RewriteSlice(content->instant, work, static_cast<int>(content->bases.size()), &rewrite,
                                     [&](const Hash128& identity, uint32_t position) {
-                                      keys->push_back({identity, position});
+                                      if (keys != nullptr) keys->push_back({identity, position});
                                     }));
   TARN_RETURN_IF_ERROR(rewrite.file->Close());
   const int64_t rows = rewrite.file->rows();
-  WriteStat stat = BaseStat(*rewrite.file, group.base.instant);
+  WriteStat stat = BaseStat(*rewrite.file, work.slice.base->instant);
   stat.inserts = 0;
   stat.updates = stat.log_records = rows - rewrite.rows_kept;
   stat.deletes = std::max<int64_t>(rewrite.rows_before - rows, 0);
-  stat.logs_compacted = static_cast<int64_t>(group.logs.size());
-  stat.log_bytes_compacted = group.log_bytes;
+  stat.logs_compacted = static_cast<int64_t>(work.slice.logs.size());
+  for (const LogFile* log : work.slice.logs) stat.log_bytes_compacted += log->size_bytes;
   content->metadata.stats.push_back(std::move(stat));
-  content->bases.push_back({ordinal, std::move(rewrite.file)});
+  content->bases.push_back({work.group, std::move(rewrite.file)});
   return {};
 }
 
@@ -130,8 +126,9 @@ Result<std::optional<CommitResult>> HudiTable::Compact(const std::string& instan
                                                        const CommitProperties& properties, bool everything) {
   if (!has_index_) return std::optional<CommitResult>();
   TARN_RETURN_IF_ERROR(Begin(instant));
+  TARN_ASSIGN(auto planned, ExecutePlans(properties));
   const std::vector<uint32_t> groups = ChooseGroups(options, everything);
-  if (groups.empty()) return std::optional<CommitResult>();
+  if (groups.empty()) return planned;
   CommitContent content;
   content.instant = instant;
   content.metadata.operation = "COMPACT";
@@ -140,7 +137,7 @@ Result<std::optional<CommitResult>> HudiTable::Compact(const std::string& instan
   std::vector<std::vector<KeyedRow>> keys(groups.size());
   int64_t count = 0;
   for (size_t i = 0; i < groups.size(); i++) {
-    TARN_RETURN_IF_ERROR(CompactGroup(instant, groups[i], &content, &keys[i]));
+    TARN_RETURN_IF_ERROR(CompactSlice(WorkOf(groups[i]), &content, &keys[i]));
     count += static_cast<int64_t>(keys[i].size());
   }
   TARN_RETURN_IF_ERROR(index_.Reserve(count));

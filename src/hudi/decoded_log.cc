@@ -130,4 +130,11 @@ Result<std::shared_ptr<const DecodedLog>> LogCache::Get(const storage::Storage& 
   return log;
 }
 
+void LogCache::Clear() {
+  std::lock_guard lock(mutex_);
+  entries_.clear();
+  by_key_.clear();
+  bytes_ = 0;
+}
+
 }  // namespace tarn::hudi

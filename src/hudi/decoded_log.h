@@ -51,6 +51,8 @@ class LogCache {
   explicit LogCache(int64_t max_bytes) : max_bytes_(max_bytes) {}
   Result<std::shared_ptr<const DecodedLog>> Get(const storage::Storage& storage, const std::string& path,
                                                 int64_t size_bytes, const MergeRules& rules);
+  /// Forgets all: files were taken away whose names may come again.
+  void Clear();
 
  private:
   struct Entry {

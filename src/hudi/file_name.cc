@@ -56,6 +56,12 @@ std::string FormatLogFileName(const std::string& file_id, const std::string& bas
   return fmt::format(".{}_{}.log.{}_{}", file_id, base_instant, version, token);
 }
 
+std::string LogWriteToken(int64_t commit_micros) {
+  constexpr int64_t kDayMillis = 24LL * 3600 * 1000;
+  const int64_t millis = commit_micros / 1000;
+  return fmt::format("0-{}-{}", millis / kDayMillis, millis % kDayMillis);
+}
+
 std::string NewFileId() {
   static thread_local std::mt19937_64 random{std::random_device{}()};
   const uint64_t a = (random() & ~0xf000ULL) | 0x4000ULL;

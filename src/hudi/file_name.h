@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,9 @@ std::string FormatBaseFileName(const std::string& file_id, const std::string& to
                                const std::string& instant);
 std::string FormatLogFileName(const std::string& file_id, const std::string& base_instant, int version,
                               const std::string& token);
+/// The write token of our logs, another one for each commit: a name that was rolled back never comes again,
+/// for readers know logs by their names.
+std::string LogWriteToken(int64_t commit_micros);
 /// A new random file id, `<uuid>-0`.
 std::string NewFileId();
 

@@ -291,39 +291,6 @@ TEST(HudiTable, CreateRefusesWhatCannotWork) {
             ErrorCode::kNotFound);
 }
 
-TEST(HudiTable, ACompactionThatOthersPlannedAndWroteBehindIsNotRolledBack) {
-  const TestFolder folder;
-  History history(folder.path(), true);
-  std::mt19937 random(3);
-  history.Load(100);
-  const std::string base = history.table().LastInstant();
-  history.Change(random, 60, 150);
-  // As Spark's writer leaves it: from its plan on, logs carry the plan's instant.
-  const std::string plan = history.Next();
-  std::vector<std::filesystem::path> logs;
-  for (const auto& file : std::filesystem::recursive_directory_iterator(history.base())) {
-    if (file.path().filename().string().find(base + ".log.") != std::string::npos)
-      logs.push_back(file.path());
-  }
-  ASSERT_FALSE(logs.empty());
-  for (const auto& log : logs) {
-    std::string name = log.filename().string();
-    name.replace(name.find(base), base.size(), plan);
-    std::filesystem::rename(log, log.parent_path() / name);
-  }
-  const std::string requested = history.base() + "/.hoodie/" + plan + ".compaction.requested";
-  ASSERT_TRUE(history.storage().Write(requested, ""));
-  history.OpenReader();
-  history.CheckNewest();
-  const Status opened = history.TryOpen();
-  ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().code, ErrorCode::kUnsupported);
-  EXPECT_NE(opened.error().message.find("planned at " + plan), std::string::npos) << opened.error().message;
-  EXPECT_TRUE(history.storage().Exists(requested));
-  history.OpenReader();
-  history.CheckNewest();
-}
-
 TEST(HudiTable, LeftoversOfACrashAreRolledBackOnOpen) {
   const TestFolder folder;
   History history(folder.path(), true);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "base/clock.h"
 #include "hudi/spooled_changes.h"
 #include "hudi/table.h"
 #include "storage/storage.h"
@@ -271,15 +272,44 @@ Status RecoverSamples(const std::string& folder) {
   return {};
 }
 
+/// Compacts a table whole, which may be another writer's, and cleans all that may go.
+Status RunServices(const std::string& folder, const std::string& name) {
+  TARN_ASSIGN(const auto storage, tarn::storage::OpenLocalStorage(folder + "/_staging"));
+  TARN_ASSIGN(const auto table, Table::Open(storage.get(), folder + "/" + name, folder + "/_tarn/" + name));
+  int64_t micros = tarn::Clock::System().NowMicros();
+  TARN_RETURN_IF_ERROR(table->Compact(FormatInstant(micros), {}, {}, true));
+  ServiceOptions options;
+  options.retain_micros = 1;
+  TARN_RETURN_IF_ERROR(table->Clean(FormatInstant(micros + 1000), options));
+  return table->Close();
+}
+
+/// Changes some rows of a table and adds others, 60 in all.
+Status UpsertSome(const std::string& folder, const std::string& name) {
+  TARN_ASSIGN(const auto storage, tarn::storage::OpenLocalStorage(folder + "/_staging"));
+  TARN_ASSIGN(const auto table, Table::Open(storage.get(), folder + "/" + name, folder + "/_tarn/" + name));
+  std::vector<Row> rows;
+  for (int64_t id = 0; id < 60; id++)
+    rows.push_back({id % 3, id < 40 ? id : 5000 + id, fmt::format("upserted {}", id), id, 1'600'000});
+  const std::string instant = FormatInstant(tarn::Clock::System().NowMicros());
+  TARN_RETURN_IF_ERROR(table->Upsert(instant, {ToBatch(rows, true), nullptr}, {}));
+  return table->Close();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const bool recover = argc == 3 && std::string_view(argv[2]) == "--recover";
-  if (argc != 2 && !recover) {
-    std::fprintf(stderr, "usage: hudi_sample <folder> [--recover]\n");
+  const bool services = argc == 4 && std::string_view(argv[2]) == "--services";
+  const bool upsert = argc == 4 && std::string_view(argv[2]) == "--upsert";
+  if (argc != 2 && !recover && !services && !upsert) {
+    std::fprintf(stderr, "usage: hudi_sample <folder> [--recover | --services <table> | --upsert <table>]\n");
     return 2;
   }
-  const Status status = recover ? RecoverSamples(argv[1]) : WriteSamples(argv[1]);
+  const Status status = recover    ? RecoverSamples(argv[1])
+                        : services ? RunServices(argv[1], argv[3])
+                        : upsert   ? UpsertSome(argv[1], argv[3])
+                                   : WriteSamples(argv[1]);
   if (!status) std::fprintf(stderr, "hudi_sample: %s\n", status.error().message.c_str());
   return status ? 0 : 1;
 }

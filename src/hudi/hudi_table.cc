@@ -4,12 +4,12 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "base/fault.h"
 #include "hudi/avro_schema.h"
 #include "hudi/file_name.h"
+#include "hudi/horizon.h"
 #include "hudi/properties.h"
 #include "parquet/parquet_reader.h"
 
@@ -78,7 +78,9 @@ Result<std::unique_ptr<Table>> Table::Open(storage::Storage* storage, std::strin
 
 Status HudiTable::Start(const std::string& sidecar_folder) {
   TARN_ASSIGN(const std::string text, storage_->Read(HoodiePath("hoodie.properties")));
-  TARN_ASSIGN(options_, OptionsOf(ParseProperties(text), true));
+  const Properties properties = ParseProperties(text);
+  TARN_ASSIGN(options_, OptionsOf(properties, true));
+  TARN_ASSIGN(rules_, MergeRulesOf(properties));
   options_.sidecar_folder = sidecar_folder;
   TARN_ASSIGN(keys_, KeyFormat::Make(options_));
   TARN_RETURN_IF_ERROR(Recover());
@@ -94,9 +96,6 @@ Status HudiTable::LoadSchema(const Timeline& timeline) {
     const std::string name = *it + "." + timeline.completed.at(*it);
     TARN_ASSIGN(const std::string text, storage_->Read(HoodiePath(name)));
     TARN_ASSIGN(const CommitMetadata commit, ParseCommit(text, name));
-    if (const auto from = commit.extra.find(kHistoryFrom); from != commit.extra.end()) {
-      horizon_ = std::max(horizon_, from->second);
-    }
     const auto schema = commit.extra.find("schema");
     if (schema == commit.extra.end() || schema->second.empty()) continue;
     TARN_ASSIGN(options_.schema, TableSchemaFromAvro(schema->second));
@@ -109,23 +108,13 @@ Status HudiTable::LoadSchema(const Timeline& timeline) {
   return UseSchema(options_.schema);
 }
 
-Status HudiTable::LoadHorizon(const Timeline& timeline) {
-  for (auto it = timeline.completed.rbegin(); it != timeline.completed.rend(); ++it) {
-    if (it->second != "clean") continue;
-    TARN_ASSIGN(const std::string bytes, storage_->Read(HoodiePath(it->first + ".clean")));
-    TARN_ASSIGN(const nlohmann::json json, FirstRecord(bytes));
-    if (json.is_object()) horizon_ = std::max(horizon_, json.value("earliestCommitToRetain", ""));
-    return {};
-  }
-  return {};
-}
-
 Status HudiTable::LoadState() {
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
   last_instant_ = timeline.Newest();
   last_commit_ = timeline.NewestCommit("");
   TARN_RETURN_IF_ERROR(LoadSchema(timeline));
-  TARN_RETURN_IF_ERROR(LoadHorizon(timeline));
+  TARN_ASSIGN(horizon_, ReadHorizon(*storage_, base_path_, timeline));
+  TARN_ASSIGN(const auto replaced, ReplacedGroups(*storage_, base_path_, timeline, ""));
   TARN_ASSIGN(const FileView view, FileView::Load(*storage_, base_path_));
   groups_.clear();
   group_index_.clear();
@@ -137,7 +126,7 @@ Status HudiTable::LoadState() {
     const uint32_t partition = PartitionIndex(path);
     for (const auto& [file_id, group_files] : files) {
       const auto slice = ChooseSlice(group_files, timeline, "");
-      if (!slice) continue;
+      if (!slice || replaced.contains(file_id)) continue;
       if (slice->base == nullptr) {
         return MakeError(ErrorCode::kUnsupported,
                          "table '{}': file group {} in '{}' has log files and no base file", options_.name,
@@ -155,7 +144,7 @@ Status HudiTable::LoadState() {
       groups_.push_back(std::move(group));
     }
   }
-  return {};
+  return LoadPlans(timeline);
 }
 
 Status HudiTable::EvolveSchema(std::shared_ptr<arrow::Schema> schema) {
@@ -191,6 +180,7 @@ Status HudiTable::UseSchema(std::shared_ptr<arrow::Schema> schema) {
   TARN_ASSIGN(avro_meta_schema_, TableAvroSchema(*WithMetaColumns(*schema), options_.name));
   avro_schema_ = std::move(plain);
   options_.schema = std::move(schema);
+  rules_.ranks = RanksOf(*options_.schema, rules_.ordering_fields);
   return {};
 }
 
@@ -253,7 +243,7 @@ Status HudiTable::RebuildIndex() {
 Status HudiTable::IndexGroup(uint32_t ordinal) {
   const WriterGroup& group = groups_[ordinal];
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
-  LogMerge merge(WithMetaColumns(*options_.schema));
+  LogMerge merge(WithMetaColumns(*options_.schema), rules_);
   Roaring replaced;
   const std::string& partition = partitions_[group.partition];
   TARN_RETURN_IF_ERROR(

@@ -13,7 +13,10 @@
 #include "hudi/file_view.h"
 #include "hudi/key_index.h"
 #include "hudi/log_block.h"
+#include "hudi/planned_compaction.h"
 #include "hudi/record_key.h"
+#include "hudi/restore_plan.h"
+#include "hudi/savepoint.h"
 #include "hudi/slice.h"
 #include "hudi/spooled_changes.h"
 #include "hudi/staged_changes.h"
@@ -29,6 +32,10 @@ struct WriterGroup {
   BaseFile base;
   std::vector<LogFile> logs;
   int64_t log_bytes = 0;
+  std::string planned = {};  ///< Instant of another writer's plan to compact it; empty when there is none.
+  bool is_planned() const { return planned > base.instant; }
+  /// What new logs are named by.
+  const std::string& log_instant() const { return is_planned() ? planned : base.instant; }
   int64_t total_bytes() const { return base.size_bytes + log_bytes; }
 };
 
@@ -52,6 +59,8 @@ struct NewBase {
 struct CommitContent {
   std::string instant;
   std::string compaction_plan;  ///< Avro container; not empty makes it a compaction.
+  bool is_planned = false;      ///< A compaction whose plan is there already.
+  bool is_compaction() const { return is_planned || !compaction_plan.empty(); }
   CommitMetadata metadata;
   std::vector<NewLog> logs;
   std::vector<NewBase> bases;
@@ -93,6 +102,11 @@ class HudiTable : public Table {
     std::map<std::string, std::vector<std::string>> files;
   };
   Result<int64_t> Archive(const std::string& now_instant, const ServiceOptions& options) override;
+  Result<Savepoint> CreateSavepoint(const std::string& instant, const std::string& user,
+                                    const std::string& comment) override;
+  Status DeleteSavepoint(const std::string& instant) override;
+  Result<std::vector<Savepoint>> ListSavepoints() const override;
+  Result<RestoreResult> Restore(const std::string& instant, const std::string& savepoint) override;
   std::unique_ptr<StagedChanges> Stage() const override;
   Result<std::unique_ptr<SpooledChanges>> Spool() override;
   Status Settle() override;
@@ -108,11 +122,12 @@ class HudiTable : public Table {
   Status LoadState();
   Status LoadSchema(const Timeline& timeline);
   Status UseSchema(std::shared_ptr<arrow::Schema> schema);
-  Status LoadHorizon(const Timeline& timeline);
   Status Recover();
-  /// kUnsupported when a pending compaction has logs behind it already: readers know them by the plan alone.
-  Status RefuseWrittenPlan(const PendingAction& plan) const;
+  /// Goes on with cleans and restores, forgets rollbacks and savepoints that did not come about.
+  Status RecoverServices();
   Status RollBack(const PendingAction& failed);
+  /// What Spark's writers keep of an instant: names of their files, and a sign of life.
+  Status RemoveMarkers(const std::string& instant);
   Status LoadIndex();
   Status RebuildIndex();
   Status IndexGroup(uint32_t ordinal);
@@ -126,11 +141,23 @@ class HudiTable : public Table {
   Status GoOnCleaning(const PendingAction& pending);
   Status RemoveFiles(const std::string& partition, const std::vector<std::string>& names);
 
+  // Restoring (restore.cc).
+  /// `newer`: the files that go, by instant.
+  Result<RestoreResult> FinishRestore(const RestorePlan& plan,
+                                      const std::map<std::string, FilesByPartition>& newer);
+  /// Finishes a restore that was cut off.
+  Status GoOnRestoring(const PendingAction& pending);
+  /// Removes what is left of an instant but its data.
+  Status RemovePending(const std::string& instant);
+
   // Committing (commit.cc).
   Status NeedIndex() const;  ///< kUnsupported for a table that cannot take single changes.
   Status Begin(const std::string& instant);
   Status Publish(CommitContent& content);
   Result<CommitResult> Complete(CommitContent& content, const CommitProperties& properties);
+  /// Completes the metadata.
+  void Describe(CommitContent& content, const CommitProperties& properties) const;
+  static CommitResult ResultOf(const CommitContent& content);
   Status PublishData(CommitContent& content);
   void Apply(CommitContent& content);
   uint32_t PartitionIndex(const std::string& path);
@@ -161,6 +188,16 @@ class HudiTable : public Table {
   Status WriteFirstBases(const std::string& instant, UpsertPlan& plan, const arrow::RecordBatch& rows,
                          CommitContent* content);
 
+  // Compactions that others planned (planned_compaction.cc).
+  /// Whether logs stand behind a plan: then readers know them by the plan alone, and it must stay.
+  Result<bool> IsWrittenBehind(const std::string& planned) const;
+  /// Takes back what was begun of making a planned compaction, but not the plan.
+  Status ReturnToPlan(const std::string& planned);
+  Status LoadPlans(const Timeline& timeline);
+  Result<CommitResult> ExecutePlan(const PlannedCompaction& plan, const CommitProperties& properties);
+  /// All of them, oldest first; nullopt when there is none.
+  Result<std::optional<CommitResult>> ExecutePlans(const CommitProperties& properties);
+
   // Compaction and replacement (compaction.cc, replace.cc).
   struct KeyedRow {
     Hash128 identity;
@@ -168,8 +205,18 @@ class HudiTable : public Table {
   };
   std::vector<uint32_t> ChooseGroups(const ServiceOptions& options, bool everything) const;
   Result<std::string> CompactionPlan(const std::vector<uint32_t>& groups) const;
-  Status CompactGroup(const std::string& instant, uint32_t ordinal, CommitContent* content,
-                      std::vector<KeyedRow>* keys);
+  /// A slice that becomes a base file, and whose.
+  struct SliceWork {
+    std::string partition, file_id;
+    Slice slice;
+    uint32_t group = NewBase::kNewGroup;
+  };
+  SliceWork WorkOf(uint32_t ordinal) const {
+    const WriterGroup& group = groups_[ordinal];
+    return {partitions_[group.partition], group.file_id, SliceOf(group), ordinal};
+  }
+  /// `keys`: where they stand then; null: nobody asks.
+  Status CompactSlice(const SliceWork& work, CommitContent* content, std::vector<KeyedRow>* keys);
   /// A new base file of a group, without some of its rows.
   struct Rewrite {
     Roaring gone;                          ///< Positions in the base file that do not count any more,
@@ -178,7 +225,7 @@ class HudiTable : public Table {
     int64_t rows_before = 0;               ///< Of the old base file.
     int64_t rows_kept = 0;                 ///< Of those.
   };
-  Status RewriteGroup(const std::string& instant, uint32_t ordinal, int file_ordinal, Rewrite* rewrite,
+  Status RewriteSlice(const std::string& instant, const SliceWork& work, int file_ordinal, Rewrite* rewrite,
                       const std::function<void(const Hash128&, uint32_t position)>& placed);
   struct Replacement;
   Status ReplacePartition(Replacement* replacement, uint32_t partition);
@@ -202,6 +249,8 @@ class HudiTable : public Table {
   std::string last_commit_;
   std::string
       horizon_;  ///< Oldest instant that cleaning kept; every commit repeats it, for cleans are archived.
+  MergeRules rules_;
+  std::vector<PlannedCompaction> plans_;  ///< Oldest first.
   std::vector<WriterGroup> groups_;
   std::unordered_map<std::string, uint32_t> group_index_;  ///< By file id.
   std::vector<std::string> partitions_;
@@ -216,7 +265,7 @@ class HudiTable : public Table {
 /// Runs `task` for 0..count-1 on a few threads, so that many syncs share the journal; gives the first error.
 Status RunTogether(size_t count, const std::function<Status(size_t)>& task);
 
-/// The write token of every file of ours: partition-stage-attempt.
+/// The write token of our base files: partition-stage-attempt.
 inline constexpr const char* kWriteToken = "0-0-0";
 
 }  // namespace tarn::hudi

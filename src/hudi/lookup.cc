@@ -107,7 +107,7 @@ Result<Table::Lookup> HudiTable::LookupRows(const arrow::RecordBatch& identities
     for (const auto& [ordinal, askers] : in_log) {
       const WriterGroup& group = groups_[ordinal];
       const std::string& partition = partitions_[group.partition];
-      LogMerge merge(options_.schema);
+      LogMerge merge(options_.schema, rules_);
       // Without its base file the slice is merged without looking for replaced positions.
       Slice slice = SliceOf(group);
       slice.base = nullptr;

@@ -121,7 +121,7 @@ Status HudiTable::EraseGroupIdentities(uint32_t ordinal, std::vector<Hash128>* e
       reader->Scan({kRecordKey}, 0, reader->rows(), [&](const auto& rows, int64_t) { return add(*rows); }));
   if (group.logs.empty()) return {};
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
-  LogMerge merge(WithMetaColumns(*options_.schema));
+  LogMerge merge(WithMetaColumns(*options_.schema), rules_);
   Slice slice = SliceOf(group);
   slice.base = nullptr;
   Roaring unused;

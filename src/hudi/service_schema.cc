@@ -52,6 +52,49 @@ const std::string& RollbackMetadataSchema() {
   return schema;
 }
 
+const std::string& SavepointMetadataSchema() {
+  static const std::string schema =
+      R"({"type":"record","name":"HoodieSavepointMetadata","namespace":"org.apache.hudi.avro.model","fiel)"
+      R"(ds":[{"name":"savepointedBy","type":"string"},{"name":"savepointedAt","type":"long"},{"name":"co)"
+      R"(mments","type":"string"},{"name":"partitionMetadata","type":{"type":"map","values":{"type":"reco)"
+      R"(rd","name":"HoodieSavepointPartitionMetadata","fields":[{"name":"partitionPath","type":"string"})"
+      R"(,{"name":"savepointDataFile","type":{"type":"array","items":"string"}}]}}},{"name":"version","ty)"
+      R"(pe":["int","null"],"default":1}]})";
+  return schema;
+}
+
+const std::string& RestorePlanSchema() {
+  static const std::string schema =
+      R"({"type":"record","name":"HoodieRestorePlan","namespace":"org.apache.hudi.avro.model","fields":[{)"
+      R"("name":"instantsToRollback","type":{"type":"array","items":{"type":"record","name":"HoodieInstan)"
+      R"(tInfo","fields":[{"name":"commitTime","type":"string"},{"name":"action","type":"string"}]},"defa)"
+      R"(ult":null},"default":[]},{"name":"version","type":["int","null"],"default":2},{"name":"savepoint)"
+      R"(ToRestoreTimestamp","type":["null","string"],"default":null}]})";
+  return schema;
+}
+
+const std::string& RestoreMetadataSchema() {
+  static const std::string schema =
+      R"({"type":"record","name":"HoodieRestoreMetadata","namespace":"org.apache.hudi.avro.model","fields)"
+      R"(":[{"name":"startRestoreTime","type":"string"},{"name":"timeTakenInMillis","type":"long"},{"name)"
+      R"(":"instantsToRollback","type":{"type":"array","items":"string"}},{"name":"hoodieRestoreMetadata")"
+      R"(,"type":{"type":"map","values":{"type":"array","items":["null",{"type":"record","name":"HoodieRo)"
+      R"(llbackMetadata","fields":[{"name":"startRollbackTime","type":"string"},{"name":"timeTakenInMilli)"
+      R"(s","type":"long"},{"name":"totalFilesDeleted","type":"int"},{"name":"commitsRollback","type":{"t)"
+      R"(ype":"array","items":"string"}},{"name":"partitionMetadata","type":{"type":"map","values":{"type)"
+      R"(":"record","name":"HoodieRollbackPartitionMetadata","fields":[{"name":"partitionPath","type":"st)"
+      R"(ring"},{"name":"successDeleteFiles","type":{"type":"array","items":"string"}},{"name":"failedDel)"
+      R"(eteFiles","type":{"type":"array","items":"string"}},{"name":"rollbackLogFiles","type":["null",{")"
+      R"(type":"map","values":"long"}],"default":null},{"name":"logFilesFromFailedCommit","type":["null",)"
+      R"({"type":"map","values":"long"}],"default":null}]}}},{"name":"version","type":["int","null"],"def)"
+      R"(ault":1},{"name":"instantsRollback","type":{"type":"array","items":{"type":"record","name":"Hood)"
+      R"(ieInstantInfo","fields":[{"name":"commitTime","type":"string"},{"name":"action","type":"string"})"
+      R"(]},"default":[]},"default":[]}]}],"default":null}}},{"name":"version","type":["int","null"],"def)"
+      R"(ault":1},{"name":"restoreInstantInfo","type":{"type":"array","items":"HoodieInstantInfo","defaul)"
+      R"(t":null},"default":[]}]})";
+  return schema;
+}
+
 const std::string& CleanPlanSchema() {
   static const std::string schema =
       R"({"type":"record","name":"HoodieCleanerPlan","namespace":"org.apache.hudi.avro.model","fields":[{)"

@@ -8,6 +8,9 @@ namespace tarn::hudi {
 const std::string& CompactionPlanSchema();
 const std::string& RollbackPlanSchema();
 const std::string& RollbackMetadataSchema();
+const std::string& SavepointMetadataSchema();
+const std::string& RestorePlanSchema();
+const std::string& RestoreMetadataSchema();
 const std::string& CleanPlanSchema();
 const std::string& CleanMetadataSchema();
 /// HoodieArchivedMetaEntry with the members that tarn fills; readers take the others' defaults.

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "hudi/avro_schema.h"
+#include "hudi/commit_metadata.h"
 #include "hudi/file_name.h"
 #include "hudi/positions.h"
 #include "parquet/parquet_reader.h"
@@ -111,6 +112,19 @@ std::optional<Slice> ChooseSlice(const GroupFiles& group, const Timeline& timeli
   }
   if (slice.base == nullptr && slice.logs.empty()) return std::nullopt;
   return slice;
+}
+
+Result<std::set<std::string>> ReplacedGroups(const storage::Storage& storage, const std::string& base_path,
+                                             const Timeline& timeline, const std::string& as_of) {
+  std::set<std::string> replaced;
+  for (const auto& [instant, action] : timeline.completed) {
+    if (action != "replacecommit" || (!as_of.empty() && instant > as_of)) continue;
+    const std::string name = timeline.CompletedPath(instant);
+    TARN_ASSIGN(const std::string text, storage.Read(base_path + "/.hoodie/" + name));
+    TARN_ASSIGN(const CommitMetadata commit, ParseCommit(text, name));
+    for (const auto& [partition, ids] : commit.replaced_groups) replaced.insert(ids.begin(), ids.end());
+  }
+  return replaced;
 }
 
 Result<bool> IsWhole(const SliceContext& context, const std::string& partition, const LogFile& log,

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <roaring/roaring.hh>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ struct Slice {
 /// The slice of a group that a reader of `as_of` (empty: everything completed) must read; nullopt when none.
 /// Source: hudi-format, section 9.
 std::optional<Slice> ChooseSlice(const GroupFiles& group, const Timeline& timeline, const std::string& as_of);
+
+/// File groups that replacecommits of the active timeline up to `as_of` (empty: all) took away.
+Result<std::set<std::string>> ReplacedGroups(const storage::Storage& storage, const std::string& base_path,
+                                             const Timeline& timeline, const std::string& as_of);
 
 /// What reading a slice needs to know.
 struct SliceContext {

@@ -168,7 +168,7 @@ Status SpooledCommit::MergeGroup(uint32_t ordinal, const Work& work) {
     TARN_ASSIGN(const auto removed, Removed(ordinal, work.removed));
     for (const DeleteRecord& record : removed) rewrite.gone_keys.push_back(HashText(record.key));
   }
-  TARN_RETURN_IF_ERROR(table_->RewriteGroup(content_.instant, ordinal, NextFile(), &rewrite,
+  TARN_RETURN_IF_ERROR(table_->RewriteSlice(content_.instant, table_->WorkOf(ordinal), NextFile(), &rewrite,
                                             [&](const Hash128& identity, uint32_t position) {
                                               table_->index_.Put(identity, {ordinal, position});
                                             }));

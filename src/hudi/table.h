@@ -71,6 +71,20 @@ struct ServiceOptions {
   int keep_active_instants = 60;      ///< Archiving starts above twice this and ends here.
 };
 
+/// What keeps a table as it was at one commit: cleaning leaves the files of then, archiving the commit.
+struct Savepoint {
+  std::string instant;        ///< The commit that is kept.
+  std::string user, comment;  ///< Who made it, and why.
+  int64_t created_micros = 0;
+  std::map<std::string, std::vector<std::string>> files;  ///< Names of base and log files, by partition path.
+};
+
+/// What a restore did.
+struct RestoreResult {
+  std::vector<std::string> rolled_back;  ///< Instants, newest first; empty when none was later.
+  int64_t files = 0;                     ///< How many went.
+};
+
 class StagedChanges;
 class SpooledChanges;
 
@@ -153,6 +167,23 @@ class Table {
   virtual Result<int64_t> Clean(const std::string& instant, const ServiceOptions& options) = 0;
   /// Moves old instants from the active timeline to the archive; returns how many.
   virtual Result<int64_t> Archive(const std::string& now_instant, const ServiceOptions& options) = 0;
+
+  /// Keeps the table as it is at the completed commit `instant`: that state can be read, and restored, until
+  /// DeleteSavepoint. Durability: on return it survives a crash. Errors: kNotFound when the active timeline
+  /// has no such commit, or cleaning may have taken files of it; kAlreadyExists.
+  virtual Result<Savepoint> CreateSavepoint(const std::string& instant, const std::string& user,
+                                            const std::string& comment) = 0;
+  /// Errors: kNotFound. What was kept by it alone goes with the next clean.
+  virtual Status DeleteSavepoint(const std::string& instant) = 0;
+  /// Oldest first.
+  virtual Result<std::vector<Savepoint>> ListSavepoints() const = 0;
+  /// Makes the table what it was at `savepoint`: every later commit is rolled back, newest first, under the
+  /// instant `instant`. Staged changes must be dropped before. Once it has begun there is no way back: one
+  /// that is cut off is gone on with by the next call or Open, and our readers see the restored state from
+  /// its beginning. Errors: kNotFound when there is no such savepoint; kConflict names a later savepoint,
+  /// which must be deleted first; kCorrupt names a file of the savepoint that is missing; kUnsupported a log
+  /// file that has blocks from before and after. Nothing was done then.
+  virtual Result<RestoreResult> Restore(const std::string& instant, const std::string& savepoint) = 0;
 
   /// Changes to be collected in memory for the next Upsert; empty. The table outlives it.
   virtual std::unique_ptr<StagedChanges> Stage() const = 0;

@@ -8,12 +8,18 @@
 #include "hudi/content_check.h"
 #include "hudi/file_name.h"
 #include "hudi/file_view.h"
+#include "hudi/horizon.h"
 #include "hudi/properties.h"
+#include "hudi/savepoint.h"
 #include "hudi/timeline.h"
 #include "hudi/timeline_check.h"
 
 namespace tarn::hudi {
 namespace {
+
+constexpr const char* kHalfRestored =
+    "is a restore that did not come to its end: other readers see the table as it was between its savepoint "
+    "and now, until it is gone on with";
 
 std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
@@ -40,6 +46,7 @@ class TableCheck {
       if (IsCommitAction(action)) CheckCommit(instant);
     }
     CheckFiles();
+    CheckSavepoints();
     for (const auto& [partition, groups] : files_.partitions()) CheckPartition(partition, groups);
     CheckLogs(storage_, base_path_, files_, rules_, layout, &report_);
     return CheckRows(storage_, base_path_, scratch, options_.has_meta_columns, &report_);
@@ -116,10 +123,11 @@ class TableCheck {
         continue;
       }
       CollectRemoved(*record);
-      if (action == "clean" && record->is_object())
-        horizon_ = std::max(horizon_, record->value("earliestCommitToRetain", ""));
     }
+    if (const auto horizon = ServiceHorizon(storage_, base_path_, timeline_)) horizon_ = *horizon;
     for (const PendingAction& pending : timeline_.pending) {
+      if (pending.action == "restore")
+        report_.Add(".hoodie/" + timeline_.StatePath(pending.files.front()), kHalfRestored);
       if (pending.action != "clean") continue;
       // The next writer goes on with it: what its plan names may be gone already.
       const std::string folder = is_version_6() ? "" : "timeline/";
@@ -181,6 +189,21 @@ class TableCheck {
       } else if (stat.is_log ? found->second < stat.bytes : found->second != stat.bytes) {
         report_.Add(stat.path,
                     fmt::format("has {} bytes, but {} says {}", found->second, told.where, stat.bytes));
+      }
+    }
+  }
+
+  void CheckSavepoints() {
+    const auto savepoints = ReadSavepoints(storage_, base_path_, timeline_);
+    if (!savepoints) return report_.Add(".hoodie", savepoints.error().message);
+    for (const Savepoint& savepoint : *savepoints) {
+      for (const auto& [partition, names] : savepoint.files) {
+        for (const std::string& name : names) {
+          // Logs that another writer named, though they are of later commits, may have been restored away.
+          const std::string path = JoinPath(partition, name);
+          if (!sizes_.contains(path) && ParseBaseFileName(name))
+            report_.Add(path, "is not there, though the savepoint " + savepoint.instant + " keeps it");
+        }
       }
     }
   }

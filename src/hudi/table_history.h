@@ -244,6 +244,11 @@ class History {
     rows_ = since.rows;
     history_ = since.history;
   }
+  /// What must be there is what was at this instant, and nothing came after it.
+  void ReturnTo(const std::string& instant) {
+    rows_ = history_.at(instant);
+    history_.erase(history_.upper_bound(instant), history_.end());
+  }
   void ForgetBefore(const std::string& instant) {
     history_.erase(history_.begin(), history_.lower_bound(instant));
   }

@@ -7,6 +7,7 @@
 
 #include "hudi/avro_schema.h"
 #include "hudi/file_name.h"
+#include "hudi/horizon.h"
 #include "hudi/properties.h"
 
 namespace tarn::hudi {
@@ -105,30 +106,18 @@ Status TimelineTableReader::ReadCommit(const std::string& instant, bool list_fil
   return {};
 }
 
-Status TimelineTableReader::ReadHorizon() {
-  for (auto it = timeline_.completed.rbegin(); it != timeline_.completed.rend(); ++it) {
-    if (it->second != "clean") continue;
-    if (it->first == horizon_clean_) break;
-    TARN_ASSIGN(const std::string bytes,
-                storage_->Read(base_path_ + "/.hoodie/" + timeline_.CompletedPath(it->first)));
-    TARN_ASSIGN(const nlohmann::json json, FirstRecord(bytes));
-    horizon_clean_ = it->first;
-    if (json.is_object()) horizon_ = std::max(horizon_, json.value("earliestCommitToRetain", ""));
-    break;
-  }
-  // What a clean that is under way takes may be gone already.
-  const std::string folder =
-      base_path_ + (layout() == TimelineLayout::kOne ? "/.hoodie/" : "/.hoodie/timeline/");
-  for (const PendingAction& pending : timeline_.pending) {
-    const std::string& first = pending.files.front();
-    if (pending.action != "clean" || !first.ends_with(".inflight")) continue;
-    TARN_ASSIGN(const std::string bytes, storage_->Read(folder + first));
-    const auto plan = FirstRecord(bytes);
-    if (!plan || !plan->is_object()) continue;  // Written in part: nothing was taken.
-    const auto retained = plan->find("earliestInstantToRetain");
-    if (retained != plan->end() && retained->is_object())
-      horizon_ = std::max(horizon_, retained->value("timestamp", ""));
-  }
+Status TimelineTableReader::LoadHorizon() {
+  const auto is_service = [](const std::string& action) { return action == "clean" || action == "restore"; };
+  const auto newest = std::find_if(timeline_.completed.rbegin(), timeline_.completed.rend(),
+                                   [&](const auto& entry) { return is_service(entry.second); });
+  const std::string service = newest == timeline_.completed.rend() ? "" : newest->first;
+  const bool is_pending =
+      std::any_of(timeline_.pending.begin(), timeline_.pending.end(),
+                  [&](const PendingAction& pending) { return is_service(pending.action); });
+  if (service == horizon_service_ && !is_pending) return {};
+  TARN_ASSIGN(const std::string horizon, ServiceHorizon(*storage_, base_path_, timeline_));
+  horizon_ = std::max(horizon_, horizon);
+  horizon_service_ = service;
   return {};
 }
 
@@ -144,6 +133,8 @@ Result<bool> TimelineTableReader::IsCleaned() const {
 Status TimelineTableReader::Reload(Timeline timeline) {
   TARN_ASSIGN(files_, FileView::Load(*storage_, base_path_));
   timeline_ = std::move(timeline);
+  horizon_.clear();
+  horizon_service_.clear();
   schemas_.clear();
   replaced_.clear();
   views_.clear();
@@ -160,7 +151,7 @@ Status TimelineTableReader::Refresh() {
   TARN_ASSIGN(Timeline timeline, ReadTimeline(*storage_, base_path_, layout()));
   if (!loaded_) {
     TARN_RETURN_IF_ERROR(Reload(std::move(timeline)));
-    return ReadHorizon();
+    return LoadHorizon();
   }
   if (timeline.files == timeline_.files) return {};
   // Instants that came and were archived between two refreshes leave no trace here, nor do files that
@@ -179,9 +170,16 @@ Status TimelineTableReader::Refresh() {
   for (const PendingAction& pending : timeline_.pending) {
     if (!timeline.files.contains(pending.instant)) relist = true;
   }
+  for (const auto& [instant, action] : timeline_.completed) {
+    // Those that are archived are the oldest; this one was rolled back.
+    if (timeline.completed.contains(instant) || timeline.files.empty()) continue;
+    if (instant < timeline.files.begin()->first) continue;
+    relist = true;
+    logs_.Clear();
+  }
   if (relist) {
     TARN_RETURN_IF_ERROR(Reload(std::move(timeline)));
-    return ReadHorizon();
+    return LoadHorizon();
   }
   timeline_ = std::move(timeline);
   newest_plan_.reset();
@@ -192,7 +190,7 @@ Status TimelineTableReader::Refresh() {
       return read;
     }
   }
-  return ReadHorizon();
+  return LoadHorizon();
 }
 
 Result<std::shared_ptr<arrow::Schema>> TimelineTableReader::SchemaAsOf(const std::string& as_of) const {
@@ -259,7 +257,7 @@ Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::RefreshAndPlan(cons
     }
     return newest_plan_;
   }
-  if (!horizon_.empty() && as_of < horizon_) return std::shared_ptr<const ScanPlan>();
+  if (IsCleanedAway(as_of)) return std::shared_ptr<const ScanPlan>();
   std::map<std::string, PartitionView> views;
   TARN_ASSIGN(auto plan, MakePlan(as_of, view, &views));
   // Of an instant that is archived its files tell, though none of their rows may be left.
@@ -292,7 +290,7 @@ Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::Plan(const std::str
                      options_.name, plan.error().message);
   }
   if (!plan || *plan) return plan;
-  if (!horizon_.empty() && as_of < horizon_) {
+  if (IsCleanedAway(as_of)) {
     return MakeError(ErrorCode::kNotFound, "table '{}' as of {}: history before {} was cleaned away",
                      options_.name, as_of, horizon_);
   }
@@ -311,7 +309,7 @@ Result<std::shared_ptr<const ScanPlan>> TimelineTableReader::PlanUntil(const std
     return MakeError(ErrorCode::kNotFound, "table '{}' has no commit that completed at or before {}",
                      options_.name, completion);
   }
-  if (newest < horizon_) {
+  if (IsCleanedAway(newest)) {
     return MakeError(ErrorCode::kNotFound, "table '{}' at {}: history before {} was cleaned away",
                      options_.name, completion, horizon_);
   }

@@ -38,7 +38,11 @@ class TimelineTableReader : public TableReader {
   void ChooseRanks();
   /// kNotFound when changes since `begin` cannot be told any more.
   Status CheckKeptSince(const std::string& begin) const;
-  Status ReadHorizon();
+  Status LoadHorizon();
+  /// Whether cleaning took of the state of then. What a savepoint keeps is there whenever it was.
+  bool IsCleanedAway(const std::string& as_of) const {
+    return as_of < horizon_ && !timeline_.savepoints.contains(as_of);
+  }
   /// Whether a clean began, or ended, since the timeline was read.
   Result<bool> IsCleaned() const;
   Result<std::shared_ptr<arrow::Schema>> SchemaAsOf(const std::string& as_of) const;
@@ -62,7 +66,7 @@ class TimelineTableReader : public TableReader {
   std::map<std::string, std::set<std::string>> replaced_;                 ///< By replacecommit.
   std::set<std::string> touched_;  ///< Partitions to look at again for the newest plan.
   std::string horizon_;            ///< Oldest instant that cleaning kept; empty: all.
-  std::string horizon_clean_;      ///< The clean that said so.
+  std::string horizon_service_;    ///< The newest clean or restore when it was read.
   std::map<std::string, PartitionView> views_;
   std::shared_ptr<arrow::Schema> views_schema_;
   std::shared_ptr<const ScanPlan> newest_plan_;

@@ -67,12 +67,17 @@ Result<TableState> DescribeTable(const storage::Storage& storage, const std::str
     TARN_ASSIGN(auto state, Completed(storage, base_path, timeline, instant, &replaced));
     table.timeline.push_back(std::move(state));
   }
+  for (const std::string& instant : timeline.savepoints) {
+    // One whose commit is gone is there already.
+    if (IsCommitAction(timeline.completed.at(instant)))
+      table.timeline.push_back({instant, "savepoint", "completed"});
+  }
   for (const PendingAction& pending : timeline.pending) {
     const bool begun = pending.files.size() > 1 || pending.files.front().ends_with(".inflight");
     table.timeline.push_back({pending.instant, pending.action, begun ? "inflight" : "requested"});
   }
-  std::sort(table.timeline.begin(), table.timeline.end(),
-            [](const auto& a, const auto& b) { return a.instant < b.instant; });
+  std::stable_sort(table.timeline.begin(), table.timeline.end(),
+                   [](const auto& a, const auto& b) { return a.instant < b.instant; });
   TARN_ASSIGN(const FileView files, FileView::Load(storage, base_path));
   for (const auto& [partition, groups] : files.partitions()) {
     for (const auto& [file_id, group] : groups) {

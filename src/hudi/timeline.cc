@@ -5,6 +5,7 @@
 #include <set>
 
 #include "avro/container.h"
+#include "hudi/restore_plan.h"
 #include "hudi/timeline_history.h"
 
 namespace tarn::hudi {
@@ -51,6 +52,11 @@ bool IsCommitAction(const std::string& action) {
   return action == "commit" || action == "deltacommit" || action == "replacecommit";
 }
 
+bool WritesData(const std::string& action) {
+  return IsCommitAction(action) || action == "compaction" || action == "logcompaction" ||
+         action == "clustering";
+}
+
 std::string TimelineFileName(const std::string& instant, const std::string& action,
                              const std::string& state) {
   if (state.empty()) return instant + "." + (action == "compaction" ? "commit" : action);
@@ -63,11 +69,15 @@ const std::string& Timeline::CompletionOf(const std::string& instant) const {
   return found == completions.end() ? instant : found->second;
 }
 
+std::string Timeline::StatePath(const std::string& name) const {
+  return layout == TimelineLayout::kOne ? name : "timeline/" + name;
+}
+
 std::string Timeline::CompletedPath(const std::string& instant) const {
   const auto action = completed.find(instant);
   const std::string name = action == completed.end() ? instant : action->second;
-  if (layout == TimelineLayout::kOne) return instant + "." + name;
-  return "timeline/" + instant + "_" + CompletionOf(instant) + "." + name;
+  if (layout == TimelineLayout::kOne) return StatePath(instant + "." + name);
+  return StatePath(instant + "_" + CompletionOf(instant) + "." + name);
 }
 
 Timeline Timeline::Until(const std::string& completion, bool before) const {
@@ -105,17 +115,8 @@ std::string Timeline::Newest() const { return files.empty() ? std::string() : fi
 
 namespace {
 
-/// Whether an action makes data files that only count once it completed.
-bool WritesData(const std::string& action) {
-  return IsCommitAction(action) || action == "compaction" || action == "logcompaction" ||
-         action == "clustering";
-}
-
 std::string FirstCommit(const Timeline& timeline) {
   std::set<std::string> data, saved;
-  for (const auto& [instant, action] : timeline.completed) {
-    if (action == "savepoint") saved.insert(instant);
-  }
   for (const auto& [instant, names] : timeline.files) {
     for (const std::string& name : names) {
       StateFile file;
@@ -127,7 +128,8 @@ std::string FirstCommit(const Timeline& timeline) {
   for (const std::string& instant : data) {
     if (!saved.contains(instant)) return instant;
   }
-  return {};
+  // Between savepoints others may have been archived.
+  return data.empty() ? std::string() : *data.rbegin();
 }
 
 /// One look at the listing.
@@ -142,6 +144,7 @@ Timeline ParseTimeline(const std::vector<storage::FileInfo>& entries, TimelineLa
     if (file.state.empty()) {
       // A savepoint has the instant of the commit that it keeps.
       std::string& action = timeline.completed[file.instant];
+      if (file.action == "savepoint") timeline.savepoints.insert(file.instant);
       if (action.empty() || action == "savepoint") action = file.action;
       if (!file.completion.empty() && file.action != "savepoint")
         timeline.completions[file.instant] = file.completion;
@@ -159,6 +162,28 @@ Timeline ParseTimeline(const std::vector<storage::FileInfo>& entries, TimelineLa
   return timeline;
 }
 
+/// Whoever looks while a restore is under way sees the table as it will be.
+Status HideRestored(const storage::Storage& storage, const std::string& base_path, Timeline* timeline) {
+  std::vector<PendingAction> hidden;
+  for (const PendingAction& pending : timeline->pending) {
+    if (pending.action != "restore") continue;
+    TARN_ASSIGN(const auto plan, ReadRestorePlan(storage, base_path, *timeline, pending.instant));
+    if (!plan) continue;
+    for (const auto& [instant, action] : plan->rolled_back) {
+      if (timeline->completed.erase(instant) == 0) continue;
+      timeline->completions.erase(instant);
+      hidden.push_back({instant, action, timeline->files.at(instant)});
+    }
+  }
+  if (hidden.empty()) return {};
+  auto& pending = timeline->pending;
+  pending.insert(pending.end(), hidden.begin(), hidden.end());
+  std::sort(pending.begin(), pending.end(),
+            [](const PendingAction& a, const PendingAction& b) { return a.instant < b.instant; });
+  timeline->first_commit = FirstCommit(*timeline);
+  return {};
+}
+
 }  // namespace
 
 Result<Timeline> ReadTimeline(const storage::Storage& storage, const std::string& base_path,
@@ -170,6 +195,7 @@ Result<Timeline> ReadTimeline(const storage::Storage& storage, const std::string
     if (layout == TimelineLayout::kTwo) {
       TARN_RETURN_IF_ERROR(ReadHistory(storage, folder + "/history", &timeline));
     }
+    TARN_RETURN_IF_ERROR(HideRestored(storage, base_path, &timeline));
     // Archiving removes the oldest first: while the oldest seen is still there, nothing newer has gone.
     if (timeline.files.empty() || attempt == 5) return timeline;
     const auto& oldest = timeline.files.begin()->second;

@@ -31,6 +31,8 @@ struct Timeline {
   std::map<std::string, std::vector<std::string>> files;  ///< Instant → all its state files.
   /// Layout 2: instant → when it completed, archived ones too.
   std::map<std::string, std::string> completions;
+  /// Commits that a savepoint keeps.
+  std::set<std::string> savepoints;
   /// Oldest instant of a commit of any state that no savepoint keeps here: what is older is archived.
   std::string first_commit;
 
@@ -38,6 +40,8 @@ struct Timeline {
   const std::string& CompletionOf(const std::string& instant) const;
   /// Path of a completed instant's file below `.hoodie`.
   std::string CompletedPath(const std::string& instant) const;
+  /// Path below `.hoodie` of a state file with this name.
+  std::string StatePath(const std::string& name) const;
   /// The timeline as it was when `completion` had passed, or just before: what completed afterwards is
   /// pending.
   Timeline Until(const std::string& completion, bool before = false) const;
@@ -51,8 +55,9 @@ struct Timeline {
   std::string Newest() const;
 };
 
-/// Lists the timeline. A listing that raced with archiving is made again. Errors: kCorrupt names a file of
-/// layout 2's history that is broken.
+/// Lists the timeline. A listing that raced with archiving is made again. What a restore that is under way
+/// takes away does not count any more, done or not. Errors: kCorrupt names a file of layout 2's history, or
+/// the plan of such a restore, that is broken.
 Result<Timeline> ReadTimeline(const storage::Storage& storage, const std::string& base_path,
                               TimelineLayout layout = TimelineLayout::kOne);
 
@@ -61,6 +66,8 @@ Result<Timeline> ReadTimeline(const storage::Storage& storage, const std::string
 Result<nlohmann::json> FirstRecord(std::string_view bytes);
 
 bool IsCommitAction(const std::string& action);
+/// Whether an action makes data files that only count once it completed.
+bool WritesData(const std::string& action);
 /// Name of a state file: state is "requested", "inflight" or "" (completed).
 std::string TimelineFileName(const std::string& instant, const std::string& action, const std::string& state);
 

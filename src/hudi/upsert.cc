@@ -31,6 +31,14 @@ int64_t BytesOf(const arrow::RecordBatch& rows) {
   return bytes.ok() ? *bytes : 0;
 }
 
+/// Of the group's next log: they count from one for each instant that they are named by.
+int NextVersion(const WriterGroup& group) {
+  if (group.logs.empty()) return 1;
+  const LogFile& last = group.logs.back();
+  const auto name = ParseLogFileName(last.name);
+  return name && name->base_instant == group.log_instant() ? last.version + 1 : 1;
+}
+
 }  // namespace
 
 uint32_t HudiTable::GroupForInserts(uint32_t partition, UpsertPlan* plan) {
@@ -134,6 +142,8 @@ Status HudiTable::WriteLogs(const std::string& instant, const UpsertPlan& plan,
   }
   const std::vector<std::pair<int32_t, std::string>> header{{kHeaderInstant, instant},
                                                             {kHeaderSchema, avro_meta_schema_}};
+  TARN_ASSIGN(const int64_t micros, ParseInstant(instant));
+  const std::string token = LogWriteToken(micros);
   for (const auto& [ordinal, change] : plan.changes) {
     const WriterGroup& group = groups_[ordinal];
     NewLog log;
@@ -164,19 +174,22 @@ Status HudiTable::WriteLogs(const std::string& instant, const UpsertPlan& plan,
     if (!change.deletes.empty()) {
       AppendBlock(BlockType::kDelete, header, DeleteContent(change.deletes), &log.bytes);
     }
-    log.file.version = group.logs.empty() ? 1 : group.logs.back().version + 1;
-    log.file.token = kWriteToken;
-    log.file.name = FormatLogFileName(group.file_id, group.base.instant, log.file.version, kWriteToken);
+    log.file.version = NextVersion(group);
+    log.file.token = token;
+    log.file.name = FormatLogFileName(group.file_id, group.log_instant(), log.file.version, token);
     log.file.size_bytes = static_cast<int64_t>(log.bytes.size());
     log.path = JoinPath(FolderOf(group.partition), log.file.name);
-    log.sidecar_path = PositionsPath(options_.sidecar_folder, group.file_id, log.file.name);
-    log.sidecar_bytes = FormatPositions(instant, change.replaced);
+    // Positions in a base file do not hold in the one that a plan promises for these logs.
+    if (!group.is_planned()) {
+      log.sidecar_path = PositionsPath(options_.sidecar_folder, group.file_id, log.file.name);
+      log.sidecar_bytes = FormatPositions(instant, change.replaced);
+    }
 
     WriteStat stat;
     stat.partition = partitions_[group.partition];
     stat.file_id = group.file_id;
     stat.path = JoinPath(stat.partition, log.file.name);
-    stat.prev_commit = group.base.instant;
+    stat.prev_commit = group.log_instant();
     stat.writes = static_cast<int64_t>(change.rows.size());
     stat.inserts = change.inserts;
     stat.updates = change.updates;

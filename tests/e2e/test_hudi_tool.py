@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -125,6 +126,64 @@ def test_show(sample):
 def test_errors_say_what_and_why(sample, arguments, words):
     done = hudi(*(sample.path("mor") if argument == "PATH" else argument for argument in arguments))
     assert done.returncode == (2 if "yesterday" in arguments else 1) and words in done.stderr, done.stderr
+
+
+def test_a_savepoint_is_made_listed_restored_and_deleted(sample, table):
+    instant, then = sample.moments["mor"][9]
+    newest = sample.moments["mor"][-1]
+    assert must("savepoint", table, "--list") == "no savepoints\n" and json.loads(must("savepoint", table, "--list", "--json")) == []
+    assert f"savepoint {newest[0]} keeps" in must("savepoint", table)
+    made = json.loads(must("savepoint", table, "--at", instant, "--comment", "before the import", "--json"))
+    listed = json.loads(must("savepoint", table, "--list", "--json"))
+    assert [one["instant"] for one in listed] == [instant, newest[0]] and listed[0] == made
+    assert made["comment"] == "before the import" and made["files"] > 0 and made["user"]
+    assert f"{instant}  made " in must("savepoint", table, "--list")
+    assert [one["action"] for one in json.loads(must("show", table, "--json"))["timeline"]].count("savepoint") == 2
+
+    later = hudi("restore", table, "--to", instant)
+    assert later.returncode == 1 and newest[0] in later.stderr and "delete it first" in later.stderr
+    assert as_sample(read(table)) == newest[1]
+    must("savepoint", table, "--delete", "--at", newest[0])
+    assert f"restored to {instant}: " in must("restore", table, "--to", instant)
+    assert as_sample(read(table)) == then and not faults(table)
+    assert as_sample(read(table, "--as-of", sample.moments["mor"][8][0])) == sample.moments["mor"][8][1]
+    again = json.loads(must("restore", table, "--to", instant, "--json"))
+    assert again == {"restored_to": instant, "rolled_back": [], "files_removed": 0}
+    must("savepoint", table, "--delete", "--at", instant)
+    assert as_sample(read(table)) == then and not faults(table)
+    assert not list((table / ".hoodie").glob("*.savepoint*")) and not (table / ".hoodie/.temp/tarn").exists()
+
+
+@pytest.mark.parametrize("arguments,code,words", [
+    (("savepoint", "/nowhere"), 1, "'/nowhere' is not a Hudi table"),
+    (("savepoint", "PATH", "--at", "20200101000000000"), 1, "has no completed commit at 20200101000000000"),
+    (("savepoint", "PATH", "--at", "yesterday"), 2, "--at 'yesterday' is neither an instant"),
+    (("savepoint", "PATH", "--delete"), 2, "--at"), (("savepoint", "PATH", "--list", "--comment", "x"), 2, "--comment"),
+    (("savepoint", "PATH", "--delete", "--at", "20200101000000000"), 1, "has no savepoint at 20200101000000000; it has none"),
+    (("restore", "PATH"), 2, "--to"), (("restore", "PATH", "--to", "yesterday"), 2, "'yesterday' is not an instant"),
+    (("restore", "PATH", "--to", "20200101000000000"), 1, "has no savepoint at 20200101000000000; it has none"),
+    (("restore", "/nowhere", "--to", "20200101000000000"), 1, "'/nowhere' is not a Hudi table")])
+def test_what_cannot_be_saved_or_restored_is_told(sample, table, arguments, code, words):
+    done = hudi(*(table if argument == "PATH" else argument for argument in arguments))
+    assert done.returncode == code and words in done.stderr, done.stderr
+    assert not os.path.exists("/nowhere") and as_sample(read(table)) == sample.moments["mor"][-1][1]
+
+
+@pytest.mark.parametrize("layer", ["silver", "gold", "quarantine"])
+def test_a_table_of_a_lake_is_saved_by_its_writer_s_lease_and_not_restored(table, tmp_path, layer):
+    (tmp_path / "lake/_tarn").mkdir(parents=True)
+    inside = shutil.copytree(table, tmp_path / "lake" / layer / "mor")
+    must("savepoint", inside)
+    instant, = [one["instant"] for one in json.loads(must("savepoint", inside, "--list", "--json"))]
+    refused = hudi("restore", inside, "--to", instant)
+    assert refused.returncode == 1 and "tarn resync" in refused.stderr and "tarn rebuild" in refused.stderr, refused.stderr
+    with open(tmp_path / "lake/_tarn/writer.lock", "r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for more in ((), ("--delete", "--at", instant)):
+            busy = hudi("savepoint", inside, *more)
+            assert busy.returncode == 1 and "stop `tarn run`" in busy.stderr, busy.stderr
+        assert instant in must("savepoint", inside, "--list")
+    must("savepoint", inside, "--delete", "--at", instant)
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])

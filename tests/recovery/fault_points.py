@@ -27,6 +27,8 @@ class Way:
     pieces: bool = False
     # Whether the slot is dropped before.
     drops_slot: bool = False
+    # Not `tarn run` but `tarn hudi` with this command for a table outside of lakes.
+    command: str | None = None
     # Whether days of Bronze are archived, and small files removed two days later: each start is two days after the one before.
     archives: bool = False
 
@@ -34,6 +36,7 @@ class Way:
 # Of the tables that a step commits side by side, the first may have nothing to write.
 THIRD_COMMIT = "hudi.commit.before_complete:3"
 COPY = Way(FRESH, FRESH)
+SAVE, RESTORE = Way(FRESH, FRESH, command="savepoint", visit=1), Way(FRESH, FRESH, command="restore", visit=1)
 COMMIT = Way(FRESH, OLD)  # Of a first copy, of a step of the stream.
 
 WAYS: dict[str, Way] = {
@@ -100,6 +103,19 @@ WAYS: dict[str, Way] = {
     "hudi.archive.before_file": Way(),
     "hudi.archive.after_file": Way(),
     "hudi.archive.after_instant": Way(),
+    # Of tables outside of lakes.
+    "hudi.savepoint.before_inflight": SAVE,
+    "hudi.savepoint.after_inflight": SAVE,
+    "hudi.savepoint.after_complete": SAVE,
+    "hudi.savepoint.after_removed": Way(FRESH, FRESH, command="delete", visit=1),
+    "hudi.restore.before_requested": RESTORE,
+    "hudi.restore.after_requested": RESTORE,
+    "hudi.restore.after_inflight": RESTORE,
+    "hudi.restore.after_unpublished": Way(FRESH, FRESH, command="restore"),
+    "hudi.restore.after_files": Way(FRESH, FRESH, command="restore"),
+    "hudi.restore.after_instant": Way(FRESH, FRESH, command="restore"),
+    "hudi.restore.before_complete": RESTORE,
+    "hudi.restore.after_complete": RESTORE,
     # Recovery itself.
     "hudi.rollback.after_requested": Way(after=THIRD_COMMIT, visit=1),
     "hudi.rollback.after_inflight": Way(after=THIRD_COMMIT, visit=1),

@@ -19,6 +19,7 @@ from support.tarn import Tarn
 from support.worker import Worker
 
 from recovery.fault_points import OLD, THIRD_COMMIT, WAYS
+from recovery.table_commands import TableCommands
 
 CASES = [(point, visit) for point in WAYS for visit in ("first", "later")]
 CRASHED = 137
@@ -52,6 +53,7 @@ class Sweep:
         self.source = source
         self.history = history
         self.old: Future = pool.submit(self._make_old)
+        self.tables = TableCommands(folder)
 
     def _tarn(self, name: str, staged: bool = False, **source: str | int) -> Tarn:
         return Tarn(self.folder / name, self.source, names="sweep_" + name.replace(".", "_"), source={"copy_save_ms": 0, **source},
@@ -105,6 +107,8 @@ class Sweep:
 
     def run(self, point: str, visit: str):
         way = WAYS[point]
+        if way.command:
+            return self.tables.run(way.command, point, visit, way.visit)
         later = visit == "later"
         tarn = self._begin(f"{point}.{visit}", beginning(point, visit), way.staged[later], way.pieces)
         if way.archives:
