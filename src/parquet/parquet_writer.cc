@@ -7,18 +7,15 @@
 #include <parquet/properties.h>
 
 #include <algorithm>
-#include <map>
 #include <string_view>
 #include <unordered_set>
 
-#include "parquet/text_dictionary.h"
 #include "storage/arrow_status.h"
 
 namespace tarn::parquet {
 namespace {
 
 constexpr int64_t kSampleRows = 4096;
-constexpr int64_t kWorthDictionaries = 1024;  ///< Rows of a first batch; small files are not.
 
 Status Check(const arrow::Status& status) {
   return storage::FromArrow(status, ErrorCode::kIo, "write Parquet");
@@ -75,15 +72,13 @@ class ArrowFileWriter : public FileWriter {
     if (rows.num_rows() == 0) return {};
     try {
       if (!writer_) TARN_RETURN_IF_ERROR(Start(&rows));
-      // A row group begins with a piece, so that what it has of dictionaries is known.
-      for (int64_t at = 0; at < rows.num_rows();) {
-        const int64_t count = std::min(rows.num_rows() - at, options_.row_group_rows - group_rows_);
-        TARN_RETURN_IF_ERROR(WritePiece(*rows.Slice(at, count)));
-        at += count;
-      }
+      if (std::exchange(end_group_, false)) TARN_RETURN_IF_ERROR(Check(writer_->NewBufferedRowGroup()));
+      TARN_RETURN_IF_ERROR(Check(writer_->WriteRecordBatch(rows)));
     } catch (const std::exception& error) {
       return Thrown(error);
     }
+    rows_ += rows.num_rows();
+    group_rows_ = (group_rows_ + rows.num_rows()) % options_.row_group_rows;
     return {};
   }
 
@@ -115,30 +110,6 @@ class ArrowFileWriter : public FileWriter {
   int64_t bytes() const override { return stream_->Tell().ValueOr(0); }
 
  private:
-  /// Rows of one row group.
-  Status WritePiece(const arrow::RecordBatch& rows) {
-    if (std::exchange(end_group_, false)) TARN_RETURN_IF_ERROR(Check(writer_->NewBufferedRowGroup()));
-    if (group_rows_ == 0) {
-      for (auto& [column, dictionary] : dictionaries_) dictionary.BeginGroup();
-    }
-    TARN_RETURN_IF_ERROR(Check(writer_->WriteRecordBatch(*WithDictionaries(rows))));
-    rows_ += rows.num_rows();
-    group_rows_ = (group_rows_ + rows.num_rows()) % options_.row_group_rows;
-    return {};
-  }
-
-  std::shared_ptr<arrow::RecordBatch> WithDictionaries(const arrow::RecordBatch& rows) {
-    arrow::ArrayVector columns = rows.columns();
-    arrow::FieldVector fields = rows.schema()->fields();
-    for (auto& [column, dictionary] : dictionaries_) {
-      auto encoded = dictionary.Encode(static_cast<const arrow::StringArray&>(*columns[column]));
-      if (encoded == nullptr) continue;
-      fields[column] = fields[column]->WithType(encoded->type());
-      columns[column] = std::move(encoded);
-    }
-    return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows.num_rows(), std::move(columns));
-  }
-
   Status Start(const arrow::RecordBatch* sample) {
     ::parquet::WriterProperties::Builder builder;
     builder.compression(::parquet::Compression::ZSTD)
@@ -156,9 +127,6 @@ class ArrowFileWriter : public FileWriter {
           distinct && IsText(*schema_->field(i)->type()) && options_.unpruned_columns.contains(name);
       if (unique || unpruned) builder.disable_statistics(path);
       if (distinct) builder.disable_dictionary(path);
-      const bool is_worth_it = sample != nullptr && sample->num_rows() >= kWorthDictionaries;
-      if (is_worth_it && !distinct && schema_->field(i)->type()->id() == arrow::Type::STRING)
-        dictionaries_.emplace(i, TextDictionary());
     }
     auto writer =
         ::parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), stream_, builder.build(),
@@ -173,7 +141,6 @@ class ArrowFileWriter : public FileWriter {
   WriterOptions options_;
   std::unique_ptr<::parquet::arrow::FileWriter> writer_;
   std::shared_ptr<arrow::KeyValueMetadata> metadata_ = std::make_shared<arrow::KeyValueMetadata>();
-  std::map<int, TextDictionary> dictionaries_;  ///< By column.
   int64_t rows_ = 0;
   int64_t group_rows_ = 0;  ///< Of the open row group.
   bool end_group_ = false;
