@@ -106,8 +106,9 @@ class Table {
   /// Makes an empty table; kAlreadyExists when there is one.
   static Result<std::unique_ptr<Table>> Create(storage::Storage* storage, std::string base_path,
                                                TableOptions options);
-  /// Opens for writing: rolls a failed commit back, loads or rebuilds the key index. kUnsupported names a
-  /// table version, layout or metadata table that must not be written.
+  /// Opens for writing: rolls a failed commit back, goes on with a clean or restore that was cut off, loads
+  /// or rebuilds the key index. kUnsupported names a table version, layout, metadata table or way of merging
+  /// that must not be written.
   static Result<std::unique_ptr<Table>> Open(storage::Storage* storage, std::string base_path,
                                              std::string sidecar_folder);
   virtual ~Table() = default;
@@ -158,7 +159,9 @@ class Table {
   virtual Result<Lookup> LookupRows(const arrow::RecordBatch& identities) = 0;
 
   /// Compacts the groups that ask for it, at most max_groups_per_compaction, into one commit at `instant`
-  /// with the properties given; nullopt when none asks. `everything` takes all groups with logs.
+  /// with the properties given; nullopt when none asks. `everything` takes all groups with logs. What another
+  /// writer planned, and wrote behind, is made before, at its plan's instant; the result is its when none
+  /// asks.
   virtual Result<std::optional<CommitResult>> Compact(const std::string& instant,
                                                       const ServiceOptions& options,
                                                       const CommitProperties& properties,

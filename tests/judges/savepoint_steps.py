@@ -143,7 +143,7 @@ class Bench:
         shown = [row.asDict() for row in self.call(f"show_savepoints(path => '{path}')")]
         wrong = [] if [row["savepoint_time"] for row in shown] == [instant] else [f"Spark shows {shown}"]
         self.call(f"rollback_to_savepoint(path => '{path}', instant_time => '{instant}')")
-        return wrong + self.compare(path, rows, "Spark's restore") + self.go_on(path, path.name != "cow")
+        return wrong + self.compare(path, rows, "Spark's restore")
 
     def spark_goes_on_after_ours(self, path: Path, instant: str, rows: Rows) -> list[str]:
         tarn("savepoint", path, "--at", instant)
@@ -219,12 +219,26 @@ class Bench:
         self.call(f"create_savepoint(path => '{path}', commit_time => '{saved}')")
         self.insert(path, 100, 30, "second")
         self.spark.sql(f"delete from {self.own(path)} where id % 5 = 0")
+        cut_off = shutil.copytree(path, path.with_name(f"{kind}_cut_off"))
         self.call(f"rollback_to_savepoint(path => '{path}', instant_time => '{saved}')")
-        wrong = self.compare(path, rows, "Spark's restore")
+        wrong = self.compare(path, rows, "Spark's restore") + self.finish_for_spark(path, cut_off, saved, rows)
         tarn("savepoint", path, "--delete", "--at", saved)
         if self.call(f"show_savepoints(path => '{path}')"):
             wrong.append("Spark still shows the savepoint that tarn deleted")
         return wrong + self.compare(path, rows, "without the savepoint")
+
+    def finish_for_spark(self, path: Path, cut_off: Path, saved: str, rows: Rows) -> list[str]:
+        """As if Spark had died when the newest commit was no longer to be seen."""
+        for state in ("requested", "inflight"):
+            for begun in (path / ".hoodie").glob(f"2*.restore.{state}"):
+                shutil.copy2(begun, cut_off / ".hoodie")
+        newest = max(one.name for one in (cut_off / ".hoodie").glob("2*commit"))
+        (cut_off / ".hoodie" / newest).unlink()
+        wrong = [] if as_sample(hudi_rows(cut_off, [])) == rows else ["tarn does not read a restore under way as done"]
+        tarn("restore", cut_off, "--to", saved)
+        if not list((cut_off / ".hoodie").glob("2*.restore")):
+            wrong.append("tarn did not go on with Spark's restore")
+        return wrong + self.compare(cut_off, rows, "Spark's restore that tarn ended")
 
     # Plans of compactions.
     def tarn_makes_what_spark_planned(self, path: Path, kind: str) -> list[str]:
