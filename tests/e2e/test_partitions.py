@@ -270,3 +270,22 @@ def test_truncate(sales):
     settled(source, tarn, "sale")
     assert copied_at(tarn) == first
     goes_on(source, tarn, "sale")
+
+
+def test_truncate_with_one_partition(source, worker):
+    """In the catalogue, TRUNCATE of the root and of its only partition look the same; the stream tells them apart."""
+    source.execute("CREATE TABLE sale (id int PRIMARY KEY, region text, amount numeric(9,2), note text) PARTITION BY RANGE (id)")
+    source.execute("CREATE TABLE sale_all PARTITION OF sale DEFAULT")
+    source.execute("INSERT INTO sale SELECT g, 'south', 1, 'a' FROM generate_series(1, 30) g")
+    tarn = worker.tarn(source).start()
+    tarn.wait_settled()
+    first = copied_at(tarn)
+    source.execute("TRUNCATE sale")
+    source.execute("INSERT INTO sale VALUES (1, 'south', 2, 'b')")
+    settled(source, tarn, "sale")
+    assert copied_at(tarn) == first
+    source.execute("TRUNCATE sale_all")
+    source.execute("INSERT INTO sale VALUES (2, 'south', 3, 'c')")
+    wait_for(lambda: copied_at(tarn) != first, 30, "a newer copy")
+    settled(source, tarn, "sale")
+    goes_on(source, tarn, "sale")
