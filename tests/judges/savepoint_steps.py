@@ -1,6 +1,6 @@
 """Savepoints, restores and plans of compactions that tarn and Spark with one bundle make for each other; writes down what is not as it must be.
 
-    python savepoint_steps.py BUNDLE_JAR BUNDLE_VERSION FOLDER [--only TEXT]
+    python savepoint_steps.py BUNDLE_JAR BUNDLE_VERSION FOLDER [--only SCENARIO…]
 
 FOLDER/savepoints.json gets {"<scenario> <table>": […what is wrong…]}. Needs no network.
 """
@@ -273,11 +273,11 @@ class Bench:
     def sample_program(self, path: Path, what: str):
         run(Path(tarn_binary()).resolve().parent / "hudi_sample", path.parent, what, path.name)
 
-    def run(self, only: str) -> dict[str, list[str]]:
+    def run(self, only: list[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
 
         def attempt(name: str, action):
-            if only not in name:
+            if only and name not in only:
                 return
             begun = time.monotonic()
             try:
@@ -307,7 +307,7 @@ def main():
     parser.add_argument("jar")
     parser.add_argument("bundle")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", default="", help="scenarios whose name has this")
+    parser.add_argument("--only", nargs="*", help="these scenarios, each with its table")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     spark = start_spark(arguments.jar, arguments.folder / "_warehouse", spark__sql__adaptive__enabled="false")
