@@ -1,7 +1,6 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +11,7 @@
 #include "hudi/properties.h"
 #include "hudi/savepoint.h"
 #include "hudi/timeline.h"
+#include "pipeline/instant_clock.h"
 
 namespace tarn::app {
 namespace {
@@ -116,17 +116,6 @@ Status ChangeSavepoint(const std::string& table, const HudiSavepointArguments& a
   return {};
 }
 
-/// Now, or just after the newest instant when the clock is behind it.
-Result<std::string> NextInstant(const storage::Storage& storage, const std::string& table) {
-  TARN_ASSIGN(const hudi::Timeline timeline, hudi::ReadTimeline(storage, table));
-  int64_t micros = Clock::System().NowMicros();
-  if (const std::string newest = timeline.Newest(); !newest.empty()) {
-    TARN_ASSIGN(const int64_t last, hudi::ParseInstant(newest));
-    micros = std::max(micros, last + 1000);
-  }
-  return hudi::FormatInstant(micros);
-}
-
 Status RestoreTable(const std::string& table, const std::string& savepoint, bool json) {
   if (const std::string lake = LakeOf(table); !lake.empty()) {
     return MakeError(
@@ -140,8 +129,10 @@ Status RestoreTable(const std::string& table, const std::string& savepoint, bool
   TARN_RETURN_IF_ERROR(hudi::ParseInstant(savepoint));
   TARN_ASSIGN(const auto storage, TableStorage::Open(table));
   TARN_ASSIGN(const auto writer, hudi::Table::Open(&**storage, table, ""));
-  TARN_ASSIGN(const std::string instant, NextInstant(**storage, table));
-  TARN_ASSIGN(const hudi::RestoreResult result, writer->Restore(instant, savepoint));
+  TARN_ASSIGN(const hudi::Timeline timeline, hudi::ReadTimeline(**storage, table));
+  pipeline::InstantClock instants(&Clock::System());
+  instants.MustPass(timeline.Newest());
+  TARN_ASSIGN(const hudi::RestoreResult result, writer->Restore(instants.Next(), savepoint));
   TARN_RETURN_IF_ERROR(writer->Close());
   if (json) {
     PrintJson(
