@@ -199,8 +199,9 @@ class Runner {
   void FollowComing(const cdc::FollowedTable& table);
   /// Takes in what was asked for and what the watch noticed.
   Status MarkCopies(cdc::ChangeCollector& collector);
-  /// Takes in the storages that the watch saw, and has tables copied again that lost rows without a message.
-  Status TakeStorages(cdc::ChangeCollector& collector);
+  using Reasons = std::vector<std::pair<std::string, std::string>>;  ///< By lake name, why to copy it again.
+  /// Takes in the storages that the watch saw; adds the tables that lost rows without a message.
+  Status TakeStorages(cdc::ChangeCollector& collector, Reasons* noticed);
   CopySource CopyFiles(const std::string& table) const;
   /// Gives a finished copy its place in Silver once the stream is past its position.
   Status TakeFinishedCopy(cdc::ChangeCollector& collector, const CancelToken& cancel);

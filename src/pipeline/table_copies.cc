@@ -89,16 +89,14 @@ Result<std::vector<std::string>> Runner::RequestCopies(const std::vector<std::st
   return names;
 }
 
-Status Runner::TakeStorages(cdc::ChangeCollector& collector) {
+Status Runner::TakeStorages(cdc::ChangeCollector& collector, Reasons* noticed) {
   for (SeenStorage& seen : watch_->TakeStorages()) storages_.See(std::move(seen));
   const auto decided = storages_.Decide([&](Lsn at) { return HasPassed(collector, {identity_.epoch, at}); });
-  if (!decided.noted.empty()) TARN_RETURN_IF_ERROR(silver_->NoteStorages(decided.noted));
   for (const std::string& name : decided.untold) {
-    TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(
-        name, "its partitions were truncated, or rewritten, by their own names, which no message tells",
-        true));
+    noticed->emplace_back(
+        name, "its partitions were truncated, or rewritten, by their own names, which no message tells");
   }
-  return {};
+  return decided.noted.empty() ? Status{} : silver_->NoteStorages(decided.noted);
 }
 
 Status Runner::MarkCopies(cdc::ChangeCollector& collector) {
@@ -109,10 +107,11 @@ Status Runner::MarkCopies(cdc::ChangeCollector& collector) {
   }
   for (const std::string& name : requested)
     TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, "asked for by `tarn resync`", false));
-  const auto noticed = watch_->TakeNoticed();
+  Reasons noticed = watch_->TakeNoticed();
+  const bool watch_waits = !noticed.empty();
+  TARN_RETURN_IF_ERROR(TakeStorages(collector, &noticed));
   for (const auto& [name, reason] : noticed) TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, reason, true));
-  if (!noticed.empty()) watch_->Marked();
-  TARN_RETURN_IF_ERROR(TakeStorages(collector));
+  if (watch_waits) watch_->Marked();
   const bool told = silver_->SetComing(watch_->Coming());
   if (registry_seen_ != silver_->registry_changes()) UpdateFollowed();
   if (noticed.empty() && !told) return {};
