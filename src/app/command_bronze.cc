@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "bronze/chain_verifier.h"
 #include "catalog/lake_version.h"
+#include "catalog/table_registry.h"
 #include "pipeline/lake_storage.h"
 
 namespace tarn::app {
@@ -16,6 +17,25 @@ nlohmann::json FaultsJson(const std::vector<bronze::ChainFault>& faults) {
   for (const bronze::ChainFault& fault : faults)
     list.push_back({{"where", fault.where}, {"what", fault.what}, {"fix", fault.fix}});
   return list;
+}
+
+nlohmann::json BreaksJson(const std::vector<bronze::ChainBreak>& breaks) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const bronze::ChainBreak& one : breaks)
+    list.push_back({{"after", one.after.lsn.ToString()},
+                    {"epoch", one.after.epoch},
+                    {"until", one.until.lsn.ToString()},
+                    {"until_epoch", one.until.epoch},
+                    {"why", one.why}});
+  return list;
+}
+
+void PrintBreaks(const std::vector<bronze::ChainBreak>& breaks) {
+  for (const bronze::ChainBreak& one : breaks) {
+    fmt::print(
+        "break: what changed between {} and {} is in no file, only in the copies that came behind: {}\n",
+        one.after.lsn.ToString(), one.until.lsn.ToString(), one.why);
+  }
 }
 
 void PrintFaults(const char* kind, const std::vector<bronze::ChainFault>& faults, int64_t count) {
@@ -60,11 +80,14 @@ int RunBronzeVerify(const Config& config, bool json) {
   const catalog::LakeLayout layout(config.pipeline.lake);
   const auto identity = catalog::ReadIdentity(*storage, layout);
   if (!identity) return Fail(identity.error());
+  auto registry = catalog::TableRegistry::Read(*storage, layout);
+  if (!registry) return Fail(registry.error());
   const auto reached = Reached(*storage, layout);
   if (!reached) return Fail(reached.error());
   VerifyReporter reporter;
   bronze::ChainOptions options;
   options.reached = *reached;
+  options.copied = registry->CopiedAt();
   options.on_progress = [&](const auto& progress) { reporter(progress); };
   const int64_t started = MonotonicMicros();
   const auto report = bronze::VerifyChain(*storage, config.pipeline.bronze_root(), options);
@@ -77,6 +100,7 @@ int RunBronzeVerify(const Config& config, bool json) {
                                       {"fault_count", report->fault_count},
                                       {"warnings", FaultsJson(report->warnings)},
                                       {"warning_count", report->warning_count},
+                                      {"breaks", BreaksJson(report->breaks)},
                                       {"manifests", report->manifests},
                                       {"copies", report->copies},
                                       {"archived_days", report->archived_days},
@@ -91,6 +115,7 @@ int RunBronzeVerify(const Config& config, bool json) {
   }
   PrintFaults("error", report->faults, report->fault_count);
   PrintFaults("warning", report->warnings, report->warning_count);
+  PrintBreaks(report->breaks);
   fmt::print("Bronze is {} up to {}: {} copies and {} flushes{}, {} files, {} rows, {:.1f} MB, {:.1f} s\n",
              report->complete() ? "complete" : "NOT COMPLETE", report->newest.lsn.ToString(), report->copies,
              report->manifests,

@@ -50,6 +50,19 @@ TEST_F(BronzeTest, FilesThatNoManifestNamesAreRemoved) {
   EXPECT_TRUE(storage_->Exists(lake_ + "/" + log->last()->events[0].file.path));
 }
 
+TEST_F(BronzeTest, ALakeThatLostItsManifestsKeepsItsFiles) {
+  auto log = std::move(*ChangeLog::Open(storage_.get(), lake_, &clock_));
+  ASSERT_TRUE(log->Flush(Input(100, 1, 3)));
+  const std::string file = lake_ + "/" + log->last()->events[0].file.path;
+  log.reset();
+  std::filesystem::remove_all(lake_ + "/_tarn/bronze");
+  const auto refused = ChangeLog::Open(storage_.get(), lake_, &clock_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kConflict);
+  EXPECT_NE(refused.error().message.find(file), std::string::npos) << refused.error().message;
+  EXPECT_TRUE(storage_->Exists(file));
+}
+
 TEST_F(BronzeTest, AnOpenTransactionShowsNothing) {
   auto log = std::move(*ChangeLog::Open(storage_.get(), lake_, &clock_));
   FlushInput first = Input(100, 1, 3);

@@ -39,6 +39,7 @@ class ChainVerifier {
                         report_.newest.lsn.ToString(), options_.reached.lsn.ToString()),
             std::string(kRestoreManifest));
     }
+    CheckOrigins();
     ReportOrphans();
     return std::move(report_);
   }
@@ -47,6 +48,10 @@ class ChainVerifier {
   void Add(ChainFault fault) {
     if (report_.fault_count++ < static_cast<int64_t>(ChainReport::kMostListed))
       report_.faults.push_back(std::move(fault));
+  }
+  void Warn(ChainFault warning) {
+    if (report_.warning_count++ < static_cast<int64_t>(ChainReport::kMostListed))
+      report_.warnings.push_back(std::move(warning));
   }
   void Fault(std::string where, std::string what, std::string fix) {
     Add({std::move(where), std::move(what), std::move(fix)});
@@ -85,6 +90,8 @@ class ChainVerifier {
     if (load.cut_off) return;
     report_.copies++;
     report_.newest = std::max(report_.newest, load.position());
+    SourcePosition& copied = copied_[load.table->lake_name];
+    copied = std::max(copied, load.position());
     int64_t rows = 0;
     for (const LoadFile& file : load.files) {
       const int64_t at = OrderingValue(load.epoch, file.snapshot);
@@ -98,6 +105,30 @@ class ChainVerifier {
       Fault(where, fmt::format("says {} rows, its files have {}", load.rows, rows),
             fmt::format("restore it from a backup; without one, `tarn resync {}` makes a newer copy",
                         load.table->QualifiedName()));
+    }
+  }
+
+  /// That changes follow on a copy, and marks to copy again are followed by one.
+  void CheckOrigins() {
+    for (const auto& [table, at] : options_.copied) {
+      const auto copy = copied_.find(table);
+      if (copy != copied_.end() && copy->second >= at) continue;
+      Fault("_tarn/bronze/loads",
+            fmt::format("has no manifest of the copy of {} at {}, which the lake was made from", table,
+                        at.lsn.ToString()),
+            fmt::format(
+                "restore '{}' (with a number, of a later copy) from a backup; without one, `tarn resync "
+                "{}` makes a newer copy",
+                LoadManifestName(table, 1), table));
+    }
+    for (const auto& [table, mark] : marks_) {
+      const auto copy = copied_.find(table);
+      if (copy != copied_.end() && copy->second > mark.at) continue;
+      Warn({mark.where,
+            fmt::format(
+                "says that from {} on only a newer copy tells what {} holds ({}), and there is none yet",
+                mark.at.lsn.ToString(), table, mark.why),
+            "let `tarn run` make it"});
     }
   }
 
@@ -149,6 +180,11 @@ class ChainVerifier {
 
   void Pass(const Manifest& manifest) {
     report_.manifests++;
+    const auto mark = std::find_if(manifest.events.begin(), manifest.events.end(),
+                                   [](const ManifestEvent& event) { return !event.copy_again.empty(); });
+    // Of DDL a flush tells together with the transactions that it stands among.
+    if (manifest.transactions == 0 && mark != manifest.events.end())
+      report_.breaks.push_back({previous_.at, manifest.position(), mark->copy_again});
     previous_ = {manifest.sequence, manifest.position()};
     report_.newest = std::max(report_.newest, manifest.position());
   }
@@ -261,6 +297,8 @@ class ChainVerifier {
 
   /// A truncation, or a position from which on only a newer copy tells.
   void CheckMark(const std::string& where, const ManifestEvent& event, int64_t after, int64_t last) {
+    if (!event.copy_again.empty())
+      marks_[event.table->lake_name] = {where, OrderingPosition(event.at->lsn), event.copy_again};
     if (event.at->lsn > after && event.at->lsn <= last) return;
     Fault(where,
           fmt::format("has {} of {} at {}, which is not beyond {} and up to {}",
@@ -302,15 +340,18 @@ class ChainVerifier {
   void ReportOrphans() {
     for (const std::string& path : listed_) {
       if (named_.contains(path) || !storage_.Exists(lake_ + "/" + path)) continue;
-      if (report_.warning_count++ >= static_cast<int64_t>(ChainReport::kMostListed)) continue;
-      report_.warnings.push_back(
-          {path, "is named by no manifest",
-           "nothing while tarn runs: a flush or a copy may be under way. Otherwise the next start, or the "
-           "table's next copy, removes what was cut off; what stays then is not tarn's, or lost its "
-           "manifest"});
+      Warn({path, "is named by no manifest",
+            "nothing while tarn runs: a flush or a copy may be under way. Otherwise the next start, or the "
+            "table's next copy, removes what was cut off; what stays then is not tarn's, or lost its "
+            "manifest"});
     }
   }
 
+  struct Mark {
+    std::string where;
+    SourcePosition at;
+    std::string why;
+  };
   struct Previous {
     int64_t sequence = 0;
     SourcePosition at;
@@ -327,7 +368,9 @@ class ChainVerifier {
   Newest newest_;
   Newest newest_small_;  ///< Of the flushes of an archived day, which the archive has once more.
   Previous previous_;
-  std::string archived_day_;  ///< Of the archive before.
+  std::map<std::string, SourcePosition> copied_;  ///< Newest copies, by table.
+  std::map<std::string, Mark> marks_;             ///< Newest marks to copy again, by table.
+  std::string archived_day_;                      ///< Of the archive before.
   std::string last_name_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,16 @@ struct ChainProgress {
 struct ChainOptions {
   /// A position that the rest of the lake has reached: Bronze must have, too.
   SourcePosition reached = {};
+  /// Tables that the rest of the lake was made from copies of (by lake name, the newest copy's position):
+  /// Bronze must have the manifest of that copy, or of a newer one.
+  std::map<std::string, SourcePosition> copied = {};
   std::function<void(const ChainProgress&)> on_progress = [](const ChainProgress&) {};
+};
+
+/// A place at which the source's changes did not follow on: its log was another one, or its slot was lost.
+struct ChainBreak {
+  SourcePosition after, until;  ///< What changed between is in no file; all tables were to be copied again.
+  std::string why;
 };
 
 /// What a verification found.
@@ -30,6 +40,7 @@ struct ChainReport {
   std::vector<ChainFault> faults;    ///< Something is missing or wrong.
   std::vector<ChainFault> warnings;  ///< Files that no manifest names: a flush or a copy may be under way.
   int64_t fault_count = 0, warning_count = 0;
+  std::vector<ChainBreak> breaks;  ///< No faults: newer copies tell what the tables held then.
   /// `manifests`, `rows`: of each flush once, whether an archived day's manifest has it or its own, or both.
   /// `files`, `bytes`: that were read.
   int64_t manifests = 0, archived_days = 0, copies = 0, files = 0, rows = 0, bytes = 0;

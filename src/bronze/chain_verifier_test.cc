@@ -250,6 +250,24 @@ TEST_F(ChainVerifierTest, ANewEpochMayBeginAtAnOlderPosition) {
   const ChainReport report = Verify();
   EXPECT_TRUE(report.complete()) << report.faults[0].where << " " << report.faults[0].what;
   EXPECT_EQ(report.newest, (SourcePosition{1, Lsn{120}}));
+  ASSERT_EQ(report.breaks.size(), 1U);
+  EXPECT_EQ(report.breaks[0].after, (SourcePosition{0, Lsn{300}}));
+  EXPECT_EQ(report.breaks[0].until, (SourcePosition{1, Lsn{90}}));
+  EXPECT_EQ(report.breaks[0].why, "the source was failed over");
+  // No copy has come yet.
+  ASSERT_EQ(report.warnings.size(), 1U);
+  EXPECT_NE(report.warnings[0].what.find("only a newer copy tells what notes holds"), std::string::npos);
+}
+
+TEST_F(ChainVerifierTest, ACopyThatTheLakeWasMadeFromIsMissed) {
+  ChainOptions options;
+  options.copied = {{"notes", {0, Lsn{50}}}};
+  EXPECT_TRUE(Verify(options).complete());
+  options.copied["notes"] = {0, Lsn{51}};
+  ExpectOneFault("_tarn/bronze/loads", {"no manifest of the copy of notes at 0/33"}, options);
+  options.copied["notes"] = {0, Lsn{50}};
+  ASSERT_TRUE(storage_->Remove(lake_ + "/_tarn/bronze/loads/notes.json"));
+  ExpectOneFault("_tarn/bronze/loads", {"no manifest of the copy of notes at 0/32"}, options);
 }
 
 TEST_F(ChainVerifierTest, CopiesAreCountedAndRead) {

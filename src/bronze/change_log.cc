@@ -56,6 +56,14 @@ Status ChangeLog::RemoveOrphans() {
         const std::string stem =
             file.name.substr(0, file.name.size() - std::min(file.name.size(), kSuffix.size()));
         if (file.name.starts_with("LOAD") || stem <= last_name_) continue;
+        if (last_name_.empty()) {
+          return MakeError(
+              ErrorCode::kConflict,
+              "'{}/{}' holds changes, but there is no manifest that tells of any: the lake was copied or "
+              "restored without '{}'. Bring that back from where the lake comes from, or choose another "
+              "[lake] path; nothing was removed",
+              folder, file.name, ManifestFolder(lake_));
+        }
         spdlog::info("bronze: removing {}/{}, left by a flush that was cut off", folder, file.name);
         TARN_RETURN_IF_ERROR(storage_->Remove(folder + "/" + file.name));
       }

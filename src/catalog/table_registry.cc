@@ -39,6 +39,14 @@ std::set<std::string> TableRegistry::Copied() const {
   return names;
 }
 
+std::map<std::string, SourcePosition> TableRegistry::CopiedAt() const {
+  std::map<std::string, SourcePosition> positions;
+  for (const auto& [name, table] : tables) {
+    if (table.start.lsn != Lsn{}) positions[name] = table.start;
+  }
+  return positions;
+}
+
 Status TableRegistry::Write(storage::Storage& storage, const LakeLayout& layout) const {
   nlohmann::json list = nlohmann::json::array();
   for (const auto& [name, table] : tables) {

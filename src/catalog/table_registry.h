@@ -37,6 +37,8 @@ class TableRegistry {
 
   /// Source names ("schema.table") of the tables whose first copy is in the lake.
   std::set<std::string> Copied() const;
+  /// The position of each table's newest copy, by lake name, of those that have one.
+  std::map<std::string, SourcePosition> CopiedAt() const;
 
   std::map<std::string, RegisteredTable> tables;
 };

@@ -89,7 +89,8 @@ bool KeyDiffers(const schema::TableSchema& table, const std::vector<WireValue>& 
 
 }  // namespace
 
-ChangeCollector::ChangeCollector(CollectorOptions options) : options_(std::move(options)) {}
+ChangeCollector::ChangeCollector(CollectorOptions options)
+    : options_(std::move(options)), awaits_known_commit_(options_.known_commit.has_value()) {}
 ChangeCollector::~ChangeCollector() = default;
 
 void ChangeCollector::Follow(FollowedTable table) {
@@ -98,8 +99,38 @@ void ChangeCollector::Follow(FollowedTable table) {
   followed_.insert_or_assign(oid, std::move(table));
 }
 
+Error ChangeCollector::LacksKnownCommit() {
+  other_history_ = true;
+  return MakeError(
+      ErrorCode::kUnavailable,
+      "the source was set back and written on: its log has no commit at {} of {}, which the lake "
+      "has read",
+      options_.known_commit->lsn.ToString(), FormatTimestamp(options_.known_commit->micros));
+}
+
+Status ChangeCollector::Reached(Lsn end) {
+  const std::lock_guard lock(mutex_);
+  if (awaits_known_commit_ && end > options_.known_commit->lsn) return LacksKnownCommit();
+  return {};
+}
+
+bool ChangeCollector::AwaitsKnownCommit() {
+  const std::lock_guard lock(mutex_);
+  return awaits_known_commit_;
+}
+
+bool ChangeCollector::HasOtherHistory() {
+  const std::lock_guard lock(mutex_);
+  return other_history_;
+}
+
 Status ChangeCollector::OnBegin(const TransactionHead& head) {
   const std::lock_guard lock(mutex_);
+  if (awaits_known_commit_ && head.commit_lsn >= options_.known_commit->lsn) {
+    const KnownCommit& known = *options_.known_commit;
+    if (head.commit_lsn != known.lsn || head.commit_micros != known.micros) return LacksKnownCommit();
+    awaits_known_commit_ = false;
+  }
   transaction_ = head;
   commit_time_ = FormatTimestamp(head.commit_micros);
   ordinal_ = 0;
@@ -231,10 +262,11 @@ Status ChangeCollector::TakeRow(TableState& state, char op, int64_t ordinal,
   state.Take(old_row, state.old_row);
   std::optional<std::string> old_key;
   if (op == 'U' && !old_row.empty()) {
+    // With the whole old row at hand an untouched TOAST value is known; with the old key alone, that of a key
+    // whose value is stored out of line, of which PostgreSQL tells even if it stays.
+    CompleteRow(state.row, state.old_row);
     if (KeyDiffers(*state.table, state.row, state.old_row))
       old_key = KeyJson(*state.table, state.old_row, options_.mappings.hash_secret);
-    // With the whole old row at hand an untouched TOAST value is known.
-    CompleteRow(state.row, state.old_row);
   }
   if (fate == RowFate::kLeaves && op == 'U') {
     op = 'D';

@@ -40,9 +40,18 @@ struct Segment {
   bool open = false;  ///< It ends inside a transaction whose rest follows in the next segment.
 };
 
+/// A commit that was read before.
+struct KnownCommit {
+  Lsn lsn;
+  int64_t micros = 0;  ///< Its time on the source.
+};
+
 struct CollectorOptions {
   int64_t epoch = 0;
-  Lsn skip_up_to;                ///< Transactions with a commit LSN at or below it were already taken.
+  Lsn skip_up_to;  ///< Transactions with a commit LSN at or below it were already taken.
+  /// The stream brings it once more, before all later ones: else the source's log is another one than was
+  /// read, set back and written on.
+  std::optional<KnownCommit> known_commit = {};
   int64_t max_bytes = 64 << 20;  ///< The stream waits, or a transaction is cut, beyond it.
   TableMappings mappings = {};
   /// Asks the source's catalogue about a table whose shape changed. On the decoding thread.
@@ -60,12 +69,20 @@ class ChangeCollector : public PgoutputHandler {
   /// dropped.
   void Follow(FollowedTable table);
 
+  /// Errors: kUnavailable when known_commit does not come again (see HasOtherHistory).
   Status OnBegin(const TransactionHead& head) override;
   Status OnRelation(StreamRelation relation) override;
   Status OnRow(char op, uint32_t relation, const std::vector<WireValue>& row,
                const std::vector<WireValue>& old_row) override;
   Status OnTruncate(const std::vector<uint32_t>& relations) override;
   Status OnCommit(Lsn end_lsn) override;
+
+  /// The source has sent all up to `end`. Errors: as OnBegin.
+  Status Reached(Lsn end);
+  /// known_commit has not come yet: nothing may be confirmed to the source.
+  bool AwaitsKnownCommit();
+  /// known_commit did not come again.
+  bool HasOtherHistory();
 
   /// Takes what is there, waiting up to `timeout` for the end of a transaction; nullopt when nothing came.
   /// What was taken counts as work until Done.
@@ -97,11 +114,14 @@ class ChangeCollector : public PgoutputHandler {
   void FinishBuilder(TableState& state);
   Status TakeRow(TableState& state, char op, int64_t ordinal, const std::vector<WireValue>& row,
                  const std::vector<WireValue>& old_row);  ///< Under mutex_.
+  Error LacksKnownCommit();                               ///< Under mutex_.
   bool IsInCopy(uint32_t oid) const;  ///< Whether the transaction is in the table's copy. Under mutex_.
   Segment CutLocked(bool open);
 
   const CollectorOptions options_;
   std::mutex mutex_;
+  bool awaits_known_commit_;
+  bool other_history_ = false;
   std::condition_variable changed_;
   std::map<uint32_t, std::unique_ptr<TableState>> tables_;
   std::map<uint32_t, FollowedTable> followed_;  ///< By object id, as they were when they were copied.

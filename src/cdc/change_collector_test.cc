@@ -1,8 +1,10 @@
 #include "cdc/change_collector.h"
 
+#include <arrow/api.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <thread>
 
 #include "cdc/replication_stream.h"
@@ -46,6 +48,65 @@ TEST(ChangeCollector, TakesNothingForGrantedWhereTheCatalogueNeverShowsIt) {
   const auto events = AddColumn(1'000);
   ASSERT_EQ(events.size(), 2U);
   EXPECT_NE(events[0].copy_again.find("changed more than once"), std::string::npos);
+}
+
+TEST(ChangeCollector, AKnownCommitComesAgain) {
+  CollectorOptions options;
+  options.skip_up_to = Lsn{100};
+  options.known_commit = {Lsn{100}, 1'700'000'000'000'000};
+  ChangeCollector collector(options);
+  EXPECT_TRUE(collector.OnBegin({7, Lsn{90}, 5}));
+  EXPECT_TRUE(collector.Reached(Lsn{100}));
+  EXPECT_TRUE(collector.AwaitsKnownCommit());
+  EXPECT_TRUE(collector.OnBegin({8, Lsn{100}, 1'700'000'000'000'000}));
+  EXPECT_FALSE(collector.AwaitsKnownCommit());
+  EXPECT_TRUE(collector.Reached(Lsn{500}));
+  EXPECT_TRUE(collector.OnBegin({9, Lsn{200}, 1'700'000'000'000'001}));
+  EXPECT_FALSE(collector.HasOtherHistory());
+}
+
+TEST(ChangeCollector, ALogWithoutTheKnownCommitIsAnother) {
+  CollectorOptions options;
+  options.known_commit = {Lsn{100}, 1'700'000'000'000'000};
+  const auto later = [](ChangeCollector& collector) { return collector.OnBegin({8, Lsn{120}, 9}); };
+  const auto other_time = [](ChangeCollector& collector) { return collector.OnBegin({8, Lsn{100}, 9}); };
+  const auto none = [](ChangeCollector& collector) { return collector.Reached(Lsn{101}); };
+  for (const std::function<Status(ChangeCollector&)>& tells :
+       std::vector<std::function<Status(ChangeCollector&)>>{later, other_time, none}) {
+    ChangeCollector collector(options);
+    const Status told = tells(collector);
+    ASSERT_FALSE(told);
+    EXPECT_EQ(told.error().code, ErrorCode::kUnavailable);
+    EXPECT_NE(told.error().message.find("no commit at 0/64 of 2023-11-14"), std::string::npos);
+    EXPECT_TRUE(collector.HasOtherHistory());
+    EXPECT_TRUE(collector.AwaitsKnownCommit());
+  }
+}
+
+/// A key whose value is stored out of line comes as the old key, although it stays what it was.
+TEST(ChangeCollector, AKeyThatStaysIsNoKeyChange) {
+  ChangeCollector collector(CollectorOptions{});
+  collector.Follow({Notes(2).schema, Lsn{}, Notes(2).storage});
+  ASSERT_TRUE(collector.OnBegin({7, Lsn{100}, 1'700'000'000'000'000}));
+  ASSERT_TRUE(collector.OnRelation(RelationOf(Notes(2))));
+  const WireValue untouched{WireValue::State::kUnchanged, {}}, null, key{WireValue::State::kText, "long"};
+  const WireValue other{WireValue::State::kText, "other"}, body{WireValue::State::kText, "body"};
+  ASSERT_TRUE(collector.OnRow('U', 5, {untouched, body}, {key, null}));
+  ASSERT_TRUE(collector.OnRow('U', 5, {untouched, untouched}, {key, null}));
+  ASSERT_TRUE(collector.OnRow('U', 5, {other, untouched}, {key, null}));
+  ASSERT_TRUE(collector.OnCommit(Lsn{110}));
+  const auto segment = collector.Take(std::chrono::milliseconds(0));
+  ASSERT_TRUE(segment);
+  const auto& rows = *segment->events.at(0).rows;
+  const auto cell = [&](std::string_view column, int64_t row) {
+    return (*rows.GetColumnByName(std::string(column))->GetScalar(row))->ToString();
+  };
+  EXPECT_EQ(cell("id", 0), "long");
+  EXPECT_EQ(cell(schema::kOldKey, 0), "null");
+  EXPECT_EQ(cell("id", 1), "long");
+  EXPECT_EQ(cell(schema::kOldKey, 1), "null");
+  EXPECT_EQ(cell(schema::kUnchanged, 1), "body");
+  EXPECT_EQ(cell(schema::kOldKey, 2), R"({"id":"long"})");
 }
 
 /// Transactions without rows come one behind another, and somebody takes them.

@@ -60,7 +60,8 @@ Status ReplicationStream::SendStatus(ChangeCollector& collector, bool force) {
   const int64_t now = MonotonicMicros();
   // On an idle stream the slot follows the source's WAL, which other databases and vacuum write, too.
   const uint64_t end = positions_.brought.load();
-  const bool idle = collector.IsIdle() && durable_.load() >= positions_.received.load();
+  const bool unsure = collector.AwaitsKnownCommit();
+  const bool idle = !unsure && collector.IsIdle() && durable_.load() >= positions_.received.load();
   if (idle && now - last_idle_micros_ >= kIdleIntervalMicros) {
     Raise(durable_, end);
     last_idle_micros_ = now;
@@ -68,8 +69,9 @@ Status ReplicationStream::SendStatus(ChangeCollector& collector, bool force) {
   const bool moved = durable_.load() > positions_.confirmed.load();
   const bool due = now - last_status_micros_ >= (moved ? kConfirmIntervalMicros : kStatusIntervalMicros);
   if (!force && !due) return {};
-  const uint64_t durable = durable_.load();
-  if (moved) TARN_RETURN_IF_ERROR(before_confirm_(Lsn{durable}));
+  // Zero tells of no position.
+  const uint64_t durable = unsure ? 0 : durable_.load();
+  if (moved && !unsure) TARN_RETURN_IF_ERROR(before_confirm_(Lsn{durable}));
   std::string message = "r";
   PutInt64(message, std::max(positions_.received.load(), durable));
   PutInt64(message, durable);
@@ -174,6 +176,7 @@ Status ReplicationStream::Follow(ChangeCollector& collector, TransactionSpool& s
       TARN_RETURN_IF_ERROR(spool.ReplayStep());
     } else {
       TARN_ASSIGN(const bool is_more, Read(collector, spool));
+      TARN_RETURN_IF_ERROR(collector.Reached(Lsn{positions_.brought.load()}));
       if (!is_more) TARN_RETURN_IF_ERROR(read_any_ ? Gather() : WaitForSocket(100));
     }
   }

@@ -53,8 +53,9 @@ class ReplicationStream {
   /// Asks the source how far its WAL goes; positions().server_end follows soon.
   void RequestPosition() { position_wanted_ = true; }
 
-  /// Returns kCancelled on request, kUnavailable when the connection broke (make a new collector and run
-  /// again), kNotFound when the slot or a publication is not there (or was not, where the slot begins).
+  /// `from`: brings what committed behind it, of what is not confirmed. Returns kCancelled on request,
+  /// kUnavailable when the connection broke (make a new collector and run again), kNotFound when the slot or
+  /// a publication is not there (or was not, where the slot begins).
   Status Run(ChangeCollector& collector, Lsn from, const CancelToken& cancel);
   /// The newest Run ended by an internal error of the server (SQLSTATE class XX): it cannot decode its log
   /// here, and perhaps never will. Not while Run runs.

@@ -41,9 +41,16 @@ bool IsFilled(const SourceTable& now, const std::string& column) {
   return std::find(now.filled.begin(), now.filled.end(), column) != now.filled.end();
 }
 
+/// Whether values of the one type have the same text in the other, which PostgreSQL changes without a new
+/// storage: varchar to text does, cidr to inet does not.
+bool HasSameText(uint32_t before, uint32_t now) {
+  const auto is_text = [](uint32_t oid) { return oid == schema::kTextOid || oid == schema::kVarcharOid; };
+  return before == now || (is_text(before) && is_text(now));
+}
+
 /// Why the rows of before do not tell what the source has in this column now; empty when they do.
-std::string WhyStale(const schema::Column& column, const schema::Column* before,
-                     const std::vector<std::string>& kept_out, const SourceTable& now, bool rewritten) {
+std::string WhyStale(const schema::Column& column, const schema::Column* before, const FollowedTable& known,
+                     const SourceTable& now, bool rewritten) {
   const auto constant_before = before == nullptr ? std::nullopt : before->constant;
   if (column.constant != constant_before)
     return "column '" + column.name + "' is added by the configuration, or has another value by it";
@@ -51,9 +58,13 @@ std::string WhyStale(const schema::Column& column, const schema::Column* before,
     if (IsFilled(now, column.name))
       return "column '" + column.name + "' was added with a default, which its earlier rows have, too";
     if (rewritten) return "column '" + column.name + "' was added, and the table was rewritten";
+    const auto& kept_out = known.schema.kept_out;
     if (std::any_of(kept_out.begin(), kept_out.end(),
                     [&](const std::string& pattern) { return MatchesPattern(pattern, column.name); }))
       return "column '" + column.name + "' was kept out of the lake until now";
+    // DROP EXPRESSION makes a generated column one like others, with the values that it has.
+    if (column.attnum != 0 && column.attnum <= AttributeCount(known.storage))
+      return "column '" + column.name + "' was there before, generated, with values that no message told";
     return "";
   }
   if (before->hashed_under != column.hashed_under)
@@ -62,7 +73,7 @@ std::string WhyStale(const schema::Column& column, const schema::Column* before,
     return "column '" + column.name + "' has another name in the lake now";
   if (before->type_oid == column.type_oid && before->typmod == column.typmod) return "";
   // Without a new storage PostgreSQL changed no value: varchar(10) to varchar(20), for one.
-  if (!rewritten && before->type == column.type) return "";
+  if (!rewritten && before->type == column.type && HasSameText(before->type_oid, column.type_oid)) return "";
   return "the type of column '" + column.name + "' changed";
 }
 
@@ -158,7 +169,7 @@ std::string WhyCopyAgain(const schema::TableSchema& table, const FollowedTable& 
     const schema::Column* before = Before(known.schema, column);
     if (before == nullptr && FindColumn(known.schema, column.name) != nullptr)
       return "column '" + column.name + "' was dropped and made again";
-    std::string why = WhyStale(column, before, known.schema.kept_out, *now, rewritten);
+    std::string why = WhyStale(column, before, known, *now, rewritten);
     if (!why.empty()) return why;
   }
   for (const schema::Column& column : known.schema.columns) {

@@ -77,6 +77,29 @@ TEST_F(ShapeTest, AColumnWithADefaultFillsRowsThatNoMessageTells) {
   EXPECT_NE(Follow().copy_again.find("the table was rewritten"), std::string::npos);
 }
 
+TEST_F(ShapeTest, AGeneratedColumnThatIsOneLikeOthersNowHasValuesThatNoMessageTold) {
+  known_.storage = "5:100/n:3,1:7,2:7";
+  now_.schema.columns.push_back(Column("total", kInt4, 3));
+  now_.storage = "5:100/n:3,1:7,2:7,3:9";
+  EXPECT_NE(Follow().copy_again.find("'total' was there before, generated"), std::string::npos);
+  // One with a greater number was added since.
+  now_.schema.columns.back().attnum = 4;
+  now_.storage = "5:100/n:4,1:7,2:7,4:9";
+  EXPECT_EQ(Follow().copy_again, "");
+  EXPECT_EQ(AttributeCount(known_.storage), 3);
+  EXPECT_EQ(AttributeCount("5:100/1:7"), 0);
+}
+
+TEST_F(ShapeTest, ATypeOfAnotherTextNeedsACopyEvenIfNothingWasRewritten) {
+  constexpr uint32_t kCidr = 650, kInet = 869;
+  known_.schema.columns[1] = Column("body", kCidr, 2);
+  now_.schema.columns[1] = Column("body", kInet, 2);
+  EXPECT_NE(Follow().copy_again.find("the type of column 'body' changed"), std::string::npos);
+  known_.schema.columns[1] = Column("body", schema::kVarcharOid, 2);
+  now_.schema.columns[1] = Column("body", kText, 2);
+  EXPECT_EQ(Follow().copy_again, "");
+}
+
 TEST_F(ShapeTest, ARenameKeepsTheLakesNames) {
   now_.schema.columns[1].name = "content";
   now_.schema.table_name = "remarks";

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "cdc/copy_decoder.h"
 #include "cdc/replication_objects.h"
 
@@ -217,7 +218,9 @@ class SideBySide {
     const auto locked = copier.LockAtOnce();
     if (!locked) return Keep(tl::unexpected(locked.error()));
     // Behind a TRUNCATE that waits for the others it would have nothing to read.
-    if (*locked) Keep(CopyRanges(copier));
+    if (*locked) return Keep(CopyRanges(copier));
+    spdlog::info("copy of {}: goes on with a connection fewer, since another session waits to lock the table",
+                 table_.schema.QualifiedName());
   }
 
   Status CopyRanges(RangeCopier& copier) {

@@ -45,7 +45,7 @@ SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind = 'p', greatest(c.
                                      CASE WHEN {made} THEN '' ELSE 'a' END, ',' ORDER BY k.oid), '')
           FROM part JOIN pg_class k ON k.oid = part.oid)
        ELSE c.oid || ':' || c.relfilenode END, a.xmin,
-       CASE WHEN a.atttypid >= 16384 THEN {types} END
+       CASE WHEN a.atttypid >= 16384 THEN {types} END, c.relnatts
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_index i ON i.indrelid = c.oid
@@ -135,6 +135,8 @@ void AddColumn(std::vector<SourceTable>& tables, const Row& row) {
     table.pages = Numbers(row[7]);
     table.storage = row[14].value_or("");
     if (!table.partitioned) table.storage += "/";
+    if (table.storage.back() != '/') table.storage += ",";
+    table.storage += "n:" + row[17].value_or("0");
     tables.push_back(std::move(table));
   }
   schema::Column column;
@@ -144,8 +146,7 @@ void AddColumn(std::vector<SourceTable>& tables, const Row& row) {
   column.type = schema::MakePgType(column.type_oid, column.typmod);
   column.is_key = IsTrue(row[11]);
   column.attnum = static_cast<int16_t>(Number(row[12]));
-  if (tables.back().storage.back() != '/') tables.back().storage += ",";
-  tables.back().storage += *row[12] + ":" + *row[15] + row[16].value_or("");
+  tables.back().storage += "," + *row[12] + ":" + *row[15] + row[16].value_or("");
   if (IsTrue(row[13])) tables.back().filled.push_back(column.name);
   tables.back().schema.columns.push_back(std::move(column));
 }

@@ -33,9 +33,10 @@ struct SourceTable {
   /// Where its rows are and what its columns are by: "oid:filenode" of each relation that holds rows (of a
   /// partition "oid:filenode@xmin", the transaction that wrote its row of pg_class), then "/", then
   /// "poid:xmin" of its partitions in pg_inherits (with an "a" behind it where it was attached, or nobody can
-  /// tell), "attnum:xmin" of its columns in pg_attribute and "toid:hash" of what their own types' texts are
-  /// made of, with "," between. Another filenode is another storage (TRUNCATE, VACUUM FULL, a rewriting ALTER
-  /// TABLE); with another xmin, one whose rows may have come without messages.
+  /// tell), "n:count" of its attributes (also dropped and generated ones), "attnum:xmin" of its columns in
+  /// pg_attribute and "toid:hash" of what their own types' texts are made of, with "," between. Another
+  /// filenode is another storage (TRUNCATE, VACUUM FULL, a rewriting ALTER TABLE); with another xmin, one
+  /// whose rows may have come without messages.
   std::string storage;
   std::vector<int16_t> hidden;  ///< attnum of columns that a mapping keeps out of the lake.
   std::string
@@ -66,6 +67,9 @@ bool NeedsTruncate(const std::string& before, const std::string& now);
 /// Whether rows of `before` are where they were, of columns that were not touched; partitions may have come
 /// that were made empty.
 bool RowsKeptPlaces(const std::string& before, const std::string& now);
+/// How many attributes the table had, dropped and generated ones with the others: a column with a greater
+/// number was added since. 0: nobody noted it.
+int AttributeCount(const std::string& storage);
 /// True when DDL touched a column that both know.
 bool ColumnsTouched(const std::string& before, const std::string& now);
 /// True when an enum's label was renamed, or a composite has other fields: rows of before have another text.

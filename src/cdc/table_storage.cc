@@ -11,6 +11,7 @@ namespace {
 
 constexpr char kTypeMark = 't';       ///< Before the object id, in the pairs of kTypeForms.
 constexpr char kPartitionMark = 'p';  ///< Before that of a partition.
+constexpr char kCountMark = 'n';      ///< Before the number of attributes.
 constexpr char kWrittenMark = '@';    ///< Behind a partition's filenode, before that transaction.
 constexpr char kAttachedMark = 'a';   ///< Behind the transaction that made it one, when it was no new table.
 
@@ -100,6 +101,7 @@ bool RowsKeptPlaces(const std::string& before, const std::string& now) {
   for (const int half : {0, 1}) {
     const auto known = PairsOf(before, half), present = PairsOf(now, half);
     for (const auto& [what, since] : known) {
+      if (what[0] == kCountMark) continue;
       const auto same = present.find(what);
       if (same == present.end()) return false;
       const bool is_partition = what[0] == kPartitionMark;
@@ -108,19 +110,26 @@ bool RowsKeptPlaces(const std::string& before, const std::string& now) {
       if (!is_same) return false;
     }
     const bool others_came = std::any_of(present.begin(), present.end(), [&](const auto& pair) {
-      return half == 1 && pair.first[0] != kPartitionMark && !known.contains(pair.first);
+      const char mark = pair.first[0];
+      return half == 1 && mark != kPartitionMark && mark != kCountMark && !known.contains(pair.first);
     });
     if (others_came) return false;
   }
   return WhyOtherPartitions(before, now).empty();
 }
 
+int AttributeCount(const std::string& storage) {
+  const auto pairs = PairsOf(storage, 1);
+  const auto count = pairs.find(std::string(1, kCountMark));
+  return count == pairs.end() ? 0 : std::atoi(count->second.c_str());
+}
+
 bool ColumnsTouched(const std::string& before, const std::string& now) {
   const auto xmins = PairsOf(now, 1);
   for (const auto& [attnum, xmin] : PairsOf(before, 1)) {
     const auto same = xmins.find(attnum);
-    if (attnum[0] != kTypeMark && attnum[0] != kPartitionMark && same != xmins.end() && same->second != xmin)
-      return true;
+    const bool is_column = attnum[0] != kTypeMark && attnum[0] != kPartitionMark && attnum[0] != kCountMark;
+    if (is_column && same != xmins.end() && same->second != xmin) return true;
   }
   return false;
 }

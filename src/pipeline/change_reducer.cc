@@ -122,8 +122,9 @@ class Reducer {
     }
     KeyState before = std::move(StateOf(key));
     const int64_t old_row = old_row_[static_cast<size_t>(row)];
-    if (old_row >= 0) {
-      KeyState& old_state = StateOf(numbers.Of(old_keys_, old_row));
+    const uint32_t old_key = old_row >= 0 ? numbers.Of(old_keys_, old_row) : key;
+    if (old_key != key) {
+      KeyState& old_state = StateOf(old_key);
       before = std::move(old_state);
       old_state = {false, row, true, {}};
     }

@@ -114,6 +114,17 @@ TEST_F(ReducerTest, AKeyChangeCarriesTheValueAlongAndDeletesTheOldKey) {
   ASSERT_EQ(out.deletes->num_rows(), 2);
 }
 
+TEST_F(ReducerTest, AKeyThatMovesToItselfStays) {
+  Change('U', "1", "a", "~", "1");
+  Change('U', "1", "b", "~", "1");
+  const ReducedChanges out = Reduce({{1, "of one"}});
+  ASSERT_EQ(out.rows->num_rows(), 1);
+  EXPECT_EQ(Cell(*out.rows, "small", 0), "b");
+  EXPECT_EQ(Cell(*out.rows, "large", 0), "of one");
+  EXPECT_EQ(out.deletes->num_rows(), 0);
+  EXPECT_EQ(out.unresolved, 0);
+}
+
 TEST_F(ReducerTest, TwoKeysThatSwapBothLive) {
   Change('U', "9", "a", "A", "1");
   Change('U', "1", "b", "B", "2");

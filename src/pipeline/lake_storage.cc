@@ -133,4 +133,19 @@ Status ClaimBronze(storage::Storage& storage, const PipelineOptions& options) {
   return storage.DiscardUnpublished(options.bronze_path);
 }
 
+Status CheckNewLake(const storage::Storage& storage, const PipelineOptions& options) {
+  for (const char* layer : {"bronze", "silver", "quarantine", "gold"}) {
+    TARN_ASSIGN(const auto entries, storage.List(options.lake + "/" + layer));
+    if (entries.empty()) continue;
+    return MakeError(
+        ErrorCode::kConflict,
+        "'{0}' holds files of a lake ('{1}/{2}'), but not its '_tarn/lake.json': it was copied or restored "
+        "without '{0}/_tarn' (whose name some tools take for a hidden one). Bring that back, or choose "
+        "another "
+        "[lake] path; nothing was removed",
+        options.lake, layer, entries.front().name);
+  }
+  return {};
+}
+
 }  // namespace tarn::pipeline

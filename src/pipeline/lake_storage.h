@@ -23,6 +23,9 @@ engine::FileOpener OpenerOf(const storage::Storage* storage, const PipelineOptio
 /// is there.
 Status ClaimBronze(storage::Storage& storage, const PipelineOptions& options);
 
+/// Errors: kConflict when the folder holds files of a lake, but not what that lake knew of itself.
+Status CheckNewLake(const storage::Storage& storage, const PipelineOptions& options);
+
 /// For `tarn check`: writes a small object into the object store, and lists, reads and removes it. Nothing
 /// for a lake whose Bronze is in its folder.
 std::vector<Finding> CheckBronzeStore(const PipelineOptions& options);

@@ -49,9 +49,10 @@ Status Runner::DescribeAgain(std::vector<cdc::SourceTable>& tables) {
 
 Status Runner::LeaveToWatch(const std::vector<cdc::SourceTable>& tables) {
   for (const cdc::SourceTable& table : tables) {
-    spdlog::warn("{} is truncated or changed as often as it is copied: it is copied beside the stream",
-                 table.from);
-    TARN_RETURN_IF_ERROR(bronze::ForgetCopyProgress(*storage_, options_.bronze(), table.schema.lake_name));
+    const std::string& name = table.schema.lake_name;
+    TARN_ASSIGN(const bool is_cut_off, IsCutOff(*storage_, options_, identity_.epoch, table));
+    if (!is_cut_off || unpublished_.contains(name))
+      TARN_RETURN_IF_ERROR(bronze::ForgetCopyProgress(*storage_, options_.bronze(), name));
     TARN_RETURN_IF_ERROR(AwaitSilver({table.schema, Lsn{}, table.storage}));
   }
   return {};
@@ -88,6 +89,11 @@ Result<std::vector<cdc::SourceTable>> Runner::FindMissing(const std::vector<cdc:
     const std::string& name = table.schema.lake_name;
     TARN_ASSIGN(const bool is_there, IsInLake(name));
     if (is_there && loads.contains(name)) continue;
+    if (is_there && options_.with_silver) {
+      // What it has stays for readers, and its past; Bronze alone could not make it again.
+      TARN_RETURN_IF_ERROR(silver_->MarkCopyAgain(name, "Bronze has lost the manifest of its copy", false));
+      continue;
+    }
     if (!is_there && IsWaiting(table, loads)) {
       if (options_.with_silver) TARN_RETURN_IF_ERROR(AwaitSilver({*loads.at(name).back().table, Lsn{}, ""}));
     } else {
@@ -124,10 +130,16 @@ Result<std::set<std::string>> Runner::BeginCopies(const std::vector<cdc::SourceT
   return cut_off;
 }
 
-Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel,
+Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, bool beside, const CancelToken& cancel,
                            const LoadReporter& report) {
   TARN_ASSIGN(const Loads loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
   TARN_ASSIGN(auto missing, FindMissing(tables, loads));
+  if (beside && options_.with_silver && versions_->size() > 0) {
+    for (const cdc::SourceTable& table : missing)
+      spdlog::info("{} is new: it is copied beside the stream", table.from);
+    TARN_RETURN_IF_ERROR(LeaveToWatch(missing));
+    missing.clear();
+  }
   const auto tell = [&](const LoadProgress& progress) {
     {
       const std::lock_guard lock(state_.mutex);
@@ -137,6 +149,9 @@ Status Runner::CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelTo
   };
   for (int round = 0; !missing.empty(); round++) {
     if (round == kMostRounds) {
+      for (const cdc::SourceTable& table : missing)
+        spdlog::warn("{} is truncated or changed as often as it is copied: it is copied beside the stream",
+                     table.from);
       TARN_RETURN_IF_ERROR(LeaveToWatch(missing));
       break;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "bronze/chain_verifier.h"
 #include "pipeline/runner.h"
 
 namespace tarn::pipeline {
@@ -22,9 +23,27 @@ Status Runner::ForgetSpoiled(Loads& loads) const {
   return {};
 }
 
+Status Runner::ProveBronze() const {
+  spdlog::info("proving that Bronze is complete before anything is removed");
+  bronze::ChainOptions options;
+  options.copied = silver_->registry().CopiedAt();
+  TARN_ASSIGN(const auto report, bronze::VerifyChain(*storage_, options_.bronze_root(), options));
+  if (!report.complete()) {
+    const bronze::ChainFault& first = report.faults.front();
+    return MakeError(ErrorCode::kCorrupt,
+                     "Bronze is not complete, so what the lake has stays as it is: {} {} ({} faults in all; "
+                     "`tarn bronze verify` lists them). Fix: {}",
+                     first.where, first.what, report.fault_count, first.fix);
+  }
+  if (report.copies == 0)
+    return MakeError(ErrorCode::kNotFound, "'{}' holds no finished first copy", options_.bronze_root());
+  return {};
+}
+
 Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
   if (!options_.with_silver)
     return Error{ErrorCode::kInvalidArgument, "silver.enabled is false: there is nothing to rebuild"};
+  TARN_RETURN_IF_ERROR(ProveBronze());
   for (const char* folder : {"silver", "quarantine", "gold"}) {
     TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.root() + "/" + folder));
   }
@@ -63,8 +82,6 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
       first_micros = load.snapshot_micros;
     }
   }
-  if (loads.empty())
-    return MakeError(ErrorCode::kNotFound, "'{}' holds no finished first copy", options_.bronze_root());
   TARN_RETURN_IF_ERROR(silver_->SaveRegistry());
   TARN_RETURN_IF_ERROR(silver_->Publish(first, first_micros));
   TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));

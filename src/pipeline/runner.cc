@@ -49,6 +49,8 @@ Status Runner::OpenLake() {
     identity_ = *identity;
   } else if (identity.error().code != ErrorCode::kNotFound) {
     return std::move(identity).error();
+  } else if (!options_.adopt_bronze) {
+    TARN_RETURN_IF_ERROR(CheckNewLake(*storage_, options_));
   }
   TARN_ASSIGN(versions_, catalog::LakeVersions::Open(storage_.get(), layout_));
   view_ = std::make_unique<LakeView>(storage_.get(), layout_, versions_.get(), false);
@@ -66,6 +68,7 @@ Status Runner::OpenLake() {
   watch_ = std::make_unique<SourceWatch>(
       storage_.get(), options_, identity_.epoch,
       SourceWatch::Hooks{[this](const cdc::FollowedTable& table) { FollowComing(table); }});
+  slot_alarm_ = std::make_unique<SlotAlarm>(options_);
   archive_ = std::make_unique<BronzeArchive>(storage_.get(), options_, clock_);
   return {};
 }
@@ -147,10 +150,10 @@ Status Runner::ReplayManifest(const bronze::Manifest& manifest, const std::strin
   return {};
 }
 
-Status Runner::Prepare(const CancelToken& cancel, const LoadReporter& report) {
+Status Runner::Prepare(bool beside, const CancelToken& cancel, const LoadReporter& report) {
   std::vector<cdc::SourceTable> tables;
   TARN_RETURN_IF_ERROR(PrepareSource(tables, cancel));
-  TARN_RETURN_IF_ERROR(CopyMissing(tables, cancel, report));
+  TARN_RETURN_IF_ERROR(CopyMissing(tables, beside, cancel, report));
   TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
   TARN_RETURN_IF_ERROR(AddUntakenCopies());
   UpdateFollowed();
@@ -163,7 +166,9 @@ Status Runner::Prepare(const CancelToken& cancel, const LoadReporter& report) {
 }
 
 Status Runner::Run(const CancelToken& cancel, std::optional<Lsn> until, const LoadReporter& report) {
-  Status outcome = Prepare(cancel, report);
+  slot_alarm_->Start();
+  // Who waits for a position wants all tables there.
+  Status outcome = Prepare(!until.has_value(), cancel, report);
   if (outcome) {
     CancelToken gold_cancel;
     std::thread gold_thread([&] {
@@ -183,6 +188,7 @@ Status Runner::Run(const CancelToken& cancel, std::optional<Lsn> until, const Lo
     if (!until) gold_cancel.Cancel();
     gold_thread.join();
   }
+  slot_alarm_->Stop();
   state_.phase = RunPhase::kStopped;
   if (!outcome && outcome.error().code == ErrorCode::kCancelled) outcome = {};
   if (!outcome) return outcome;

@@ -24,6 +24,7 @@
 #include "pipeline/lake_view.h"
 #include "pipeline/options.h"
 #include "pipeline/silver_layer.h"
+#include "pipeline/slot_alarm.h"
 #include "pipeline/source_watch.h"
 
 namespace tarn::pipeline {
@@ -49,7 +50,8 @@ struct RunState {
 };
 
 /// The whole way of the data in one process: capture, Bronze, Silver, Gold. Threads: Run on one, which starts
-/// and joins one for the stream, one for Gold, one for the watch and one for the archive; the rest from any.
+/// and joins one for the stream, one for Gold, one for the watch, one for the slot's alarm and one for the
+/// archive; the rest from any.
 class Runner {
  public:
   /// Takes the lake's lease. Errors: kConflict when another process writes it, kPermission when it cannot be
@@ -110,8 +112,9 @@ class Runner {
   explicit Runner(PipelineOptions options, const Clock* clock)
       : options_(std::move(options)), clock_(clock), layout_(options_.lake, options_.bronze_root()) {}
   Status OpenLake();
-  /// From the source's objects to a lake that is ready to stream.
-  Status Prepare(const CancelToken& cancel, const LoadReporter& report);
+  /// From the source's objects to a lake that is ready to stream. `beside`: of a lake that has tables already
+  /// no new one keeps the stream waiting.
+  Status Prepare(bool beside, const CancelToken& cancel, const LoadReporter& report);
   Status PrepareSource(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel);
   Status PreparePublications(cdc::PgConnection& connection, const std::vector<cdc::SourceTable>& tables);
   /// The source's identity; errors: kConflict when it is another server than the one that the lake follows.
@@ -146,11 +149,13 @@ class Runner {
   Status RemoveFiles(const std::string& name);
   /// Tables as the source has them now, for a new attempt to copy them; one that is gone is left out.
   Status DescribeAgain(std::vector<cdc::SourceTable>& tables);
-  /// Tables that change as often as they are copied no longer keep the others from being followed.
+  /// Tables whose copies keep no others from being followed: the watch makes them, or goes on with them.
   Status LeaveToWatch(const std::vector<cdc::SourceTable>& tables);
   using Loads = std::map<std::string, std::vector<bronze::LoadManifest>>;
   /// Leaves out copies that tell nothing for sure (WhySpoiled).
   Status ForgetSpoiled(Loads& loads) const;
+  /// Errors: kCorrupt when something of Bronze is missing or wrong, kNotFound when there is no copy in it.
+  Status ProveBronze() const;
   /// Opens the table where Silver has it; false when nothing was ever loaded.
   Result<bool> IsInLake(const std::string& name);
   /// Whether a copy that Silver does not have is the table's as it is now.
@@ -163,7 +168,7 @@ class Runner {
   /// Makes tables ready for a copy; those whose copies go to Bronze only: an earlier one is gone on with, or
   /// there is no Silver.
   Result<std::set<std::string>> BeginCopies(const std::vector<cdc::SourceTable>& missing);
-  Status CopyMissing(std::vector<cdc::SourceTable>& tables, const CancelToken& cancel,
+  Status CopyMissing(std::vector<cdc::SourceTable>& tables, bool beside, const CancelToken& cancel,
                      const LoadReporter& report);
   /// Before the stream is made again: the source may be another than it was.
   Status FollowOn(const CancelToken& cancel);
@@ -240,6 +245,7 @@ class Runner {
   std::atomic<uint64_t> bronze_end_{0};  ///< In this epoch, what Bronze has all of.
   std::unique_ptr<cdc::ReplicationStream> stream_;
   std::unique_ptr<SourceWatch> watch_;
+  std::unique_ptr<SlotAlarm> slot_alarm_;
   std::unique_ptr<BronzeArchive> archive_;
 
   std::mutex followed_mutex_;
@@ -257,6 +263,8 @@ class Runner {
   int64_t unflushed_bytes_ = 0;
   int64_t flush_due_ = INT64_MAX, commit_due_ = INT64_MAX, last_service_ = 0;
   int64_t last_release_ = 0, released_at_rows_ = 0;  ///< Of freed memory, and tail_rows then.
+  Lsn slot_confirmed_;         ///< What the slot had when PrepareSource looked last; all, of a new one.
+  std::string other_history_;  ///< Why the source's log is another one than was read; empty when it is that.
   std::string undecodable_;  ///< Why the slot's stream cannot be had, as the source says; empty when it can.
   bool mappings_checked_ = false;
   bool in_open_transaction_ = false;        ///< Its rest follows.

@@ -70,11 +70,13 @@ Result<Runner::Break> Runner::FindBreak(cdc::PgConnection& connection, const cdc
   TARN_ASSIGN(const auto published, cdc::PublishedTables(connection, options_.names.publication));
   const bool begun = newest_epoch != identity_.epoch;
   const Lsn read = std::max(last && last->epoch == newest_epoch ? last->end : Lsn{}, begun ? Lsn{} : copied);
-  const bool set_back = now < read;
+  const bool set_back = now < read || !other_history_.empty();
   if (set_back || (!begun && identity_.timeline != source.timeline)) found.epoch++;
   if (identity_.timeline != source.timeline) {
     found.reason = fmt::format("the source was failed over or restored (timeline {} became {})",
                                identity_.timeline, source.timeline);
+  } else if (!other_history_.empty()) {
+    found.reason = other_history_;
   } else if (set_back) {
     found.reason = fmt::format("the source was set back: its log ends at {}, the lake has read up to {}",
                                now.ToString(), read.ToString());
@@ -166,7 +168,10 @@ Status Runner::GoOnBehind(const Break& broken, const cdc::SourceIdentity& source
   }
   TARN_FAULT_POINT("source.break.before_manifest");
   TARN_RETURN_IF_ERROR(bronze_->Recover());
-  TARN_RETURN_IF_ERROR(bronze_->Flush(gap));
+  // A start that was cut off here has told of it at this very position.
+  const auto& last = bronze_->last();
+  const bool is_told = last && last->position() >= SourcePosition{gap.epoch, gap.last_commit};
+  if (!is_told) TARN_RETURN_IF_ERROR(bronze_->Flush(gap));
   TARN_FAULT_POINT("source.break.before_identity");
   if (identity.epoch != identity_.epoch) {
     stream_->Forget();
@@ -174,6 +179,7 @@ Status Runner::GoOnBehind(const Break& broken, const cdc::SourceIdentity& source
   }
   identity_ = identity;
   watch_->SetEpoch(identity_.epoch);
+  other_history_.clear();
   return catalog::WriteIdentity(*storage_, layout_, identity_);
 }
 
@@ -211,6 +217,7 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
     table = UnderLakeNames(std::move(table), FindFollowed(followed, table));
   TARN_ASSIGN(const cdc::SlotState slot, WaitForSlot(*connection, options_.names.slot, cancel));
   TARN_ASSIGN(const Break broken, FindBreak(*connection, source, slot));
+  slot_confirmed_ = broken.new_slot ? Lsn{UINT64_MAX} : slot.confirmed;
   // Durable before a new slot hides what happened.
   if (broken.new_slot || !broken.reason.empty())
     TARN_RETURN_IF_ERROR(bronze::ForgetAllCopyProgress(*storage_, options_.bronze()));

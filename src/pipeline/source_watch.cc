@@ -15,7 +15,6 @@
 namespace tarn::pipeline {
 namespace {
 
-constexpr int64_t kAlarmIntervalMicros = 300'000'000;
 constexpr auto kWantedInterval =
     std::chrono::milliseconds(500);  ///< When something keeps a copy from being made.
 constexpr int64_t kFirstPauseMicros = 500'000;
@@ -176,45 +175,11 @@ void SourceWatch::PutOff(const std::string& lake_name, int64_t lost_micros) {
                lake_name, static_cast<double>(std::min(pause, kLongestPauseMicros)) / 1e6);
 }
 
-Status SourceWatch::LookAtSlot() {
-  auto slot = cdc::GetSlot(*connection_, options_.names.slot);
-  if (!slot) {
-    connection_.reset();
-    return std::move(slot).error();
-  }
-  const int64_t limit = options_.wal_warn_mb << 20;
-  const bool much = slot->retained_bytes > limit;
-  const bool soon_lost =
-      slot->safe_bytes && *slot->safe_bytes < std::max<int64_t>(slot->retained_bytes / 3, 1);
-  std::string alarm;
-  if (slot->exists && (much || soon_lost)) {
-    alarm = fmt::format("the source keeps {} MB of WAL for the slot '{}'", slot->retained_bytes >> 20,
-                        options_.names.slot);
-    if (slot->safe_bytes)
-      alarm +=
-          fmt::format(" and invalidates it after {} MB more", std::max<int64_t>(*slot->safe_bytes, 0) >> 20);
-  }
-  const std::lock_guard lock(mutex_);
-  // Not at every look: when it begins and ends, and every few minutes between.
-  const int64_t now = MonotonicMicros();
-  const bool changed = alarm.empty() != state_.alarm.empty();
-  if (!alarm.empty() && (changed || now - alarm_told_micros_ > kAlarmIntervalMicros)) {
-    spdlog::warn("{}: see `tarn status` for the stage that is behind, and long transactions on the source",
-                 alarm);
-    alarm_told_micros_ = now;
-  }
-  if (alarm.empty() && changed) spdlog::info("the WAL that the source keeps is within bounds again");
-  state_.alarm = std::move(alarm);
-  state_.retained_bytes = slot->retained_bytes;
-  return {};
-}
-
 Status SourceWatch::Look() {
   if (connection_ == nullptr) {
     TARN_ASSIGN(connection_, cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary,
                                                         "watch", &cancel_));
   }
-  TARN_RETURN_IF_ERROR(LookAtSlot());
   std::vector<cdc::SourceTable> tables;
   auto chosen = LookAtTables(tables);
   if (!chosen) {

@@ -38,9 +38,7 @@ struct WatchState {
   std::string copying;                        ///< Lake name; empty when nothing is copied now.
   TableProgress progress;                     ///< Of that copy.
   std::map<std::string, std::string> gone;    ///< Lake name → source name of tables the source has no more.
-  std::string alarm;           ///< About the WAL that the source keeps for the slot; empty when all is well.
-  int64_t looks = 0;           ///< How often the watch looked.
-  int64_t retained_bytes = 0;  ///< That WAL, when the watch looked last.
+  int64_t looks = 0;                          ///< How often the watch looked.
   std::string last_error;
 };
 
@@ -90,7 +88,6 @@ class SourceWatch {
   using Chosen = std::vector<std::pair<cdc::SourceTable, std::string>>;  ///< With the reason.
   void Loop();
   Status Look();
-  Status LookAtSlot();
   /// Whether what was noticed is marked; waits for it a moment.
   bool WaitForMarks();
 
@@ -146,7 +143,6 @@ class SourceWatch {
   std::set<std::string> told_faults_;  ///< Of the watch's thread.
   std::vector<SeenStorage> storages_;
   std::map<std::string, Lsn> as_known_;  ///< By lake name, from before the last look that found it so.
-  int64_t alarm_told_micros_ = 0;
   CancelToken cancel_;
   std::thread thread_;
 };

@@ -80,8 +80,9 @@ std::string Runner::StatusJson() {
                        {"days_archived", archive.days},    {"last_error", archive.last_error}};
   status["gone"] = watch.gone;
   status["source"]["looks"] = watch.looks;
-  status["source"]["alarm"] = watch.alarm;
-  status["source"]["wal_retained_bytes"] = watch.retained_bytes;
+  const KeptWal kept = slot_alarm_->kept_wal();
+  status["source"]["alarm"] = kept.alarm;
+  status["source"]["wal_retained_bytes"] = kept.bytes;
   const std::lock_guard lock(state_.mutex);
   status["copy"] = {{"table", state_.load.table},
                     {"tables_done", state_.load.tables_done},

@@ -124,6 +124,9 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
   const auto& last = bronze_->last();
   const bool same_epoch = last && last->epoch == identity_.epoch;
   if (same_epoch) collector_options.skip_up_to = last->last_commit;
+  // What the source knows to be durable it has itself; of anything else it proves that it still has it.
+  const bool proves = same_epoch && last->transactions > 0 && slot_confirmed_ <= last->last_commit;
+  if (proves) collector_options.known_commit = {{last->last_commit, last->last_commit_micros}};
   passed_ = same_epoch ? last->end : Lsn{};
   bronze_end_ = passed_.value;
   unflushed_ = {};
@@ -155,7 +158,9 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
     const std::lock_guard lock(collector_mutex_);
     collector_ = &collector;
   }
-  const Lsn from = same_epoch ? last->end : Lsn{};
+  if (same_epoch) stream_->Confirm(last->end);
+  // A commit comes again to who asks for what is behind its own position.
+  const Lsn from = !same_epoch ? Lsn{} : proves ? last->last_commit : last->end;
   CancelToken stream_cancel;
   std::atomic<bool> stream_ended{false};
   Status stream_status;
@@ -170,6 +175,7 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
     const std::lock_guard lock(collector_mutex_);
     collector_ = nullptr;
   }
+  if (collector.HasOtherHistory()) other_history_ = stream_status.error().message;
   if (!applied) return applied;
   if (!stream_status && stream_status.error().code != ErrorCode::kCancelled) return stream_status;
   return cancel.Check();

@@ -122,6 +122,32 @@ def test_set_back(server, crash):
     tarn.bronze_verified()
 
 
+@pytest.mark.parametrize("crash", [None, "source.break.before_identity"])
+def test_set_back_and_written_on(server, crash):
+    """The disk is set back, and the application has written more since than what was lost: positions tell nothing any more."""
+    cluster, database, tarn = server
+    image = image_of(cluster, database)
+    database.execute("INSERT INTO t VALUES (1001, 'lost'); UPDATE t SET v = 'lost' WHERE id = 9")
+    tarn.wait_caught_up()
+    read = lsn_value(tarn.status()["bronze"]["lsn"])
+    tarn.kill()
+    put_back(cluster, database, image)
+    database.execute("INSERT INTO u SELECT generate_series(1, 5000); UPDATE t SET v = 'other' WHERE id <= 7")
+    assert lsn_value(database.value("SELECT pg_current_wal_lsn()::text")) > read
+    if crash:
+        tarn.start(wait=False, environment={"TARN_FAULT": crash})
+        assert tarn.wait_exit(60) == 137, tarn.log_tail()
+    tarn.start()
+    wait_for(lambda: "set back and written on" in tarn.log_tail(), 60, "tarn to notice")
+    recovered(tarn, 300)
+    assert tarn.value("SELECT count(*) FROM t WHERE v = 'other'") == 7
+    assert tarn.value("SELECT count(*) FROM u") == 5000
+    database.execute("DELETE FROM t WHERE id <= 5")
+    recovered(tarn, 295)
+    told = tarn.bronze_verified()["breaks"]
+    assert len(told) == 1 and "set back and written on" in told[0]["why"], told
+
+
 def test_changes_between_a_break_and_the_new_copy(server):
     """Positions of the new history are below those of the old one's copy: of a table that waits for its new copy they are kept all the same."""
     cluster, database, tarn = server

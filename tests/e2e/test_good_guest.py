@@ -159,6 +159,19 @@ def test_kept_wal_is_told(source, worker):
     assert "within bounds again" in tarn.log_tail()
 
 
+def test_kept_wal_is_told_while_tables_are_copied(source, worker):
+    """A first copy, and one beside the stream, may last for hours, in which nothing else looks at what the source keeps."""
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, body text)")
+    source.execute("INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(1, 30000) g")
+    tarn = worker.tarn(source, source={"wal_warn_mb": 2, "copy_mb_per_s": 1}).start(wait=False)
+
+    def alarmed(status):
+        source.execute("SELECT pg_logical_emit_message(false, 'test', repeat('x', 1000000))")
+        return status["phase"] == "first copy" and status["source"]["alarm"]
+    tarn.wait_status(alarmed, what="the alarm")
+    assert "MB of WAL for the slot" in tarn.log_tail()
+
+
 def test_copies_keep_a_rate(source, worker):
     """A copy asks no more of the source than it may: it cannot be done before the limit allows it."""
     source.execute("CREATE TABLE t (id int PRIMARY KEY, body text)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from support.cluster import wait_for
 from support.history import SILVER, History
 
 LAYERS = [f"{layer}.{table}" for table in SILVER for layer in ("silver", "quarantine")]
@@ -75,6 +76,58 @@ def test_rebuild_of_a_lake_whose_silver_is_gone(source, worker, seed):
         shutil.rmtree(tarn.lake / folder)
     tarn.must("rebuild")
     assert {table: tarn.table_rows(table) for table in LAYERS} == before
+    tarn.start().wait_caught_up()
+    tarn.verify()
+
+
+def test_rebuild_keeps_what_bronze_could_not_make_again(source, worker):
+    """Bronze has lost a file, or the manifest of a copy: nothing is removed, and the past can still be asked for."""
+    source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 9)")
+    tarn = worker.tarn(source).start()
+    copied_at = tarn.status()["tables"]["t"]["copied_at"]
+    early = tarn.value("SELECT current_timestamp::VARCHAR").split("+")[0]
+    source.execute("DELETE FROM t WHERE id > 5")
+    tarn.wait_caught_up()
+    assert tarn.stop() == 0
+    before = tarn.table_rows("t")
+    manifest, = (tarn.lake / "_tarn/bronze/loads").glob("t.json")
+    for lost in (*(tarn.lake / "bronze/public/t").glob("2*.parquet"), manifest):
+        kept = tarn.folder / "kept"
+        lost.rename(kept)
+        refused = tarn.command("rebuild")
+        assert refused.code == 1 and "Bronze is not complete" in refused.err, refused.text
+        assert tarn.table_rows("t") == before
+        kept.rename(lost)
+    # Without the manifest the next start makes another copy, beside what is there.
+    manifest.unlink()
+    assert tarn.command("bronze", "verify").code == 1
+    tarn.start()
+    wait_for(lambda: tarn.status()["tables"]["t"]["copied_at"] != copied_at, 60, "a newer copy")
+    tarn.wait_settled()
+    tarn.verify()
+    assert tarn.value("SELECT count(*) FROM t", as_of=early) == 9
+    assert tarn.stop() == 0
+    tarn.bronze_verified()
+    tarn.must("rebuild")
+    assert tarn.value("SELECT list(id ORDER BY id)::VARCHAR FROM t") == "[1, 2, 3, 4, 5]"
+
+
+def test_a_lake_without_its_memory_stays_as_it_is(source, worker):
+    """A lake that was copied without its hidden folder: tarn starts nothing in it, and removes nothing."""
+    source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    tarn = worker.tarn(source).start()
+    source.execute("INSERT INTO t VALUES (2)")
+    tarn.wait_caught_up()
+    assert tarn.stop() == 0
+    files = sorted(path for layer in ("bronze", "silver") for path in (tarn.lake / layer).rglob("*"))
+    memory = tarn.lake / "_tarn"
+    memory.rename(tarn.folder / "memory")
+    for command in ("run", "rebuild"):
+        refused = tarn.command(command)
+        assert refused.code == 1 and "restored without" in refused.err, refused.text
+    assert sorted(path for layer in ("bronze", "silver") for path in (tarn.lake / layer).rglob("*")) == files
+    shutil.rmtree(memory)
+    (tarn.folder / "memory").rename(memory)
     tarn.start().wait_caught_up()
     tarn.verify()
 

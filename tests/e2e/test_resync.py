@@ -125,3 +125,27 @@ def test_kill_at_any_moment(stock, seed):
     tarn.wait_caught_up()
     tarn.verify()
     assert int(tarn.value("SELECT sum(n) FROM stock")) == 3000
+
+
+def test_a_table_that_is_new_at_a_start_holds_up_no_other(source, worker):
+    """Named in the configuration, or made, while tarn was stopped, and large: what the lake has already goes on meanwhile."""
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'v' FROM generate_series(1, 50) g")
+    tarn = worker.tarn(source, source={"copy_mb_per_s": 1}).start()
+    assert tarn.stop() == 0
+    source.execute("CREATE TABLE large (id int PRIMARY KEY, body text)")
+    source.execute("INSERT INTO large SELECT g, repeat('x', 1000) FROM generate_series(1, 15000) g")
+    tarn.start()
+    tarn.wait_status(lambda status: status["copies"]["copying"] == "large", what="the copy of the new table")
+    source.execute("INSERT INTO t VALUES (100, 'meanwhile'); INSERT INTO large VALUES (0, 'meanwhile')")
+    tarn.wait_status(lambda status: status["silver"]["changes"] >= 1, what="the change of the old table")
+    assert tarn.status()["copies"]["copying"] == "large", "the copy did not last as long as the test needs"
+    assert tarn.value("SELECT count(*) FROM t WHERE v = 'meanwhile'") == 1
+    refused = tarn.try_query("SELECT count(*) FROM large")
+    assert refused.code == 1 and "copied for the first time" in refused.err, refused.text
+    # Cut off and started again it goes on with what is there.
+    tarn.kill()
+    tarn.start()
+    source.execute("DELETE FROM large WHERE id % 100 = 7")
+    tarn.wait_settled(120)
+    tarn.verify()
+    assert tarn.value("SELECT count(*) FROM large") == 15001 - 150

@@ -14,7 +14,8 @@ from support.cluster import wait_for
 @pytest.fixture
 def goods(source, worker):
     """A followed table of 400 rows, and one beside it that nothing happens to."""
-    source.execute("CREATE TABLE goods (id int PRIMARY KEY, label varchar(20), price numeric(8,2), stock int)")
+    source.execute("CREATE TABLE goods (id int PRIMARY KEY, label varchar(20), price numeric(8,2), stock int, "
+                   "net cidr DEFAULT '10.1.0.0/16', worth numeric(12,2) GENERATED ALWAYS AS (id * 2.5) STORED)")
     source.execute("INSERT INTO goods SELECT g, 'good ' || g, g / 4.0, g FROM generate_series(1, 400) g")
     source.execute("CREATE TABLE other (id int PRIMARY KEY, v int)")
     source.execute("INSERT INTO other SELECT g, g FROM generate_series(1, 50) g")
@@ -52,9 +53,11 @@ def copies(tarn, table: str = "goods") -> str:
     ("ALTER COLUMN stock TYPE bigint", "id, stock"),
     ("ALTER COLUMN stock TYPE int USING stock * 10", "id, stock"),
     ("ALTER COLUMN label TYPE varchar(3) USING left(label, 3)", "id, label"),
+    ("ALTER COLUMN net TYPE inet", "id, net::text"),
+    ("ALTER COLUMN worth DROP EXPRESSION", "id, worth"),
     ("DROP COLUMN stock, ADD COLUMN stock int", "id, stock"),
     ("DROP COLUMN stock, ADD COLUMN stock jsonb DEFAULT '{\"n\": 1}'", "id, stock::text")],
-    ids=["constant-default", "volatile-default", "serial", "django", "decimal", "retype", "widen", "using", "narrow", "again", "again-other"])
+    ids=["constant-default", "volatile-default", "serial", "django", "decimal", "retype", "widen", "using", "narrow", "cidr-inet", "generated", "again", "again-other"])
 @pytest.mark.parametrize("quiet", [False, True], ids=["busy", "quiet"])
 def test_ddl_that_fills_or_changes_rows(goods, ddl, columns, quiet):
     """No message tells what such DDL does to the rows that are there: the table is copied again, by itself."""

@@ -9,6 +9,7 @@ import pytest
 
 from support.cluster import wait_for
 from support.rows_client import RowsClient
+from support.tarn import lsn_value
 
 ACCOUNTS, TELLERS = 400, 20
 SUMS = ("SELECT (SELECT sum(balance) FROM account)::BIGINT AS account, (SELECT sum(balance) FROM teller)::BIGINT AS teller, "
@@ -80,23 +81,28 @@ def kept(row: dict):
     assert row["entries"] == row["counted"], row
 
 
-def test_two_thousand_commits(bank, worker, seed):
+@pytest.mark.parametrize("interval_ms", [0, 10], ids=["without a tail", "through the tail"])
+def test_a_thousand_commits(bank, worker, seed, interval_ms):
     """Whatever is in files and what in the tail at a statement, and whichever moment between the two it meets."""
-    tarn = worker.tarn(bank, bronze={"flush_interval_ms": 10}, silver={"commit_interval_ms": 0}).start()
-    commits, answers, last = set(), 0, 0
+    tarn = worker.tarn(bank, bronze={"flush_interval_ms": 10}, silver={"commit_interval_ms": interval_ms}).start()
+    commits, answers, last, ahead = set(), 0, 0, 0
     with Transfers(bank, seed, writers=1) as transfers, RowsClient(tarn.lake) as client:
         def looked():
-            nonlocal answers, last
+            nonlocal answers, last, ahead
             for _ in range(20):
                 row, = client.rows(SUMS)
                 kept(row)
                 assert row["entries"] >= last, "an answer older than the one before"
                 last, answers = row["entries"], answers + 1
+            # Read before it is published: what the answer had was in the tail then.
+            status = tarn.status()
+            ahead += lsn_value(status["tail"]["lsn"]) > lsn_value(status["silver"]["lsn"])
             commits.update(instants(tarn, "entry"))  # Archived ones are no longer there.
-            return len(commits) >= 2000
-        wait_for(looked, 120, "2000 commits", every=0)
-    print(f"{transfers.done} transactions, {len(commits)} commits, {answers} answers")
-    assert answers > 500
+            return len(commits) >= 1000
+        wait_for(looked, 120, "1000 commits", every=0)
+    print(f"{transfers.done} transactions, {len(commits)} commits, {answers} answers, {ahead} times something was in the tail")
+    assert answers > 300
+    assert (ahead > 5) == (interval_ms > 0)
     tarn.wait_caught_up()
     tarn.verify()
 
