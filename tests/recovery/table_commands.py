@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from threading import Lock
 
+from support.preload import lossy_disk
 from support.sample_tables import as_sample, write_sample_tables
 from support.tarn import hudi_rows, tarn_binary
 
@@ -28,7 +29,7 @@ class TableCommands:
             return self.made
 
     def _tarn(self, *arguments, fault: str | None = None) -> subprocess.CompletedProcess:
-        environment = os.environ | ({"TARN_FAULT": fault} if fault else {})
+        environment = os.environ | ({"TARN_FAULT": fault, **lossy_disk(self.folder, self.folder)} if fault else {})
         return subprocess.run([tarn_binary(), "hudi", *map(str, arguments)], capture_output=True, text=True, timeout=120, env=environment)
 
     def _must(self, *arguments):

@@ -1,4 +1,5 @@
-"""The crash matrix: at every fault point, on a first and on a later visit, tarn dies; the next start makes it good.
+"""The crash matrix: at every fault point, on a first and on a later visit, tarn dies, and with it what it had not made durable
+(support/lossy_disk.c); the next start makes it good.
 
 One source with one seeded writer; every case has a lake and a slot of its own, several at a time (most of their time is
 waiting). The cases' outcomes are the tests."""
@@ -14,6 +15,7 @@ import pytest
 
 from support.cluster import Database, wait_for
 from support.history import History
+from support.preload import lossy_disk
 from support.shifted_clock import shifted_clock
 from support.tarn import Tarn
 from support.worker import Worker
@@ -86,10 +88,12 @@ class Sweep:
     def _crash(self, tarn: Tarn, fault: str, archives: bool):
         if archives:
             self._two_days_later(tarn)
-        tarn.start(wait=False, environment={"TARN_FAULT": fault})
+        clock = ["shifted_clock"] if "CLOCK_SHIFT" in tarn.environment else []
+        tarn.start(wait=False, environment={"TARN_FAULT": fault, **lossy_disk(self.folder, tarn.lake, *clock)})
         code = tarn.wait_exit(40)
         assert code == CRASHED, f"{fault}: exit code {code}\n{tarn.log_tail()}"
         assert f"fault point {fault.split(':')[0]} reached" in tarn.log_tail()
+        assert "names are lost" in tarn.log_tail()
 
     def _two_days_later(self, tarn: Tarn):
         tarn.environment = shifted_clock(self.folder, int(tarn.environment.get("CLOCK_SHIFT", 0)) + 48 * HOUR)
