@@ -16,6 +16,7 @@ from support.tarn import SOURCE_DIR, Tarn
 from .disturbances import disturb, settle
 from .moments import Moment, compare, read_source
 from .operations import insert_into
+from .reshaping import reshape
 from .shapes import Table, random_tables
 from .writers import Journal, Writer
 
@@ -102,6 +103,8 @@ class Chaos:
 
     def round(self, turn: int):
         transactions = max(3, int(self.rng.randint(12, 30) * self.size))
+        if turn > 0:
+            reshape(self, random.Random(f"reshape/{self.seed}/{turn}"))
         for writer in self.writers:
             writer.start(turn, transactions)
         if turn == 0:

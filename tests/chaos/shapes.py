@@ -72,6 +72,10 @@ class Column:
     name: str
     kind: Kind
     null_every: int = 0  # Every so many values NULL; 0: none.
+    lake: str = ""       # Its name there, which a rename leaves.
+
+    def __post_init__(self):
+        self.lake = self.lake or self.name
 
     def value(self, salt: int, g: str = "g") -> str:
         value = self.kind.value.format(g=g, salt=salt)
@@ -136,7 +140,7 @@ def source_rows(table: Table, columns: list[Column]) -> str:
 
 def lake_rows(table: Table, columns: list[Column], known: set[str]) -> str:
     """`known`: the columns that the lake has. It learns of an added one by the first change behind it; until then all is NULL."""
-    texts = ", ".join(f"coalesce({c.kind.lake.format(c=c.name)}, '~')" if c.name in known else "'~'" for c in columns)
+    texts = ", ".join(f"coalesce({c.kind.lake.format(c=c.lake)}, '~')" if c.lake in known else "'~'" for c in columns)
     return f"SELECT '{table.name}' AS t, md5(concat_ws('|', {texts})) AS m FROM silver.{table.name}"
 
 
