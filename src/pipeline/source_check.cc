@@ -126,7 +126,21 @@ class Checker {
              "IDENTITY FULL (which a "
              "partitioned table cannot use)");
       }
+      TARN_RETURN_IF_ERROR(CheckGeneratedColumns(table.schema.oid, name));
     }
+    return {};
+  }
+
+  /// PostgreSQL's stream has no values of them.
+  Status CheckGeneratedColumns(uint32_t oid, const std::string& name) {
+    TARN_ASSIGN(const cdc::Rows rows,
+                connection_.Query(fmt::format(
+                    "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE "
+                    "attrelid = {} AND attnum > 0 AND NOT attisdropped AND attgenerated <> ''",
+                    oid)));
+    if (!rows[0][0]) return {};
+    Warn("of table " + name + " the lake will not have what is generated: " + *rows[0][0],
+         "compute it in SQL, for one in models/silver or a view, from the columns that it is generated from");
     return {};
   }
 

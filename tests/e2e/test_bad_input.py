@@ -93,6 +93,14 @@ def test_missing_rights(source, worker):
     source.execute(f"DROP ROLE {role}")
 
 
+def test_generated_columns_are_named(source, worker):
+    """What the stream has no values of: check says so, and of which table."""
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED, "
+                   "\"Sum\" int GENERATED ALWAYS AS (a + id) STORED); CREATE TABLE u (id int PRIMARY KEY)")
+    told = worker.tarn(source).command("check").out
+    assert '"public"."t" the lake will not have what is generated: twice, "Sum"' in told and '"public"."u"' not in told
+
+
 def test_publication_lacks_a_table(tarn):
     """Somebody takes a followed table out of the publication: check says that its changes are gone, run copies it again."""
     source, name = tarn.database, tarn.sections["source"]["publication"]

@@ -122,17 +122,20 @@ def test_what_cannot_be_staged(source, slow):
 
 
 def test_the_tail_is_bounded(source, slow):
-    """Steps that are each small enough to be staged, of 64 MB together and more: they are committed, though the next commit is an hour away."""
+    """Steps that are each small enough to be staged, of 64 MB together and more: they are committed, though the next commit is an hour away, and of 32 MB and more in Bronze."""
     source.execute("CREATE TABLE doc (id int PRIMARY KEY, body text); CREATE TABLE marker (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")
     tarn = slow(source)
     before = tarn.status()["silver"]["commits"]
-    committed_at = []
+    committed_at, flushed_at, flushes = [], [], tarn.status()["bronze"]["flushes"]
     for megabytes in range(2, 121, 2):
         # Rows of their own, so that nothing replaces what is staged already.
         source.execute("INSERT INTO doc SELECT g, repeat(md5(g::text), 6250) FROM generate_series(%s::int, %s::int) g", (megabytes * 10, megabytes * 10 + 9))
         wait_seen(source, tarn)
         if tarn.status()["silver"]["commits"] > before + len(committed_at):
             committed_at.append(megabytes)
+        if tarn.status()["bronze"]["flushes"] > flushes + len(flushed_at):
+            flushed_at.append(megabytes)
+    assert 30 <= flushed_at[0] < 50 and len(flushed_at) > len(committed_at), flushed_at
     print(f"committed behind {committed_at} MB")
     assert committed_at and committed_at[0] >= 50, "before that all of it was the tail's"
     assert all(later - earlier >= 50 for earlier, later in zip(committed_at, committed_at[1:]))

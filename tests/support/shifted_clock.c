@@ -1,11 +1,28 @@
-/* Preloaded before the program: its wall clock is CLOCK_SHIFT seconds off. Makes a lake whose instants are hours old. */
+/* Preloaded before the program: its wall clock is CLOCK_SHIFT seconds off, or as many as the file CLOCK_SHIFT_FILE says at the
+ * moment (8 bytes), so that it can be set while the program runs. Makes a lake whose instants are hours old. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
+
+static volatile const long *live_shift(void) {
+  static void *mapped;
+  const char *path = getenv("CLOCK_SHIFT_FILE");
+  if (mapped == NULL && path != NULL) {
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) mapped = mmap(NULL, sizeof(long), PROT_READ, MAP_SHARED, fd, 0);
+    if (fd < 0 || mapped == MAP_FAILED) abort();
+    close(fd);
+  }
+  return mapped;
+}
 
 static long shift(void) {
+  if (live_shift() != NULL) return *live_shift();
   const char *text = getenv("CLOCK_SHIFT");
   return text == NULL ? 0 : atol(text);
 }
