@@ -1,6 +1,8 @@
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
+#include <thread>
 
 #include "app/commands.h"
 #include "base/clock.h"
@@ -16,6 +18,8 @@ namespace {
 class CopyReporter {
  public:
   void operator()(const pipeline::LoadProgress& progress) {
+    if (progress.rows > most_rows_) pauses_ = 0;
+    most_rows_ = std::max(most_rows_, progress.rows);
     const double seconds = static_cast<double>(progress.elapsed_micros) / 1e6;
     const double rate = seconds > 0 ? static_cast<double>(progress.rows) / seconds : 0;
     const double left = rate > 0 ? static_cast<double>(progress.estimated_rows - progress.rows) / rate : 0;
@@ -34,9 +38,16 @@ class CopyReporter {
     spdlog::info("{}", line);
   }
 
+  /// Whether a row was copied.
+  bool has_begun() const { return most_rows_ > 0; }
+  /// Milliseconds before the next try: longer and longer while nothing new is copied.
+  int NextPause() { return std::min(500 << std::min(pauses_++, 7), 60'000); }
+
  private:
   bool terminal_ = isatty(STDERR_FILENO) != 0;
   int64_t last_micros_ = 0;
+  int64_t most_rows_ = 0;
+  int pauses_ = 0;
 };
 
 engine::SessionOptions QueryOptions(const Config& config, const pipeline::Runner& runner) {
@@ -48,6 +59,20 @@ engine::SessionOptions QueryOptions(const Config& config, const pipeline::Runner
   return options;
 }
 
+/// One life of the pipeline: a later one begins with what is in the lake, as a new process would.
+Status RunOnce(const Config& config, std::optional<Lsn> until, CancelToken& cancel, CopyReporter& reporter) {
+  pipeline::PipelineOptions options = config.pipeline;
+  options.s3.cancel = &cancel;
+  TARN_ASSIGN(auto runner, pipeline::Runner::Open(std::move(options), &Clock::System()));
+  TARN_ASSIGN(auto server, server::LocalServer::Start(config.pipeline.lake + "/_tarn", runner.get(),
+                                                      server::Principals(config.principals),
+                                                      QueryOptions(config, *runner)));
+  spdlog::info("lake {}; `tarn status` and `tarn query` answer now", config.pipeline.lake);
+  const Status outcome = runner->Run(cancel, until, [&](const auto& progress) { reporter(progress); });
+  server->Stop();
+  return outcome;
+}
+
 }  // namespace
 
 int RunPipeline(const Config& config, const std::string& until, CancelToken& cancel) {
@@ -57,19 +82,19 @@ int RunPipeline(const Config& config, const std::string& until, CancelToken& can
     if (!lsn) return Fail(lsn.error());
     until_lsn = *lsn;
   }
-  pipeline::PipelineOptions options = config.pipeline;
-  options.s3.cancel = &cancel;
-  auto runner = pipeline::Runner::Open(std::move(options), &Clock::System());
-  if (!runner) return Fail(runner.error());
-  auto server =
-      server::LocalServer::Start(config.pipeline.lake + "/_tarn", runner->get(),
-                                 server::Principals(config.principals), QueryOptions(config, **runner));
-  if (!server) return Fail(server.error());
-  spdlog::info("lake {}; `tarn status` and `tarn query` answer now", config.pipeline.lake);
   CopyReporter reporter;
-  const Status outcome = (*runner)->Run(cancel, until_lsn, [&](const auto& progress) { reporter(progress); });
-  (*server)->Stop();
-  if (!outcome) return Fail(outcome.error());
+  while (true) {
+    const Status outcome = RunOnce(config, until_lsn, cancel, reporter);
+    if (outcome) break;
+    // Of a first copy nothing that took hours is given up because a connection broke; what never worked at
+    // all is for a person to look at. The stream makes its connections again by itself.
+    if (!reporter.has_begun() || !IsRetryable(outcome.error().code)) return Fail(outcome.error());
+    const int wait_ms = reporter.NextPause();
+    spdlog::warn("{}; going on with the copy in {} ms", outcome.error().message, wait_ms);
+    for (int waited = 0; waited < wait_ms && !cancel.IsCancelled(); waited += 50)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (cancel.IsCancelled()) break;
+  }
   spdlog::info("stopped; everything confirmed to the source is in the lake");
   return kSuccess;
 }

@@ -347,6 +347,28 @@ def test_connections_cut_anywhere(worker, source, seed):
         tarn.verify()
 
 
+def test_a_first_copy_outlives_its_connections(source, worker):
+    """Cut twice: the same process goes on with what is there."""
+    source.execute("CREATE TABLE large (id int PRIMARY KEY, body text); CREATE TABLE small (id int PRIMARY KEY)")
+    source.execute("INSERT INTO large SELECT g, repeat('x', 1000) FROM generate_series(1, 8000) g; INSERT INTO small VALUES (1)")
+    tarn = worker.tarn(source, source={"copy_mb_per_s": 2, "copy_save_ms": 0, "copy_range_kb": 512}).start(wait=False)
+    for cut in range(1, 3):
+        tarn.wait_status(lambda status: status["phase"] == "first copy" and status["copy"]["rows"] > 1000 * cut, what="a part of the copy")
+        source.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tarn copy %%' AND datname = current_database()")
+        wait_for(lambda: tarn.log_tail().count("going on with the copy in") >= cut, 60, "the next try")
+    tarn.wait_streaming()
+    assert "going on with the copy of" in tarn.log_tail(), "it began at the first row"
+    source.execute("DELETE FROM large WHERE id % 10 = 0")
+    tarn.wait_settled()
+    tarn.verify()
+
+
+def test_a_source_that_never_answered_is_not_waited_for(source, worker):
+    tarn = worker.tarn(source, source={"port": free_port()})
+    outcome = tarn.command("run")
+    assert outcome.code == 1 and "cannot connect to the source" in outcome.err
+
+
 @pytest.mark.parametrize("spelling", ["uri", "words"])
 def test_init(worker, shop, authority, spelling):
     """What `init` writes for several hosts and TLS is a configuration that works."""
