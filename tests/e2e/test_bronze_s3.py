@@ -65,6 +65,25 @@ def test_a_life(source, make_tarn, store, bucket, seed, worker):
     assert set(files) <= set(store.keys(bucket)), "remove leaves Bronze"
 
 
+def test_encrypted_by_a_key_whatever_the_size(source, make_tarn, proxy):
+    """What makes an object asks for the key: small ones, and large ones that are sent in parts. S3 takes it with no other request."""
+    source.execute("CREATE TABLE t (tenant_id int, id int PRIMARY KEY, body text)")
+    source.execute("INSERT INTO t SELECT 1, g, string_agg(md5((g * 1000 + i)::text), '') FROM generate_series(1, 600) g, generate_series(1, 1000) i "
+                   "GROUP BY g")
+    tarn = make_tarn({"sse": "aws:kms", "kms_key_id": "alias/lake"}).start()
+    source.execute("INSERT INTO t VALUES (1, 0, 'small')")
+    tarn.wait_caught_up()
+    assert tarn.stop() == 0
+    asked = {"begins in parts": 0, "small": 0, "other": 0}
+    for method, path, headers in proxy.headers:
+        begins = method == "POST" and path.split("?")[-1].rstrip("=") == "uploads"
+        kind = "begins in parts" if begins else "small" if method == "PUT" and "partNumber" not in path else "other"
+        asked[kind] += 1
+        told = (headers.get("x-amz-server-side-encryption"), headers.get("x-amz-server-side-encryption-aws-kms-key-id"))
+        assert told == ((None, None) if kind == "other" else ("aws:kms", "alias/lake")), (method, path)
+    assert min(asked.values()) > 0, asked
+
+
 def test_a_lake_whose_folder_is_lost(source, make_tarn, seed):
     """`run` does not take another lake's Bronze over; `rebuild` does, and it goes on."""
     history = History(source, seed).create()

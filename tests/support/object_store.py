@@ -83,6 +83,7 @@ class FlakyProxy:
     def __init__(self, port: int, fate: Callable[[str, str], str] = lambda method, path: PASS):
         self.fate = fate
         self.requests: list[tuple[str, str, str]] = []
+        self.headers: list[tuple[str, str, dict[str, str]]] = []  # Of the same requests, names in small letters.
         self.withheld: set[str] = set()  # Headers of requests that the store is not shown.
         self._lock = threading.Lock()
         self._conditional = threading.Lock()
@@ -121,6 +122,7 @@ class FlakyProxy:
         with self._lock:
             fate = self.fate(handler.command, handler.path)
             self.requests.append((handler.command, handler.path, fate))
+            self.headers.append((handler.command, handler.path, {name.lower(): value for name, value in handler.headers.items()}))
         if fate == DROP:
             return self._hang_up(handler)
         if fate in (BUSY, FAIL):
