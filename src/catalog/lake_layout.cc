@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/fault.h"
+
 namespace tarn::catalog {
 
 Result<LakeIdentity> ReadIdentity(const storage::Storage& storage, const LakeLayout& layout) {
@@ -44,7 +46,9 @@ Status WriteIdentity(storage::Storage& storage, const LakeLayout& layout, const 
                                {"timeline", identity.timeline},
                                {"epoch", identity.epoch},
                                {"broken", identity.broken}};
-  return storage.Write(layout.Internal("lake.json"), json.dump(1));
+  TARN_RETURN_IF_ERROR(storage.Write(layout.Internal("lake.json"), json.dump(1)));
+  TARN_FAULT_POINT("lake.identity.after_write");
+  return {};
 }
 
 Result<std::unique_ptr<WriterLease>> WriterLease::Take(const LakeLayout& layout) {

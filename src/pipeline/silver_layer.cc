@@ -100,7 +100,9 @@ SourcePosition SilverLayer::ReleaseHeld() {
 
 Status SilverLayer::WriteRegistry() {
   registry_changes_++;
-  return registry_.Write(*storage_, layout_);
+  TARN_RETURN_IF_ERROR(registry_.Write(*storage_, layout_));
+  TARN_FAULT_POINT("silver.registry.after_write");
+  return {};
 }
 
 bool SilverLayer::SetComing(std::map<std::string, std::string> coming) {

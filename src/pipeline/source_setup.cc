@@ -114,6 +114,7 @@ Status Runner::MakeSlot(const Break& broken, cdc::PgConnection& connection, cons
                                          &cancel));
   TARN_ASSIGN(const Lsn at, cdc::CreateSlot(*replication, name));
   spdlog::info("made the slot {} at {}", name, at.ToString());
+  TARN_FAULT_POINT("source.slot.after_create");
   return confirmed_->Note({identity_.epoch, at}, {});
 }
 
@@ -222,7 +223,9 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
   if (broken.new_slot || !broken.reason.empty())
     TARN_RETURN_IF_ERROR(bronze::ForgetAllCopyProgress(*storage_, options_.bronze()));
   TARN_RETURN_IF_ERROR(RecordBreak(broken));
+  TARN_FAULT_POINT("source.setup.before_publications");
   TARN_RETURN_IF_ERROR(PreparePublications(*connection, tables));
+  TARN_FAULT_POINT("source.setup.after_publications");
   if (broken.new_slot) {
     TARN_RETURN_IF_ERROR(MakeSlot(broken, *connection, cancel));
   } else if (!confirmed_->at()) {

@@ -53,6 +53,12 @@ WAYS: dict[str, Way] = {
     "copy.after_publications": Way(copies=True, visit=1),
     "copy.before_manifest": Way(copies=True, visit=1),
     "silver.take_copy.before_changes": Way(copies=True, visit=1),
+    # What a lake notes of itself, and tarn makes on the source.
+    "lake.identity.after_write": Way(FRESH, drops_slot=True, visit=1),
+    "silver.registry.after_write": COPY,
+    "source.setup.before_publications": Way(FRESH, visit=1),
+    "source.setup.after_publications": Way(FRESH, visit=1),
+    "source.slot.after_create": Way(FRESH, drops_slot=True, visit=1),
     # A break in the stream: the slot was dropped.
     "source.break.before_manifest": Way(drops_slot=True, visit=1),
     "source.break.before_identity": Way(drops_slot=True, visit=1),
