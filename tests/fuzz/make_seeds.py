@@ -143,12 +143,26 @@ VALUES = [("0.050", "-5.10"), ("-51", "-5"), ("2026-02-28", "0044-03-15 BC"), ("
           ("NaN", "-Infinity"), ("ab  ", "ab")]
 
 
+TABLE = {"oid": 5, "schema": "public", "table": "notes", "lake_name": "notes", "append_only": False, "columns": [
+    {"name": "id", "lake_name": "id", "type_oid": 20, "typmod": -1, "is_key": True, "attnum": 1},
+    {"name": "price", "lake_name": "price", "type_oid": 1700, "typmod": 786438, "is_key": False, "attnum": 2}]}
+FILE = {"path": "bronze/public/notes/20261122-101500123.parquet", "rows": 3, "bytes": 900, "crc32": 7}
+FLUSH = {"version": 1, "sequence": 2, "epoch": 0, "after": "0/64", "last_commit": "0/C8", "end": "0/D0", "last_commit_micros": 5, "transactions": 1,
+         "rows": 3, "last_file_name": "20261122-101500123", "tables": [TABLE],
+         "events": [{"table": 0, "file": FILE}, {"table": 0, "truncate": {"lsn": 200, "ordinal": 4}},
+                    {"table": 0, "copy_again": {"lsn": 200, "ordinal": 5, "reason": "its key changed"}}]}
+COPY = {"version": 1, "table": TABLE, "epoch": 0, "snapshot": "0/32", "snapshot_micros": 4, "rows": 3,
+        "files": [{**FILE, "path": "bronze/public/notes/LOAD00000001.parquet"}, {**FILE, "snapshot": "0/30", "again": True}]}
+
+
 def main():
     filters = {f"filter/{i}": message(text.encode()) + b"".join(map(message, ROW)) for i, text in enumerate(FILTERS)}
     values = {f"filter_value/{i}": b"".join(message(text.encode()) for text in pair) for i, pair in enumerate(VALUES)}
     for name, data in {"pgoutput/all": pgoutput(), "pgoutput/blocks": pgoutput_blocks(), "copy/all": copy(), "log_block/all": log_block(),
                        "avro_container/null": avro_container(b"null"), "avro_container/deflate": avro_container(b"deflate"),
                        "s3_answer/listing": s3_listing(), "s3_answer/refusal": s3_refusal(),
+                       "manifest/flush": b"\0" + json.dumps(FLUSH).encode(), "manifest/copy": b"\1" + json.dumps(COPY).encode(),
+                       "manifest/position": b"\2" + b"16/B374D848", "manifest/time": b"\3" + b"2026-02-28 23:59:59.999999",
                        **filters, **values}.items():
         path = SEEDS / name
         path.parent.mkdir(parents=True, exist_ok=True)
