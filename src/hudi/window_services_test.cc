@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "hudi/known_commits.h"
 #include "hudi/savepoint.h"
 #include "hudi/table_history.h"
 #include "hudi/test_folder.h"
@@ -77,6 +78,35 @@ TEST_F(WindowServices, WhatASavepointKeptIsCleanedOnceItIsGone) {
   const Cleaned kept = Clean(0);
   EXPECT_GT(kept.first, 0);
   EXPECT_EQ(kept.second, 1);
+}
+
+TEST_F(WindowServices, TheArchiveForgetsWhatIsOutsideTheWindow) {
+  ServiceOptions options;
+  options.retain_micros = 24 * kSecond;
+  options.keep_active_instants = 4;
+  // A few commits fill a file of the archive.
+  const CommitProperties properties{{"note", std::string(2 << 20, 'x')}};
+  std::set<std::string> made;
+  std::string cleaned_at;
+  for (int i = 0; i < 16; i++) {
+    Compact(properties);
+    if (HasFatalFailure()) return;
+    made.insert(table_->LastInstant());
+    cleaned_at = history_.Next();
+    ASSERT_TRUE(table_->Clean(cleaned_at, options));
+    const auto moved = table_->Archive(history_.Next(), options);
+    ASSERT_TRUE(moved) << moved.error().message;
+  }
+  const auto files = history_.storage().List(history_.base() + "/.hoodie/archived");
+  ASSERT_TRUE(files);
+  EXPECT_GE(files->size(), 1U);
+  EXPECT_LE(files->size(), 5U);
+  // All that the window has is known still, and most else is not.
+  const auto known = KnownCommits(history_.storage(), history_.base());
+  const std::string begin = FormatInstant(*ParseInstant(cleaned_at) - options.retain_micros);
+  for (auto instant = made.lower_bound(begin); instant != made.end(); ++instant)
+    EXPECT_TRUE(known.contains(*instant)) << *instant;
+  EXPECT_FALSE(known.contains(*made.begin()));
 }
 
 }  // namespace
