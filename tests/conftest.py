@@ -26,6 +26,7 @@ def pytest_addoption(parser):
     parser.addoption("--seed", type=int, default=None, help="seed of the random histories (default: a new one)")
     parser.addoption("--conformance-tables", default="drawn", help="of tests/conformance: drawn (by the seed, some), all, or names")
     parser.addoption("--all-hudi-tables", action="store_true", help="every table with every bundle of Hudi, not half of the usual ones drawn by the seed")
+    parser.addoption("--all-commits", action="store_true", help="of the eight days of a lake: one every 30 s, not every half hour or so")
 
 
 def pytest_configure(config):

@@ -41,6 +41,7 @@ ordered_json CommitForArchive(const ordered_json& commit) {
   return out;
 }
 
+/// A record of the archive, in Avro.
 Result<std::string> EntryOf(const storage::Storage& storage, const std::string& path, const std::string& file,
                             const std::string& instant, const std::string& action) {
   const std::string state = StateOf(file);
@@ -60,14 +61,7 @@ Result<std::string> EntryOf(const storage::Storage& storage, const std::string& 
           ordered_json::parse(records[0]);
     }
   }
-  TARN_ASSIGN(const std::string record, avro::EncodeJson(ArchivedEntrySchema(), entry.dump()));
-  std::string block;
-  AvroBlockWriter writer({{kHeaderSchema, ArchivedEntrySchema()}}, &block);
-  writer.BeginRecord();
-  block.append(record);
-  writer.EndRecord();
-  writer.End();
-  return block;
+  return avro::EncodeJson(ArchivedEntrySchema(), entry.dump());
 }
 
 /// Instants to move, oldest first: nothing from the oldest pending one on, nor from the oldest savepoint on,
@@ -91,6 +85,59 @@ std::vector<std::string> Archivable(const Timeline& timeline, const ServiceOptio
   return instants;
 }
 
+/// One block with a record for each file of these instants: the schema, which is long, stands there once.
+Status AppendArchived(const storage::Storage& storage, const std::string& hoodie, const Timeline& timeline,
+                      const std::vector<std::string>& instants, std::string* content) {
+  AvroBlockWriter writer({{kHeaderSchema, ArchivedEntrySchema()}}, content);
+  for (const std::string& instant : instants) {
+    for (const std::string& file : timeline.files.at(instant)) {
+      TARN_ASSIGN(const std::string record,
+                  EntryOf(storage, hoodie + "/" + file, file, instant, timeline.completed.at(instant)));
+      writer.BeginRecord();
+      content->append(record);
+      writer.EndRecord();
+    }
+  }
+  writer.End();
+  return {};
+}
+
+/// Files of the archive, by number.
+Result<std::map<int, std::string>> ArchiveFiles(const storage::Storage& storage, const std::string& folder) {
+  TARN_ASSIGN(const auto entries, storage.List(folder));
+  std::map<int, std::string> files;
+  for (const auto& entry : entries) {
+    int number = 0;
+    if (std::sscanf(entry.name.c_str(), ".commits_.archive.%d_", &number) == 1)
+      files[number] = folder + "/" + entry.name;
+  }
+  return files;
+}
+
+/// The newest instant in a file of the archive, which has them in order; empty when nothing tells.
+Result<std::string> NewestIn(const storage::Storage& storage, const std::string& path) {
+  TARN_ASSIGN(const std::string bytes, storage.Read(path));
+  TARN_ASSIGN(const auto blocks, ParseBlocks(bytes, path));
+  if (blocks.empty() || blocks.back().type != BlockType::kAvro) return std::string();
+  TARN_ASSIGN(const auto records, AvroRecords(blocks.back().content, path));
+  if (records.empty()) return std::string();
+  TARN_ASSIGN(const std::string text, avro::DecodeJson(blocks.back().schema, records.back()));
+  const auto entry = ordered_json::parse(text, nullptr, false);
+  return entry.is_object() ? entry.value("commitTime", "") : "";
+}
+
+/// Removes files of the archive that have no instant that can still be read, but for the newest one: that
+/// something was archived must stay known.
+Status ForgetBefore(storage::Storage& storage, const std::map<int, std::string>& files,
+                    const std::string& horizon) {
+  for (auto file = files.begin(); file != files.end() && std::next(file) != files.end(); ++file) {
+    TARN_ASSIGN(const std::string newest, NewestIn(storage, file->second));
+    if (newest.empty() || newest >= horizon) break;
+    TARN_RETURN_IF_ERROR(storage.Remove(file->second));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<int64_t> HudiTable::Archive(const std::string& now_instant, const ServiceOptions& options) {
@@ -99,38 +146,30 @@ Result<int64_t> HudiTable::Archive(const std::string& now_instant, const Service
   const std::vector<std::string> instants = Archivable(timeline, options);
   if (instants.empty()) return 0;
   const std::string folder = HoodiePath("archived");
-  TARN_ASSIGN(const auto entries, storage_->List(folder));
-  int number = 1;
+  TARN_ASSIGN(const auto files, ArchiveFiles(*storage_, folder));
+  const auto path_of = [&](int number) {
+    return fmt::format("{}/.commits_.archive.{}_1-0-1", folder, number);
+  };
+  std::string path = files.empty() ? path_of(1) : files.rbegin()->second;
   std::string content;
-  for (const auto& entry : entries) {
-    int found = 0;
-    if (std::sscanf(entry.name.c_str(), ".commits_.archive.%d_", &found) == 1)
-      number = std::max(number, found);
+  if (!files.empty()) {
+    TARN_ASSIGN(content, storage_->Read(path));
   }
-  const auto name = [&] { return folder + "/.commits_.archive." + std::to_string(number) + "_1-0-1"; };
-  auto present = storage_->Read(name());
-  if (!present && present.error().code != ErrorCode::kNotFound) return present.error();
-  if (present && present->size() < kMostArchiveBytes)
-    content = std::move(*present);
-  else if (present)
-    number++;
-  for (const std::string& instant : instants) {
-    std::vector<std::string> files = timeline.files.at(instant);
-    for (const std::string& file : files) {
-      TARN_ASSIGN(const std::string block,
-                  EntryOf(*storage_, HoodiePath(file), file, instant, timeline.completed.at(instant)));
-      content += block;
-    }
+  if (content.size() >= kMostArchiveBytes) {
+    TARN_RETURN_IF_ERROR(ForgetBefore(*storage_, files, horizon_));
+    content.clear();
+    path = path_of(files.rbegin()->first + 1);
   }
+  TARN_RETURN_IF_ERROR(AppendArchived(*storage_, base_path_ + "/.hoodie", timeline, instants, &content));
   TARN_FAULT_POINT("hudi.archive.before_file");
-  TARN_RETURN_IF_ERROR(storage_->Write(name(), content));
+  TARN_RETURN_IF_ERROR(storage_->Write(path, content));
   TARN_FAULT_POINT("hudi.archive.after_file");
   for (const std::string& instant : instants) {
-    std::vector<std::string> files = timeline.files.at(instant);
+    std::vector<std::string> names = timeline.files.at(instant);
     // Without its completed file an instant would look failed: that one goes last.
-    std::stable_partition(files.begin(), files.end(),
-                          [](const auto& file) { return StateOf(file) != "COMPLETED"; });
-    for (const std::string& file : files) TARN_RETURN_IF_ERROR(storage_->Remove(HoodiePath(file)));
+    std::stable_partition(names.begin(), names.end(),
+                          [](const auto& name) { return StateOf(name) != "COMPLETED"; });
+    for (const std::string& name : names) TARN_RETURN_IF_ERROR(storage_->Remove(HoodiePath(name)));
     TARN_FAULT_POINT("hudi.archive.after_instant");
   }
   return static_cast<int64_t>(instants.size());

@@ -17,6 +17,8 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr const char* kPolicy = "KEEP_LATEST_COMMITS";
+/// Behind all instants.
+constexpr const char* kNever = "~";
 
 /// Whether savepoints keep something of the slice that begins at `instant`.
 bool IsKept(const GroupFiles& group, const std::string& instant, const std::set<std::string>& kept) {
@@ -48,6 +50,21 @@ std::map<std::string, std::vector<std::string>> OldFiles(const FileView& view, c
     }
   }
   return files;
+}
+
+/// What `retained` must reach for more files to be old than are now; kNever when no slice has a successor.
+std::string NextOld(const FileView& view, const std::string& retained, const std::set<std::string>& kept) {
+  std::string next = kNever;
+  for (const auto& [partition, groups] : view.partitions()) {
+    for (const auto& [file_id, group] : groups) {
+      for (auto base = group.bases.upper_bound(retained); base != group.bases.end(); ++base) {
+        if (base == group.bases.begin() || IsKept(group, std::prev(base)->first, kept)) continue;
+        next = std::min(next, base->first);
+        break;
+      }
+    }
+  }
+  return next;
 }
 
 std::string CleanPlanJson(const std::map<std::string, std::vector<std::string>>& files,
@@ -130,9 +147,12 @@ Result<int64_t> HudiTable::Clean(const std::string& instant, const ServiceOption
   std::string retained = timeline.NewestCommit(cutoff);
   std::string action = retained.empty() ? "commit" : timeline.completed.at(retained);
   if (retained.empty()) retained = cutoff;
+  // Under a long window there are very many files to list, and services run all the time.
+  if (retained < next_clean_.retained && timeline.savepoints == next_clean_.savepoints) return 0;
   TARN_ASSIGN(const FileView view, FileView::Load(*storage_, base_path_));
   TARN_ASSIGN(const auto kept, SavepointFiles(*storage_, base_path_, timeline));
   const auto files = OldFiles(view, retained, kept);
+  next_clean_ = {NextOld(view, retained, kept), timeline.savepoints};
   if (files.empty()) return 0;
   TARN_ASSIGN(const std::string plan,
               avro::WriteContainer(CleanPlanSchema(),

@@ -196,6 +196,8 @@ void HudiTable::Apply(CommitContent& content) {
       groups_.push_back({partition, base.file->target().file_id, {}, {}, 0});
       group_index_[base.file->target().file_id] = base.group;
       partition_groups_[partition].push_back(base.group);
+    } else {
+      next_clean_.retained = std::min(next_clean_.retained, content.instant);
     }
     WriterGroup& group = groups_[base.group];
     group.base = {base.file->name(), content.instant, base.file->bytes(), base.file->rows()};

@@ -116,6 +116,7 @@ Status HudiTable::LoadState() {
   TARN_ASSIGN(horizon_, ReadHorizon(*storage_, base_path_, timeline));
   TARN_ASSIGN(const auto replaced, ReplacedGroups(*storage_, base_path_, timeline, ""));
   TARN_ASSIGN(const FileView view, FileView::Load(*storage_, base_path_));
+  next_clean_ = {};
   groups_.clear();
   group_index_.clear();
   partitions_.clear();

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -137,6 +138,11 @@ class HudiTable : public Table {
 
   // Cleaning (clean.cc).
   Result<int64_t> FinishClean(const CleanPlan& plan);
+  /// Below which instant there is nothing to clean, as long as the savepoints are these.
+  struct NextClean {
+    std::string retained;  ///< Empty: not known.
+    std::set<std::string> savepoints;
+  };
   /// Finishes a clean that was cut off.
   Status GoOnCleaning(const PendingAction& pending);
   Status RemoveFiles(const std::string& partition, const std::vector<std::string>& names);
@@ -249,6 +255,7 @@ class HudiTable : public Table {
   std::string last_commit_;
   std::string
       horizon_;  ///< Oldest instant that cleaning kept; every commit repeats it, for cleans are archived.
+  NextClean next_clean_;
   MergeRules rules_;
   std::vector<PlannedCompaction> plans_;  ///< Oldest first.
   std::vector<WriterGroup> groups_;

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "avro/container.h"
 #include "hudi/file_name.h"
 #include "hudi/file_view.h"
+#include "hudi/known_commits.h"
 #include "hudi/log_block.h"
 #include "hudi/others_plan.h"
 #include "hudi/table_history.h"
@@ -268,29 +267,6 @@ const Operation kOperations[] = {
      }},
 };
 
-/// Instants of commits, here and in the archive.
-std::set<std::string> Commits(History& history) {
-  std::set<std::string> found;
-  const auto timeline = ReadTimeline(history.storage(), history.base());
-  EXPECT_TRUE(timeline);
-  for (const std::string& instant : timeline->Commits()) found.insert(instant);
-  const std::string folder = history.base() + "/.hoodie/archived";
-  const auto files = history.storage().List(folder);
-  for (const auto& file : *files) {
-    const auto bytes = history.storage().Read(folder + "/" + file.name);
-    const auto blocks = ParseBlocks(*bytes, file.name);
-    for (const LogBlock& block : blocks ? *blocks : std::vector<LogBlock>()) {
-      const auto records = AvroRecords(block.content, file.name);
-      for (const std::string_view record : *records) {
-        const auto entry = nlohmann::json::parse(*avro::DecodeJson(block.schema, record));
-        if (IsCommitAction(entry["actionType"]) && entry["actionState"] == "COMPLETED")
-          found.insert(entry["commitTime"]);
-      }
-    }
-  }
-  return found;
-}
-
 /// Rows of one of these, told which; what neither is fails the test.
 bool IsNew(const Rows& found, const Rows& before, const Rows& after) {
   EXPECT_TRUE(found == before || found == after) << "neither the state before nor the one after";
@@ -334,7 +310,7 @@ class SweepRun {
     const std::string instant = history_.Next();
     const Rows before = history_.rows();
     Rows after = before;
-    commits_ = Commits(history_);
+    commits_ = KnownCommits(history_.storage(), history_.base());
     history_.failing().FailWrite(nth_, how_);
     const Status done = operation_.run(history_, instant, &after);
     const bool failed = history_.failing().failed();
@@ -394,7 +370,7 @@ class SweepRun {
     if (partition && history_.rows().contains(1000 + history_.lsn())) {
       EXPECT_NE(partition->find("partitionDepth="), std::string::npos);
     }
-    const std::set<std::string> commits = Commits(history_);
+    const std::set<std::string> commits = KnownCommits(history_.storage(), history_.base());
     EXPECT_TRUE(how_ == Failure::kTorn || std::ranges::includes(commits, commits_))
         << "the archive lost what it had";
   }

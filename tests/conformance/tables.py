@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
 import subprocess
 from pathlib import Path
 
 from matrix import CASES, Case
 from oracle import History
+from support.dated_timeline import date_timeline
 from support.tarn import tarn_binary
 
 PRINTED = "histories.json"
@@ -25,17 +24,7 @@ def write_tables(folder: Path, cases: list[Case], seed: int):
     (folder / PRINTED).write_text(done.stdout)
     assert done.returncode == 0, done.stderr
     for case in cases:
-        date_timeline(folder / case.name / ".hoodie")
-
-
-def date_timeline(hoodie: Path):
-    """Files of the timeline as old as their instants. The program makes instants as if commits had been a second apart; Spark 1.x takes
-    the time of a file of layout 1 for that of its completion, and passes over logs that, so seen, completed after what is read."""
-    for path in hoodie.iterdir():
-        instant = path.name.split(".")[0]
-        if len(instant) == 17 and instant.isdigit():
-            begun = datetime.datetime.strptime(instant[:14], "%Y%m%d%H%M%S").replace(tzinfo=datetime.timezone.utc).timestamp()
-            os.utime(path, (begun + .3, begun + .3))
+        date_timeline(folder / case.name / ".hoodie", later_ms=300)
 
 
 def histories_of(folder: Path) -> dict[str, History]:
