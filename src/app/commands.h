@@ -59,6 +59,16 @@ int RunBronzeRead(const Config& config, const ReadRequest& request);
 int RunResync(const Config& config, const std::vector<std::string>& tables, bool wait);
 int RunRemove(const Config& config);
 
+/// What each model of Gold depends on, and what its next run would compute.
+int RunPlan(const Config& config, bool json);
+/// `subject`: MODEL, MODEL.COLUMN, TABLE or TABLE.COLUMN; empty: the graph of all.
+int RunLineage(const Config& config, const std::string& subject, bool json);
+/// What the newest runs of models did. `model`: of this alone; empty: of all.
+int RunRuns(const Config& config, const std::string& model, size_t limit, bool json);
+/// Has a model computed again, or some tenants of it: by the running tarn at once, else by the next one.
+int RunBackfill(const Config& config, const std::string& model, const std::vector<std::string>& tenants,
+                bool dry_run);
+
 /// Any Hudi table in a folder, of this lake or not; needs no configuration.
 int RunHudiShow(const std::string& path, bool json);
 struct HudiReadArguments {

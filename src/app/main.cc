@@ -38,6 +38,10 @@ struct Arguments {
   bool force = false, json = false, no_wait = false;
   tarn::app::HudiReadArguments hudi;
   tarn::app::HudiSavepointArguments savepoint;
+  std::string model, subject;
+  std::vector<std::string> tenants;
+  size_t limit = 50;
+  bool dry_run = false;
 };
 
 void AddFormat(CLI::App* command, Arguments& a) {
@@ -121,6 +125,31 @@ int RunHudi(const CLI::App& hudi, Arguments& a) {
   return RunHudiRead(a.hudi);
 }
 
+void AddGoldCommands(CLI::App& app, Arguments& a) {
+  CLI::App* plan = app.add_subcommand(
+      "plan",
+      "What each model of Gold reads, whether it is computed by touched partitions, and what the next run "
+      "would compute and why\nExample: tarn plan");
+  CLI::App* lineage =
+      app.add_subcommand("lineage",
+                         "Which tables and columns the models derive from\nExample: tarn lineage\n"
+                         "Example: tarn lineage revenue_daily\nExample: tarn lineage orders.total");
+  lineage->add_option("subject", a.subject, "a model or a table, or a column of one: MODEL.COLUMN");
+  CLI::App* runs = app.add_subcommand(
+      "runs",
+      "What the newest runs of models did, failed ones too\nExample: tarn runs revenue_daily --limit 10");
+  runs->add_option("model", a.model, "of this model alone");
+  runs->add_option("--limit", a.limit, "how many (50)");
+  CLI::App* backfill =
+      app.add_subcommand("backfill",
+                         "Compute a model again, whatever changed: all of it, or some tenants\n"
+                         "Example: tarn backfill revenue_daily --tenant 3 --tenant 7");
+  backfill->add_option("model", a.model, "the model")->required();
+  backfill->add_option("--tenant", a.tenants, "only this value of its partition column (repeat for more)");
+  backfill->add_flag("--dry-run", a.dry_run, "only say what would be computed");
+  for (CLI::App* command : {plan, lineage, runs}) command->add_flag("--json", a.json, "for scripts");
+}
+
 void AddCommands(CLI::App& app, Arguments& a) {
   app.add_option("-c,--config", a.config, "the configuration (default: tarn.toml)");
   app.require_subcommand(1);
@@ -187,6 +216,7 @@ void AddCommands(CLI::App& app, Arguments& a) {
   resync->add_flag("--no-wait", a.no_wait, "return at once");
   app.add_subcommand("rebuild",
                      "Make Silver, quarantine and Gold again from Bronze alone\nExample: tarn rebuild");
+  AddGoldCommands(app, a);
   AddHudiCommands(app, a);
   app.add_subcommand("remove",
                      "Take slot and publications off the source; the lake stays\nExample: tarn remove");
@@ -225,6 +255,10 @@ int RunCommand(const CLI::App& app, Arguments& a) {
   if (command == "bronze") return RunBronze(*config, app.get_subcommands().front()->get_subcommands(), a);
   if (command == "resync") return RunResync(*config, a.tables, !a.no_wait);
   if (command == "remove") return RunRemove(*config);
+  if (command == "plan") return RunPlan(*config, a.json);
+  if (command == "lineage") return RunLineage(*config, a.subject, a.json);
+  if (command == "runs") return RunRuns(*config, a.model, a.limit, a.json);
+  if (command == "backfill") return RunBackfill(*config, a.model, a.tenants, a.dry_run);
   return RunQuery(*config, a.query, FormatOf(a.format));
 }
 

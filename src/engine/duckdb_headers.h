@@ -46,10 +46,11 @@
 #include <duckdb/parser/statement/select_statement.hpp>
 #include <duckdb/parser/statement/set_statement.hpp>
 #include <duckdb/parser/tableref/list.hpp>
-#include <duckdb/planner/expression/bound_columnref_expression.hpp>
-#include <duckdb/planner/expression/bound_constant_expression.hpp>
-#include <duckdb/planner/expression/bound_function_expression.hpp>
+#include <duckdb/planner/expression/list.hpp>
 #include <duckdb/planner/expression_iterator.hpp>
+#include <duckdb/planner/logical_operator_visitor.hpp>
+#include <duckdb/planner/operator/list.hpp>
+#include <duckdb/planner/planner.hpp>
 #include <duckdb/planner/table_filter_state.hpp>
 #include <duckdb/planner/tableref/bound_at_clause.hpp>
 #include <duckdb/storage/database_size.hpp>

@@ -35,6 +35,8 @@ class LakeScan {
            std::shared_ptr<const hudi::ScanPlan> plan, govern::Access access, const std::string& tenant);
 
   uint64_t capability() const { return capability_; }
+  const TableName& table() const { return table_; }
+  bool is_partitioned() const { return !plan_->partition_fields.empty(); }
   std::string DisplayName() const { return table_.schema + "." + table_.name; }
   const duckdb::vector<std::string>& names() const { return names_; }
   const duckdb::vector<duckdb::LogicalType>& types() const { return types_; }

@@ -15,6 +15,7 @@
 #include "engine/as_of_function.h"
 #include "engine/lake_catalog.h"
 #include "engine/lake_file_system.h"
+#include "engine/plan_analysis.h"
 #include "engine/sealed_database.h"
 #include "engine/sql_error.h"
 #include "engine/statement_policy.h"
@@ -128,6 +129,7 @@ class SessionImpl : public Session {
 
   Status Start();
   Result<std::unique_ptr<QueryStream>> Query(const std::string& sql) override;
+  Result<ModelAnalysis> Analyze(const std::string& sql, const std::string& partition_column) override;
   void Interrupt() override {
     core_->interrupts_begun++;
     core_->connection->Interrupt();
@@ -243,6 +245,39 @@ Result<std::unique_ptr<QueryStream>> SessionImpl::Query(const std::string& sql) 
   return Run(std::move(statement), std::move(text));
 }
 
+Result<ModelAnalysis> SessionImpl::Analyze(const std::string& sql, const std::string& partition_column) {
+  StatementText text;
+  text.original = sql;
+  TARN_ASSIGN(text.rewritten, RewriteTimeTravel(sql));
+  TARN_ASSIGN(auto statement, Parse(text));
+  TARN_RETURN_IF_ERROR(CheckStatement(*statement));
+  if (statement->type != duckdb::StatementType::SELECT_STATEMENT) {
+    return Error{ErrorCode::kSql, "only a SELECT can be analysed"};
+  }
+  TARN_ASSIGN(const auto pinned, Pin());
+  statement->query.clear();
+  core_->as_of->keeps_calls = true;
+  core_->as_of->was_called = false;
+  ModelAnalysis analysis;
+  std::optional<duckdb::ErrorData> error;
+  try {
+    core_->connection->context->RunFunctionInTransaction([&] {
+      duckdb::Planner planner(*core_->connection->context);
+      planner.CreatePlan(std::move(statement));
+      analysis = AnalyzePlan(*planner.plan, {planner.names.begin(), planner.names.end()}, partition_column);
+    });
+  } catch (const std::exception& exception) {
+    error = duckdb::ErrorData(exception);
+  }
+  core_->as_of->keeps_calls = false;
+  if (error) return text.Explain(*error, pinned.get());
+  if (core_->as_of->was_called) {
+    analysis.time = TimeDependence::kMoment;
+    analysis.time_reason = "as_of() where the statement needs its value before it begins";
+  }
+  return analysis;
+}
+
 Result<std::unique_ptr<QueryStream>> SessionImpl::Run(duckdb::unique_ptr<duckdb::SQLStatement> statement,
                                                       StatementText text) {
   TARN_ASSIGN(auto pinned, Pin());
@@ -303,6 +338,8 @@ Status SessionImpl::SetAsOf(const duckdb::SetStatement& statement, const Stateme
 }
 
 }  // namespace
+
+std::string Session::EngineVersion() { return duckdb::DuckDB::LibraryVersion(); }
 
 Result<std::unique_ptr<Session>> Session::Open(Lake* lake, govern::Decision decision,
                                                SessionOptions options) {

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "engine/lake.h"
+#include "engine/model_analysis.h"
 #include "govern/decision.h"
 
 namespace tarn::engine {
@@ -65,11 +66,17 @@ class Session {
   static Result<std::unique_ptr<Session>> Open(Lake* lake, govern::Decision decision,
                                                SessionOptions options = {});
 
+  /// Of the engine whose answers sessions give.
+  static std::string EngineVersion();
+
   /// Starts one statement on one version of the lake (and one more for each other time that it names).
   /// Shape: SELECT, EXPLAIN, DESCRIBE, SHOW, SUMMARIZE, PREPARE, EXECUTE, DEALLOCATE, and SET of a few names.
   /// Errors: kSql with line, column and an excerpt where they are known; kPermission for statements, settings
   /// and functions that a governed session does not have; what Lake::Pin returns.
   virtual Result<std::unique_ptr<QueryStream>> Query(const std::string& sql) = 0;
+  /// What the result of one SELECT depends on, over the tables of the version that is newest now; nothing is
+  /// run. `partition_column`: of its output; empty: none. Ends a running stream. Errors: as Query.
+  virtual Result<ModelAnalysis> Analyze(const std::string& sql, const std::string& partition_column) = 0;
   /// Cancels what is running. The next Query is not affected.
   virtual void Interrupt() = 0;
 };

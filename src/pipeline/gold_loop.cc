@@ -17,14 +17,39 @@ Status Runner::OpenGold() {
   return {};
 }
 
-Status Runner::RunGoldOnce(const CancelToken& cancel) {
-  std::vector<std::string> touched;
+int64_t Runner::PresentOf(const catalog::LakeVersion& version) {
+  if (state_.phase != RunPhase::kStreaming || uncommitted_) return version.commit_micros;
+  if (version.lsn.value < state_.tail_lsn || SecondsBehind() > 0) return version.commit_micros;
+  const int64_t now = clock_->NowMicros();
+  return std::max(version.commit_micros, now - now % kQuarterHourMicros);
+}
+
+int64_t Runner::UntilDayMayTurn() const {
+  if (!gold_->DependsOnTime()) return 24LL * 3600 * 1'000'000;
+  return kQuarterHourMicros - clock_->NowMicros() % kQuarterHourMicros;
+}
+
+Status Runner::Backfill(const std::string& model, const std::set<std::string>& partitions) {
+  if (gold_ == nullptr || state_.phase == RunPhase::kStarting) {
+    return Error{ErrorCode::kUnavailable, "Gold has not begun yet; `tarn status` tells how far the start is"};
+  }
+  TARN_RETURN_IF_ERROR(gold_->Backfill(model, partitions));
   {
     const std::lock_guard lock(gold_mutex_);
-    touched.swap(gold_touched_);
+    gold_asked_ = true;
+  }
+  gold_wanted_.notify_all();
+  return {};
+}
+
+Status Runner::RunGoldOnce(const CancelToken& cancel) {
+  {
+    const std::lock_guard lock(gold_mutex_);
+    gold_touched_.clear();
+    gold_asked_ = false;
   }
   TARN_ASSIGN(const catalog::LakeVersion version, versions_->Find(std::nullopt));
-  TARN_RETURN_IF_ERROR(gold_->Run(version, touched, cancel));
+  TARN_RETURN_IF_ERROR(gold_->Run(version, PresentOf(version), cancel));
   state_.gold_lsn = version.lsn.value;
   state_.gold_commit_micros = version.commit_micros;
   state_.gold_runs++;
@@ -41,7 +66,8 @@ void Runner::GoldLoop(const CancelToken& cancel) {
     bool stop = false;
     {
       std::unique_lock lock(gold_mutex_);
-      gold_wanted_.wait(lock, [&] { return first || gold_stop_ || !gold_touched_.empty(); });
+      const auto is_wanted = [&] { return first || gold_stop_ || gold_asked_ || !gold_touched_.empty(); };
+      gold_wanted_.wait_for(lock, std::chrono::microseconds(UntilDayMayTurn()), is_wanted);
       stop = gold_stop_;
       // At the end of a bounded run Gold still follows Silver; at an ordinary stop the next start does it.
       if (stop && gold_touched_.empty() && !first) return;

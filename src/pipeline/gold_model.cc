@@ -102,4 +102,14 @@ Result<std::vector<GoldModel>> LoadGoldModels(const storage::Storage& storage, c
   return ordered;
 }
 
+Result<const GoldModel*> FindModel(const std::vector<GoldModel>& models, const std::string& name) {
+  std::string names;
+  for (const GoldModel& model : models) {
+    if (model.name == name) return &model;
+    names += (names.empty() ? "" : ", ") + model.name;
+  }
+  return MakeError(ErrorCode::kNotFound, "there is no model '{}'; there are: {}", name,
+                   names.empty() ? "none" : names);
+}
+
 }  // namespace tarn::pipeline

@@ -25,4 +25,7 @@ struct GoldModel {
 Result<std::vector<GoldModel>> LoadGoldModels(const storage::Storage& storage, const std::string& folder,
                                               const std::set<std::string>& silver_tables);
 
+/// kNotFound names those that there are.
+Result<const GoldModel*> FindModel(const std::vector<GoldModel>& models, const std::string& name);
+
 }  // namespace tarn::pipeline

@@ -150,18 +150,20 @@ Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanOverlaid(
   return known->Under(overlay);
 }
 
+Result<std::shared_ptr<hudi::TableReader>> LakeView::ReaderOf(const std::string& path,
+                                                              const std::string& sidecar) {
+  const std::lock_guard lock(mutex_);
+  auto& known = readers_[path];
+  if (known == nullptr) {
+    TARN_ASSIGN(known, hudi::TableReader::Open(storage_, path, sidecar));
+  }
+  return known;
+}
+
 Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanHudi(const std::string& path,
                                                                  const std::string& sidecar,
                                                                  const std::string& instant) {
-  std::shared_ptr<hudi::TableReader> reader;
-  {
-    const std::lock_guard lock(mutex_);
-    auto& known = readers_[path];
-    if (known == nullptr) {
-      TARN_ASSIGN(known, hudi::TableReader::Open(storage_, path, sidecar));
-    }
-    reader = known;
-  }
+  TARN_ASSIGN(const auto reader, ReaderOf(path, sidecar));
   return reader->PlanSnapshot(instant);
 }
 

@@ -34,9 +34,14 @@ class LakeView : public engine::Lake {
   Result<std::shared_ptr<engine::LakeVersion>> PinVersion(const catalog::LakeVersion& version) {
     return PinState(version, nullptr);
   }
+  /// The reader of a Silver table that plans share.
+  Result<std::shared_ptr<hudi::TableReader>> SilverReader(const std::string& table) {
+    return ReaderOf(layout_.Silver(table), layout_.Sidecar("silver", table));
+  }
 
  private:
   friend class PinnedVersion;
+  Result<std::shared_ptr<hudi::TableReader>> ReaderOf(const std::string& path, const std::string& sidecar);
   Result<std::shared_ptr<engine::LakeVersion>> PinState(const catalog::LakeVersion& version,
                                                         std::shared_ptr<const TailState> tail);
   Result<std::shared_ptr<const hudi::ScanPlan>> PlanHudi(const std::string& path, const std::string& sidecar,

@@ -75,6 +75,8 @@ class Runner {
   catalog::LakeVersions* versions() { return versions_.get(); }
   SilverLayer* silver() { return silver_.get(); }
   const GoldLayer* gold() const { return gold_.get(); }
+  /// See GoldLayer::Backfill; the run begins at once. Errors: kUnavailable before Gold has begun.
+  Status Backfill(const std::string& model, const std::set<std::string>& partitions);
   std::string StatusJson();
   /// What the lake follows, by lake name, as it was when it was copied.
   std::map<std::string, cdc::FollowedTable> Followed();
@@ -226,6 +228,11 @@ class Runner {
   /// Copies that an earlier process finished and Silver did not take.
   Status AddUntakenCopies();
   void GoldLoop(const CancelToken& cancel);
+  /// The time that models take for now: that of the newest commit, or, while the source has nothing newer,
+  /// the last quarter of an hour that has begun.
+  int64_t PresentOf(const catalog::LakeVersion& version);
+  /// Until a day may turn somewhere that a model asks for; a long time when none does.
+  int64_t UntilDayMayTurn() const;
   Status OpenGold();
   Status RunGoldOnce(const CancelToken& cancel);
 
@@ -279,6 +286,7 @@ class Runner {
   std::condition_variable gold_wanted_;
   std::vector<std::string> gold_touched_;  ///< Under gold_mutex_.
   bool gold_stop_ = false;                 ///< Under gold_mutex_.
+  bool gold_asked_ = false;                ///< A backfill waits; under gold_mutex_.
 };
 
 }  // namespace tarn::pipeline

@@ -138,6 +138,7 @@ Status LocalServer::Answer(FrameSocket& socket, const std::string& text, KeptSes
   if (command == "status") return socket.Send(FrameKind::kReply, runner_->StatusJson());
   if (command == "verify") return AnswerVerify(socket);
   if (command == "resync") return AnswerResync(socket, TextsOf(json, "tables"));
+  if (command == "backfill") return AnswerBackfill(socket, json.value("model", ""), TextsOf(json, "tenants"));
   if (command == "archive") return AnswerArchive(socket, json.value("until", ""));
   if (command == "query") {
     QueryRequest request;
@@ -196,6 +197,12 @@ Status LocalServer::AnswerQuery(FrameSocket& socket, const QueryRequest& request
 Status LocalServer::AnswerResync(FrameSocket& socket, const std::vector<std::string>& tables) {
   TARN_ASSIGN(const auto names, runner_->RequestCopies(tables));
   return socket.Send(FrameKind::kReply, nlohmann::json{{"tables", names}}.dump());
+}
+
+Status LocalServer::AnswerBackfill(FrameSocket& socket, const std::string& model,
+                                   const std::vector<std::string>& tenants) {
+  TARN_RETURN_IF_ERROR(runner_->Backfill(model, {tenants.begin(), tenants.end()}));
+  return socket.Send(FrameKind::kReply, "{}");
 }
 
 Status LocalServer::AnswerArchive(FrameSocket& socket, const std::string& until) {

@@ -15,8 +15,8 @@
 
 namespace tarn::server {
 
-/// Answers `tarn status`, `query`, `verify`, `resync` and `bronze archive` of a running pipeline on the
-/// lake's Unix socket. Threads: one accepts, one a connection; all are joined by Stop.
+/// Answers `tarn status`, `query`, `verify`, `resync`, `backfill` and `bronze archive` of a running pipeline
+/// on the lake's Unix socket. Threads: one accepts, one a connection; all are joined by Stop.
 class LocalServer {
  public:
   static constexpr int kMaxConnections = 64;
@@ -37,6 +37,8 @@ class LocalServer {
   Status AnswerQuery(FrameSocket& socket, const QueryRequest& request, KeptSession* kept);
   Status AnswerVerify(FrameSocket& socket);
   Status AnswerResync(FrameSocket& socket, const std::vector<std::string>& tables);
+  Status AnswerBackfill(FrameSocket& socket, const std::string& model,
+                        const std::vector<std::string>& tenants);
   Status AnswerArchive(FrameSocket& socket, const std::string& until);
 
   int listener_;
