@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 
 import pytest
 
 from support.cluster import wait_for
+from support.shifted_clock import shifted_clock
 
 MODELS = {
     "revenue": ("tenant_id", "tenant_id",
                 "SELECT o.tenant_id, CAST(sum(o.total) AS BIGINT) AS revenue\nFROM orders o JOIN tenants t ON t.id = o.tenant_id\n"
                 "WHERE o.status = 'paid' GROUP BY 1"),
     "ranks": ("place", "", "SELECT CAST(row_number() OVER (ORDER BY revenue DESC, tenant_id) AS BIGINT) AS place, tenant_id FROM revenue"),
-    "ages": ("tenant_id", "tenant_id", "SELECT tenant_id, max(CAST(as_of() AS DATE) - placed_on) AS days FROM orders GROUP BY 1"),
+    "ages": ("tenant_id", "tenant_id", "SELECT tenant_id, max(CAST(as_of() AT TIME ZONE 'UTC' AS DATE) - placed_on) AS days FROM orders GROUP BY 1"),
 }
 
 
@@ -92,6 +94,19 @@ def test_only_touched_tenants_are_computed(shop):
     assert (newest["computed"], newest["partitions_computed"]) == ("partitions", 2)
     source.execute("UPDATE tenants SET name = 'other' WHERE id = 3")
     wait_for(lambda: "silver.tenants" in runs(tarn, "revenue")[0]["reason"], what="a run for the table without tenants")
+
+
+def test_a_day_turns_while_the_source_is_idle(shop, worker):
+    _, tarn, _ = shop
+    tarn.stop()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    midnight = datetime.datetime.combine(now.date() + datetime.timedelta(days=1), datetime.time(), datetime.timezone.utc)
+    # Long enough before it that the start is over by then.
+    tarn.start(environment=shifted_clock(worker.folder, int((midnight - now).total_seconds()) - 30))
+    days = (midnight.date() - datetime.date(2026, 1, 1)).days
+    wait_for(lambda: {row["days"] for row in tarn.query("SELECT days FROM gold.ages")} == {days}, seconds=120, what="the new day")
+    assert "depends on the day" in runs(tarn, "ages")[0]["reason"]
+    assert [run["reason"] for run in runs(tarn, "revenue")] == ["it was never computed"]
 
 
 def test_backfill(shop):
