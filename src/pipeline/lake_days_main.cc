@@ -20,8 +20,6 @@ using nlohmann::json;
 
 constexpr int64_t kDay = 24LL * 3600 * 1'000'000;
 constexpr int kDays = 8, kLooksOnLastDay = 8;
-/// The services' work is the same however often they look for it between two commits.
-constexpr int64_t kServedEvery = 120'000'000;
 constexpr int kTruncatedOn = 4, kResyncedOn = 6;
 
 json RowsJson(const SmallLake::Rows& rows) {
@@ -38,10 +36,7 @@ void Print(const json& line) {
 class LakeDays {
  public:
   LakeDays(SmallLake* lake, unsigned seed, int commits_a_day)
-      : lake_(lake),
-        random_(seed),
-        commits_a_day_(commits_a_day),
-        served_after_(std::max(1, static_cast<int>(kServedEvery * commits_a_day / kDay))) {}
+      : lake_(lake), random_(seed), commits_a_day_(commits_a_day) {}
 
   Status Run() {
     for (day_ = 1; day_ <= kDays; day_++) TARN_RETURN_IF_ERROR(Day());
@@ -72,11 +67,10 @@ class LakeDays {
     const int64_t begun = MonotonicMicros();
     TARN_RETURN_IF_ERROR(lake_->Commit());
     const int64_t committed = MonotonicMicros();
-    commit_micros_ += committed - begun;
-    if (++commits_ % served_after_ != 0) return {};
     TARN_RETURN_IF_ERROR(lake_->RunServices());
+    commit_micros_ += committed - begun;
     service_micros_ += MonotonicMicros() - committed;
-    services_++;
+    commits_++;
     return {};
   }
 
@@ -99,6 +93,7 @@ class LakeDays {
 
   Status Look(double days) {
     TARN_ASSIGN(const LakeSize size, lake_->Look());
+    const int64_t commits = std::max<int64_t>(commits_, 1);
     Print({{"look", day_},
            {"days", days},
            {"files", size.files},
@@ -111,9 +106,9 @@ class LakeDays {
            {"sidecars", size.sidecars},
            {"plan_micros", size.plan_micros},
            {"plan_requests", size.plan_requests},
-           {"commit_micros", commit_micros_ / std::max<int64_t>(commits_, 1)},
-           {"service_micros", service_micros_ / std::max<int64_t>(services_, 1)}});
-    commits_ = services_ = commit_micros_ = service_micros_ = 0;
+           {"commit_micros", commit_micros_ / commits},
+           {"service_micros", service_micros_ / commits}});
+    commits_ = commit_micros_ = service_micros_ = 0;
     return {};
   }
 
@@ -128,10 +123,9 @@ class LakeDays {
 
   SmallLake* lake_;
   std::mt19937 random_;
-  const int commits_a_day_, served_after_;
+  const int commits_a_day_;
   int day_ = 0;
-  int64_t commits_ = 0, commit_micros_ = 0;  ///< Since the last look.
-  int64_t services_ = 0, service_micros_ = 0;
+  int64_t commits_ = 0, commit_micros_ = 0, service_micros_ = 0;
   std::vector<std::pair<std::string, int64_t>> moments_;
 };
 
