@@ -39,7 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (const auto lsn = Lsn::Parse(text)) Require(Lsn::Parse(lsn->ToString()) == *lsn);
       break;
     default:
-      if (const auto micros = ParseTimestamp(text)) Require(ParseTimestamp(FormatTimestamp(*micros)) == *micros);
+      if (const auto micros = ParseTimestamp(text))
+        Require(ParseTimestamp(FormatTimestamp(*micros)) == *micros);
   }
   return 0;
 }
