@@ -86,6 +86,10 @@ TEST_F(ShapeTest, AGeneratedColumnThatIsOneLikeOthersNowHasValuesThatNoMessageTo
   now_.schema.columns.back().attnum = 4;
   now_.storage = "5:100/n:4,1:7,2:7,4:9";
   EXPECT_EQ(Follow().copy_again, "");
+  // One that the stream saw dropped, in a look at the catalogue from before.
+  now_.schema.columns.back() = Column("extra", kInt4, 2);
+  known_.schema.columns.pop_back();
+  EXPECT_EQ(FollowShape(now_, known_).copy_again, "");
   EXPECT_EQ(AttributeCount(known_.storage), 3);
   EXPECT_EQ(AttributeCount("5:100/1:7"), 0);
 }

@@ -153,6 +153,7 @@ Status Runner::ReplayManifest(const bronze::Manifest& manifest, const std::strin
 Status Runner::Prepare(bool beside, const CancelToken& cancel, const LoadReporter& report) {
   std::vector<cdc::SourceTable> tables;
   TARN_RETURN_IF_ERROR(PrepareSource(tables, cancel));
+  slot_alarm_->Start();
   TARN_RETURN_IF_ERROR(CopyMissing(tables, beside, cancel, report));
   TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
   TARN_RETURN_IF_ERROR(AddUntakenCopies());
@@ -166,7 +167,6 @@ Status Runner::Prepare(bool beside, const CancelToken& cancel, const LoadReporte
 }
 
 Status Runner::Run(const CancelToken& cancel, std::optional<Lsn> until, const LoadReporter& report) {
-  slot_alarm_->Start();
   // Who waits for a position wants all tables there.
   Status outcome = Prepare(!until.has_value(), cancel, report);
   if (outcome) {
