@@ -109,14 +109,9 @@ Error ChangeCollector::LacksKnownCommit() {
 }
 
 Status ChangeCollector::Reached(Lsn end) {
+  if (!AwaitsKnownCommit() || end <= options_.known_commit->lsn) return {};
   const std::lock_guard lock(mutex_);
-  if (awaits_known_commit_ && end > options_.known_commit->lsn) return LacksKnownCommit();
-  return {};
-}
-
-bool ChangeCollector::AwaitsKnownCommit() {
-  const std::lock_guard lock(mutex_);
-  return awaits_known_commit_;
+  return LacksKnownCommit();
 }
 
 bool ChangeCollector::HasOtherHistory() {

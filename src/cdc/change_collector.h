@@ -80,7 +80,7 @@ class ChangeCollector : public PgoutputHandler {
   /// The source has sent all up to `end`. Errors: as OnBegin.
   Status Reached(Lsn end);
   /// known_commit has not come yet: nothing may be confirmed to the source.
-  bool AwaitsKnownCommit();
+  bool AwaitsKnownCommit() const { return awaits_known_commit_.load(std::memory_order_relaxed); }
   /// known_commit did not come again.
   bool HasOtherHistory();
 
@@ -120,7 +120,7 @@ class ChangeCollector : public PgoutputHandler {
 
   const CollectorOptions options_;
   std::mutex mutex_;
-  bool awaits_known_commit_;
+  std::atomic<bool> awaits_known_commit_;  ///< Set under mutex_; asked without a lock behind every read.
   bool other_history_ = false;
   std::condition_variable changed_;
   std::map<uint32_t, std::unique_ptr<TableState>> tables_;

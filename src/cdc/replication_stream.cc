@@ -140,7 +140,6 @@ Error ReplicationStream::StreamEnded() {
 Status ReplicationStream::Start(Lsn from) {
   TARN_ASSIGN(connection_, PgConnection::Connect(conninfo_, PgConnection::Kind::kReplication, "stream"));
   const std::string publications = names_.publication + "," + names_.append_publication();
-  Confirm(from);
   return connection_->StartCopy(fmt::format(
       "START_REPLICATION SLOT {} LOGICAL {} (proto_version '2', streaming 'on', publication_names {})",
       QuoteName(names_.slot), from.ToString(), QuoteText(publications)));

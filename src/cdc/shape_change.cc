@@ -41,14 +41,6 @@ bool IsFilled(const SourceTable& now, const std::string& column) {
   return std::find(now.filled.begin(), now.filled.end(), column) != now.filled.end();
 }
 
-/// Whether the table had an attribute of this number that was no column of the stream. A number that it had
-/// as a column is that of one which the stream saw dropped, in a look at the catalogue from before.
-bool WasGenerated(const std::string& storage, int16_t attnum) {
-  if (attnum == 0 || attnum > AttributeCount(storage)) return false;
-  const std::string pair = std::to_string(attnum) + ":";
-  return storage.find("," + pair) == std::string::npos && storage.find("/" + pair) == std::string::npos;
-}
-
 /// Whether values of the one type have the same text in the other, which PostgreSQL changes without a new
 /// storage: varchar to text does, cidr to inet does not.
 bool HasSameText(uint32_t before, uint32_t now) {

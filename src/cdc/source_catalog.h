@@ -67,9 +67,10 @@ bool NeedsTruncate(const std::string& before, const std::string& now);
 /// Whether rows of `before` are where they were, of columns that were not touched; partitions may have come
 /// that were made empty.
 bool RowsKeptPlaces(const std::string& before, const std::string& now);
-/// How many attributes the table had, dropped and generated ones with the others: a column with a greater
-/// number was added since. 0: nobody noted it.
-int AttributeCount(const std::string& storage);
+/// Whether the table had an attribute of this number that was no column of the stream: one with a greater
+/// number than all of them was added since, and one that it had as a column is none that the stream saw
+/// dropped. False where nobody noted how many there were.
+bool WasGenerated(const std::string& storage, int16_t attnum);
 /// True when DDL touched a column that both know.
 bool ColumnsTouched(const std::string& before, const std::string& now);
 /// True when an enum's label was renamed, or a composite has other fields: rows of before have another text.

@@ -118,10 +118,11 @@ bool RowsKeptPlaces(const std::string& before, const std::string& now) {
   return WhyOtherPartitions(before, now).empty();
 }
 
-int AttributeCount(const std::string& storage) {
+bool WasGenerated(const std::string& storage, int16_t attnum) {
   const auto pairs = PairsOf(storage, 1);
   const auto count = pairs.find(std::string(1, kCountMark));
-  return count == pairs.end() ? 0 : std::atoi(count->second.c_str());
+  return attnum > 0 && count != pairs.end() && attnum <= std::atoi(count->second.c_str()) &&
+         !pairs.contains(std::to_string(attnum));
 }
 
 bool ColumnsTouched(const std::string& before, const std::string& now) {

@@ -47,12 +47,17 @@ Status Runner::DescribeAgain(std::vector<cdc::SourceTable>& tables) {
   return {};
 }
 
+Result<bool> Runner::GoesOn(const cdc::SourceTable& table) {
+  const std::string& name = table.schema.lake_name;
+  TARN_ASSIGN(const bool is_cut_off, IsCutOff(*storage_, options_, identity_.epoch, table));
+  if (is_cut_off && !unpublished_.contains(name)) return true;
+  TARN_RETURN_IF_ERROR(bronze::ForgetCopyProgress(*storage_, options_.bronze(), name));
+  return false;
+}
+
 Status Runner::LeaveToWatch(const std::vector<cdc::SourceTable>& tables) {
   for (const cdc::SourceTable& table : tables) {
-    const std::string& name = table.schema.lake_name;
-    TARN_ASSIGN(const bool is_cut_off, IsCutOff(*storage_, options_, identity_.epoch, table));
-    if (!is_cut_off || unpublished_.contains(name))
-      TARN_RETURN_IF_ERROR(bronze::ForgetCopyProgress(*storage_, options_.bronze(), name));
+    TARN_ASSIGN([[maybe_unused]] const bool goes_on, GoesOn(table));
     TARN_RETURN_IF_ERROR(AwaitSilver({table.schema, Lsn{}, table.storage}));
   }
   return {};
@@ -116,12 +121,9 @@ Result<std::vector<cdc::SourceTable>> Runner::FindMissing(const std::vector<cdc:
 Result<std::set<std::string>> Runner::BeginCopies(const std::vector<cdc::SourceTable>& missing) {
   std::set<std::string> cut_off;
   for (const cdc::SourceTable& table : missing) {
-    const std::string& name = table.schema.lake_name;
-    TARN_ASSIGN(const bool is_cut_off, IsCutOff(*storage_, options_, identity_.epoch, table));
-    const bool goes_on = is_cut_off && !unpublished_.contains(name);
-    if (!goes_on) TARN_RETURN_IF_ERROR(bronze::ForgetCopyProgress(*storage_, options_.bronze(), name));
+    TARN_ASSIGN(const bool goes_on, GoesOn(table));
     if (goes_on || !options_.with_silver) {
-      cut_off.insert(name);
+      cut_off.insert(table.schema.lake_name);
       TARN_RETURN_IF_ERROR(AwaitSilver({table.schema, Lsn{}, table.storage}));
     } else {
       TARN_RETURN_IF_ERROR(BeginAgain(table.schema));

@@ -151,6 +151,8 @@ class Runner {
   Status RemoveFiles(const std::string& name);
   /// Tables as the source has them now, for a new attempt to copy them; one that is gone is left out.
   Status DescribeAgain(std::vector<cdc::SourceTable>& tables);
+  /// Whether a copy of the table that was cut off is gone on with; what is there of any other is forgotten.
+  Result<bool> GoesOn(const cdc::SourceTable& table);
   /// Tables whose copies keep no others from being followed: the watch makes them, or goes on with them.
   Status LeaveToWatch(const std::vector<cdc::SourceTable>& tables);
   using Loads = std::map<std::string, std::vector<bronze::LoadManifest>>;
