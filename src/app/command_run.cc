@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "app/commands.h"
+#include "app/reload.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "pipeline/lake_storage.h"
@@ -60,13 +61,16 @@ engine::SessionOptions QueryOptions(const Config& config, const pipeline::Runner
 }
 
 /// One life of the pipeline: a later one begins with what is in the lake, as a new process would.
-Status RunOnce(const Config& config, std::optional<Lsn> until, CancelToken& cancel, CopyReporter& reporter) {
+Status RunOnce(RunningConfig& running, std::optional<Lsn> until, CancelToken& cancel,
+               CopyReporter& reporter) {
+  const Config config = running.Get();
   pipeline::PipelineOptions options = config.pipeline;
   options.s3.cancel = &cancel;
   TARN_ASSIGN(auto runner, pipeline::Runner::Open(std::move(options), &Clock::System()));
-  TARN_ASSIGN(auto server, server::LocalServer::Start(config.pipeline.lake + "/_tarn", runner.get(),
-                                                      server::Principals(config.principals),
-                                                      QueryOptions(config, *runner)));
+  TARN_ASSIGN(auto server,
+              server::LocalServer::Start(config.pipeline.lake + "/_tarn", runner.get(),
+                                         server::Principals(config.principals), QueryOptions(config, *runner),
+                                         [&] { return running.Reload(*runner); }));
   spdlog::info("lake {}; `tarn status` and `tarn query` answer now", config.pipeline.lake);
   const Status outcome = runner->Run(cancel, until, [&](const auto& progress) { reporter(progress); });
   server->Stop();
@@ -83,8 +87,9 @@ int RunPipeline(const Config& config, const std::string& until, CancelToken& can
     until_lsn = *lsn;
   }
   CopyReporter reporter;
+  RunningConfig running(config);
   while (true) {
-    const Status outcome = RunOnce(config, until_lsn, cancel, reporter);
+    const Status outcome = RunOnce(running, until_lsn, cancel, reporter);
     if (outcome) break;
     // Of a first copy nothing that took hours is given up because a connection broke; what never worked at
     // all is for a person to look at. The stream makes its connections again by itself.

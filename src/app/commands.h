@@ -58,6 +58,8 @@ int RunBronzeRead(const Config& config, const ReadRequest& request);
 /// Has tables copied again beside the stream; `wait`: returns when the copies are what readers see.
 int RunResync(const Config& config, const std::vector<std::string>& tables, bool wait);
 int RunRemove(const Config& config);
+/// Has the running tarn read its configuration again, as far as that goes while it runs.
+int RunReload(const Config& config, bool json);
 
 /// What each model of Gold depends on, and what its next run would compute.
 int RunPlan(const Config& config, bool json);

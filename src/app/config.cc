@@ -194,6 +194,7 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   };
   Config config;
   config.file = path;
+  config.text = text;
   pipeline::PipelineOptions& options = config.pipeline;
   if (!section("source").present())
     return MakeError(ErrorCode::kInvalidArgument, "{}: the section [source] is missing", path);

@@ -12,6 +12,7 @@ namespace tarn::app {
 /// `tarn.toml`, with paths made absolute against its folder.
 struct Config {
   std::string file;
+  std::string text;  ///< Of the file.
   pipeline::PipelineOptions pipeline;
   std::map<std::string, govern::Principal> principals;
   int query_threads = 2;

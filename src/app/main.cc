@@ -214,6 +214,11 @@ void AddCommands(CLI::App& app, Arguments& a) {
       "Copy tables again while everything goes on; readers see no gap\nExample: tarn resync public.orders");
   resync->add_option("table", a.tables, "tables, by their name in the lake or as schema.table")->required();
   resync->add_flag("--no-wait", a.no_wait, "return at once");
+  CLI::App* reload = app.add_subcommand(
+      "reload",
+      "Have `tarn run` read tarn.toml again: tables that [tables] selects now are followed at once\nExample: "
+      "tarn reload");
+  reload->add_flag("--json", a.json, "for scripts");
   app.add_subcommand("rebuild",
                      "Make Silver, quarantine and Gold again from Bronze alone\nExample: tarn rebuild");
   AddGoldCommands(app, a);
@@ -254,6 +259,7 @@ int RunCommand(const CLI::App& app, Arguments& a) {
   if (command == "verify") return RunVerify(*config, a.json);
   if (command == "bronze") return RunBronze(*config, app.get_subcommands().front()->get_subcommands(), a);
   if (command == "resync") return RunResync(*config, a.tables, !a.no_wait);
+  if (command == "reload") return RunReload(*config, a.json);
   if (command == "remove") return RunRemove(*config);
   if (command == "plan") return RunPlan(*config, a.json);
   if (command == "lineage") return RunLineage(*config, a.subject, a.json);

@@ -114,12 +114,6 @@ std::vector<int64_t> Numbers(const std::optional<std::string>& list) {
 }
 bool IsTrue(const std::optional<std::string>& text) { return text && *text == "t"; }
 
-bool Selected(const TablePatterns& patterns, const std::string& name) {
-  const auto matches = [&](const std::string& pattern) { return MatchesPattern(pattern, name); };
-  return std::any_of(patterns.include.begin(), patterns.include.end(), matches) &&
-         std::none_of(patterns.exclude.begin(), patterns.exclude.end(), matches);
-}
-
 /// Adds a row of kColumnsSql, which begins a table or goes on with the last one.
 void AddColumn(std::vector<SourceTable>& tables, const Row& row) {
   const auto oid = static_cast<uint32_t>(Number(row[0]));
@@ -216,12 +210,18 @@ bool MatchesPattern(std::string_view pattern, std::string_view text) {
          MatchesPattern(pattern.substr(1), text.substr(1));
 }
 
+bool IsSelected(const TablePatterns& patterns, const std::string& name) {
+  const auto matches = [&](const std::string& pattern) { return MatchesPattern(pattern, name); };
+  return std::any_of(patterns.include.begin(), patterns.include.end(), matches) &&
+         std::none_of(patterns.exclude.begin(), patterns.exclude.end(), matches);
+}
+
 Result<std::vector<SourceTable>> LoadTables(PgConnection& connection, const TablePatterns& patterns,
                                             Sizes sizes) {
   TARN_ASSIGN(const Rows rows, connection.Query(ColumnsSql(sizes) + kColumnsOrder));
   std::vector<SourceTable> tables;
   for (const Row& row : rows) {
-    if (Selected(patterns, *row[1] + "." + *row[2])) AddColumn(tables, row);
+    if (IsSelected(patterns, *row[1] + "." + *row[2])) AddColumn(tables, row);
   }
   for (SourceTable& table : tables) TARN_RETURN_IF_ERROR(FinishTable(table, patterns.mappings));
   TARN_RETURN_IF_ERROR(CheckGivenNames(tables));

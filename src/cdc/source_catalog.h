@@ -108,5 +108,7 @@ bool NamesMeet(const schema::TableSchema& named, const schema::TableSchema& othe
 Error GivenNameTaken(const schema::TableSchema& named, const schema::TableSchema& other);
 
 bool MatchesPattern(std::string_view pattern, std::string_view text);
+/// Whether a table of this "schema.table" is to be followed.
+bool IsSelected(const TablePatterns& patterns, const std::string& name);
 
 }  // namespace tarn::cdc

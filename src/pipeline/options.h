@@ -16,14 +16,14 @@ namespace tarn::pipeline {
 struct PipelineOptions {
   std::string conninfo;  ///< libpq connection string, with the password.
   cdc::ReplicationNames names;
-  cdc::TablePatterns patterns;
-  std::string lake;           ///< Folder.
-  std::string bronze_path;    ///< "s3://bucket/prefix"; empty: in the lake's folder.
-  storage::S3Options s3;      ///< With a bronze_path.
-  bool adopt_bronze = false;  ///< A lake without a folder may take over what is at bronze_path.
-  bool with_silver = true;    ///< Else changes go to Bronze and no further.
-  std::string models;         ///< Folder with silver/ and gold/; empty: no rules, no models.
-  std::string tenant_column;  ///< Source column by which tables that have it are partitioned; empty: none.
+  cdc::TablePatterns patterns;  ///< At the start; what they are since: TableSelection.
+  std::string lake;             ///< Folder.
+  std::string bronze_path;      ///< "s3://bucket/prefix"; empty: in the lake's folder.
+  storage::S3Options s3;        ///< With a bronze_path.
+  bool adopt_bronze = false;    ///< A lake without a folder may take over what is at bronze_path.
+  bool with_silver = true;      ///< Else changes go to Bronze and no further.
+  std::string models;           ///< Folder with silver/ and gold/; empty: no rules, no models.
+  std::string tenant_column;    ///< Source column by which tables that have it are partitioned; empty: none.
   int64_t watch_interval_ms = 5'000;  ///< Between two looks at the source's catalogue.
   int64_t copy_mb_per_s = 0;          ///< Most that a copy asks of the source; 0: no limit.
   int64_t copy_range_kb = 128 << 10;  ///< Of a table, that one worker copies at a time.

@@ -66,7 +66,7 @@ Status Runner::OpenLake() {
                                                      cdc::SpoolOptions{layout_.Internal("spool")},
                                                      [this](Lsn at) { return NoteConfirmed(at); });
   watch_ = std::make_unique<SourceWatch>(
-      storage_.get(), options_, identity_.epoch,
+      storage_.get(), options_, &selection_, identity_.epoch,
       SourceWatch::Hooks{[this](const cdc::FollowedTable& table) { FollowComing(table); }});
   slot_alarm_ = std::make_unique<SlotAlarm>(options_);
   archive_ = std::make_unique<BronzeArchive>(storage_.get(), options_, clock_);

@@ -26,6 +26,7 @@
 #include "pipeline/silver_layer.h"
 #include "pipeline/slot_alarm.h"
 #include "pipeline/source_watch.h"
+#include "pipeline/table_selection.h"
 
 namespace tarn::pipeline {
 
@@ -85,6 +86,15 @@ class Runner {
   /// names a table that nobody follows.
   Result<std::vector<std::string>> RequestCopies(const std::vector<std::string>& tables);
 
+  // Which tables are followed (table_selection.cc). Threads: any.
+  cdc::TablePatterns patterns() const { return selection_.patterns(); }
+  /// Has more tables followed than until now: the watch copies them beside the stream at its next look.
+  /// Returns those of the source that nobody follows yet, as "schema.table". Errors: kInvalidArgument when a
+  /// pattern selects nothing, or when a table that is followed would be left out, which takes a new start;
+  /// nothing is changed then.
+  Result<std::vector<std::string>> ChangeSelection(const std::vector<std::string>& include,
+                                                   const std::vector<std::string>& exclude);
+
   // How fresh answers are (freshness.cc). Threads: any.
   /// A position of the source behind everything that is committed there now. Errors: kUnavailable.
   Result<Lsn> SourcePositionNow(const CancelToken& cancel);
@@ -112,7 +122,10 @@ class Runner {
 
  private:
   explicit Runner(PipelineOptions options, const Clock* clock)
-      : options_(std::move(options)), clock_(clock), layout_(options_.lake, options_.bronze_root()) {}
+      : options_(std::move(options)),
+        clock_(clock),
+        layout_(options_.lake, options_.bronze_root()),
+        selection_(options_.patterns) {}
   Status OpenLake();
   /// From the source's objects to a lake that is ready to stream. `beside`: of a lake that has tables already
   /// no new one keeps the stream waiting.
@@ -241,6 +254,7 @@ class Runner {
   PipelineOptions options_;
   const Clock* clock_;
   catalog::LakeLayout layout_;
+  TableSelection selection_;
   RunState state_;
   std::unique_ptr<catalog::WriterLease> lease_;
   std::unique_ptr<storage::Storage> storage_;

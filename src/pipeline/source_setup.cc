@@ -208,8 +208,8 @@ Status Runner::PrepareSource(std::vector<cdc::SourceTable>& tables, const Cancel
   TARN_ASSIGN(const cdc::SourceIdentity source, CheckIdentity());
   TARN_ASSIGN(auto connection,
               cdc::PgConnection::Connect(options_.conninfo, cdc::PgConnection::Kind::kOrdinary, "set-up"));
-  if (!mappings_checked_) TARN_RETURN_IF_ERROR(cdc::CheckMappings(*connection, options_.patterns));
-  TARN_ASSIGN(tables, cdc::LoadTables(*connection, options_.patterns));
+  if (!mappings_checked_) TARN_RETURN_IF_ERROR(cdc::CheckMappings(*connection, selection_.patterns()));
+  TARN_ASSIGN(tables, cdc::LoadTables(*connection, selection_.patterns()));
   if (!mappings_checked_) TARN_RETURN_IF_ERROR(SettleNames(tables));
   mappings_checked_ = true;  // What is dropped or renamed on the source later is no reason to stop.
   UpdateFollowed();

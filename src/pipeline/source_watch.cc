@@ -209,7 +209,7 @@ Status SourceWatch::Look() {
 
 Result<SourceWatch::Chosen> SourceWatch::LookAtTables(std::vector<cdc::SourceTable>& tables) {
   TARN_ASSIGN(const Lsn before, cdc::CommittedUpTo(*connection_));
-  TARN_ASSIGN(tables, cdc::LoadTables(*connection_, options_.patterns, cdc::Sizes::kNoted));
+  TARN_ASSIGN(tables, cdc::LoadTables(*connection_, selection_->patterns(), cdc::Sizes::kNoted));
   TARN_ASSIGN(const Lsn behind, cdc::CommittedUpTo(*connection_));
   return Choose(tables, before, behind);
 }

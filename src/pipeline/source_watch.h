@@ -22,6 +22,7 @@
 #include "pipeline/options.h"
 #include "pipeline/seen_storages.h"
 #include "pipeline/table_progress.h"
+#include "pipeline/table_selection.h"
 #include "storage/storage.h"
 
 namespace tarn::pipeline {
@@ -52,8 +53,14 @@ class SourceWatch {
     /// Called before a table that nobody followed enters a publication: changes may come from then on.
     std::function<void(const cdc::FollowedTable&)> follow;
   };
-  SourceWatch(storage::Storage* storage, const PipelineOptions& options, int64_t epoch, Hooks hooks)
-      : storage_(storage), options_(options), epoch_(epoch), hooks_(std::move(hooks)) {}
+  /// `selection` outlives it.
+  SourceWatch(storage::Storage* storage, const PipelineOptions& options, const TableSelection* selection,
+              int64_t epoch, Hooks hooks)
+      : storage_(storage),
+        options_(options),
+        selection_(selection),
+        epoch_(epoch),
+        hooks_(std::move(hooks)) {}
   ~SourceWatch() { Stop(); }
 
   /// Of the copies to come.
@@ -120,6 +127,7 @@ class SourceWatch {
   Result<std::optional<FinishedCopy>> CopyOnce(const cdc::SourceTable& table);
   storage::Storage* storage_;
   const PipelineOptions& options_;
+  const TableSelection* selection_;
   std::atomic<int64_t> epoch_;
   const Hooks hooks_;
   std::unique_ptr<cdc::PgConnection> connection_;

@@ -183,7 +183,7 @@ Status LockAtSnapshot(cdc::PgConnection& connection, const std::string& snapshot
 /// As the source has them now, under the lake's names; of those in `only`, where given.
 Result<std::vector<cdc::SourceTable>> TablesToCompare(Runner& runner, cdc::PgConnection& connection,
                                                       const std::set<std::string>* only) {
-  TARN_ASSIGN(auto tables, cdc::LoadTables(connection, runner.options().patterns, cdc::Sizes::kNoted));
+  TARN_ASSIGN(auto tables, cdc::LoadTables(connection, runner.patterns(), cdc::Sizes::kNoted));
   const auto followed = runner.Followed();
   std::vector<cdc::SourceTable> chosen;
   for (cdc::SourceTable& table : tables) {

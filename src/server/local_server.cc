@@ -44,18 +44,19 @@ Result<std::shared_ptr<arrow::RecordBatch>> DecodeBatch(const std::string& bytes
 }
 
 LocalServer::LocalServer(int listener, pipeline::Runner* runner, Principals principals,
-                         engine::SessionOptions options)
+                         engine::SessionOptions options, Reload reload)
     : listener_(listener),
       runner_(runner),
       principals_(std::move(principals)),
-      options_(std::move(options)) {}
+      options_(std::move(options)),
+      reload_(std::move(reload)) {}
 
 Result<std::unique_ptr<LocalServer>> LocalServer::Start(const std::string& folder, pipeline::Runner* runner,
-                                                        Principals principals,
-                                                        engine::SessionOptions options) {
+                                                        Principals principals, engine::SessionOptions options,
+                                                        Reload reload) {
   TARN_ASSIGN(const int listener, ListenLocal(folder));
   std::unique_ptr<LocalServer> server(
-      new LocalServer(listener, runner, std::move(principals), std::move(options)));
+      new LocalServer(listener, runner, std::move(principals), std::move(options), std::move(reload)));
   server->accept_thread_ = std::thread([raw = server.get()] { raw->Accept(); });
   return server;
 }
@@ -138,6 +139,10 @@ Status LocalServer::Answer(FrameSocket& socket, const std::string& text, KeptSes
   if (command == "status") return socket.Send(FrameKind::kReply, runner_->StatusJson());
   if (command == "verify") return AnswerVerify(socket);
   if (command == "resync") return AnswerResync(socket, TextsOf(json, "tables"));
+  if (command == "reload") {
+    TARN_ASSIGN(const std::string reply, reload_());
+    return socket.Send(FrameKind::kReply, reply);
+  }
   if (command == "backfill") return AnswerBackfill(socket, json.value("model", ""), TextsOf(json, "tenants"));
   if (command == "archive") return AnswerArchive(socket, json.value("until", ""));
   if (command == "query") {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -15,21 +16,26 @@
 
 namespace tarn::server {
 
-/// Answers `tarn status`, `query`, `verify`, `resync`, `backfill` and `bronze archive` of a running pipeline
-/// on the lake's Unix socket. Threads: one accepts, one a connection; all are joined by Stop.
+/// Answers `tarn status`, `query`, `verify`, `resync`, `reload`, `backfill` and `bronze archive` of a running
+/// pipeline on the lake's Unix socket. Threads: one accepts, one a connection; all are joined by Stop.
 class LocalServer {
  public:
   static constexpr int kMaxConnections = 64;
 
+  /// Reads the configuration again; the reply as JSON. Threads: any.
+  using Reload = std::function<Result<std::string>()>;
+
   /// `runner` outlives it.
   static Result<std::unique_ptr<LocalServer>> Start(const std::string& folder, pipeline::Runner* runner,
-                                                    Principals principals, engine::SessionOptions options);
+                                                    Principals principals, engine::SessionOptions options,
+                                                    Reload reload);
   ~LocalServer();
   void Stop();
 
  private:
   struct Connection;
-  LocalServer(int listener, pipeline::Runner* runner, Principals principals, engine::SessionOptions options);
+  LocalServer(int listener, pipeline::Runner* runner, Principals principals, engine::SessionOptions options,
+              Reload reload);
   void Accept();
   void Serve(FrameSocket& socket);
   Status Answer(FrameSocket& socket, const std::string& request, KeptSession* kept);
@@ -45,6 +51,7 @@ class LocalServer {
   pipeline::Runner* runner_;
   Principals principals_;
   engine::SessionOptions options_;
+  Reload reload_;
   CancelToken stop_;
   std::mutex mutex_;
   std::list<std::unique_ptr<Connection>> connections_;  ///< Under mutex_.
