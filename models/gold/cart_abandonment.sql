@@ -4,18 +4,16 @@
 -- open. A session counts in the month of its first event, in the tenant's time zone.
 WITH carts AS (
   SELECT
-    e.tenant_id,
-    CAST(date_trunc('month', min(e.occurred_at) AT TIME ZONE t.time_zone) AS DATE) AS month,
+    s.tenant_id,
+    s.month,
     CASE
-      WHEN count(*) FILTER (WHERE e.kind = 'purchase') > 0 THEN 'purchased'
-      WHEN CAST(max(e.occurred_at) AT TIME ZONE t.time_zone AS DATE) >= CAST(as_of() AT TIME ZONE t.time_zone AS DATE)
-        THEN 'open'
+      WHEN s.has_purchase THEN 'purchased'
+      WHEN s.last_day >= CAST(as_of() AT TIME ZONE t.time_zone AS DATE) THEN 'open'
       ELSE 'abandoned'
     END AS outcome
-  FROM events e
-  JOIN tenants t ON t.id = e.tenant_id
-  GROUP BY e.tenant_id, e.session_id, t.time_zone
-  HAVING count(*) FILTER (WHERE e.kind = 'add_to_cart') > 0
+  FROM sessions s
+  JOIN tenants t ON t.id = s.tenant_id
+  WHERE s.has_cart
 )
 SELECT
   tenant_id,

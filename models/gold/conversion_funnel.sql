@@ -1,18 +1,7 @@
 -- How far visits go, by month.
 -- The steps: 1 page_view, 2 product_view, 3 add_to_cart, 4 checkout, 5 purchase. A session reaches every step up to its
 -- furthest one, even if it came in later. It counts in the month of its first event, in the tenant's time zone.
-WITH sessions AS (
-  SELECT
-    e.tenant_id,
-    CAST(date_trunc('month', min(e.occurred_at) AT TIME ZONE t.time_zone) AS DATE) AS month,
-    max(CASE e.kind
-      WHEN 'page_view' THEN 1 WHEN 'product_view' THEN 2 WHEN 'add_to_cart' THEN 3 WHEN 'checkout' THEN 4 ELSE 5
-    END) AS furthest
-  FROM events e
-  JOIN tenants t ON t.id = e.tenant_id
-  GROUP BY e.tenant_id, e.session_id, t.time_zone
-),
-steps AS (
+WITH steps AS (
   SELECT 1 AS step_number, 'page_view' AS step
   UNION ALL SELECT 2, 'product_view'
   UNION ALL SELECT 3, 'add_to_cart'
@@ -20,7 +9,7 @@ steps AS (
   UNION ALL SELECT 5, 'purchase'
 ),
 furthest_steps AS (
-  SELECT tenant_id, month, furthest, count(*) AS sessions
+  SELECT tenant_id, month, furthest_step AS furthest, count(*) AS sessions
   FROM sessions
   GROUP BY 1, 2, 3
 ),

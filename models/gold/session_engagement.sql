@@ -1,17 +1,6 @@
 -- How long visits last and how much happens in them, by month and device.
 -- Duration: seconds from a session's first event to its last. Bounce: a session of one event. A session counts in the
 -- month of its first event, in the tenant's time zone, and for the alphabetically first of its devices.
-WITH sessions AS (
-  SELECT
-    e.tenant_id,
-    CAST(date_trunc('month', min(e.occurred_at) AT TIME ZONE t.time_zone) AS DATE) AS month,
-    min(e.device) AS device,
-    count(*) AS events,
-    epoch_ms(max(e.occurred_at)) - epoch_ms(min(e.occurred_at)) AS milliseconds
-  FROM events e
-  JOIN tenants t ON t.id = e.tenant_id
-  GROUP BY e.tenant_id, e.session_id, t.time_zone
-)
 SELECT
   tenant_id,
   month,

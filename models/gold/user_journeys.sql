@@ -2,33 +2,27 @@
 -- Path: the kinds of a session's events in the order of time, the same kind in a row counted once. Events of the same
 -- moment follow the funnel's order. has_purchase: the path has a purchase. Equal numbers are ranked by
 -- the path's text.
-WITH steps AS (
-  SELECT
-    tenant_id,
-    session_id,
-    id,
-    kind,
-    occurred_at,
-    CASE kind
-      WHEN 'page_view' THEN 1 WHEN 'product_view' THEN 2 WHEN 'add_to_cart' THEN 3 WHEN 'checkout' THEN 4 ELSE 5
-    END AS step_number
-  FROM events
-),
-followed AS (
-  SELECT
-    *,
-    lag(kind) OVER (PARTITION BY tenant_id, session_id ORDER BY occurred_at, step_number, id) AS kind_before
-  FROM steps
-),
-paths AS (
-  SELECT tenant_id, session_id, string_agg(kind, ' > ' ORDER BY occurred_at, step_number, id) AS path
-  FROM followed
-  WHERE kind_before IS NULL OR kind_before <> kind
+WITH digits AS (
+  SELECT tenant_id, path, count(*) AS sessions
+  FROM sessions
   GROUP BY 1, 2
 ),
+once AS (
+  SELECT
+    tenant_id,
+    sessions,
+    regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
+      path, '1+', '1', 'g'), '2+', '2', 'g'), '3+', '3', 'g'), '4+', '4', 'g'), '5+', '5', 'g') AS path
+  FROM digits
+),
 counted AS (
-  SELECT tenant_id, path, count(*) AS sessions
-  FROM paths
+  SELECT
+    tenant_id,
+    rtrim(replace(replace(replace(replace(replace(
+      path, '1', 'page_view > '), '2', 'product_view > '), '3', 'add_to_cart > '), '4', 'checkout > '),
+      '5', 'purchase > '), ' >') AS path,
+    sum(sessions) AS sessions
+  FROM once
   GROUP BY 1, 2
 ),
 ranked AS (

@@ -41,14 +41,15 @@ inline const std::vector<ShopTable>& ShopTables() {
        arrow::schema({number("id"), number("tenant_id"), number("order_id"), number("product_id"),
                       number("quantity"), money("unit_price"), money("discount")})},
       {"products", arrow::schema({number("id"), number("tenant_id"), text("sku"), text("name"),
-                                  text("category"), money("cost"), text("currency"), number("stock")})},
+                                  text("category"), money("cost"), text("currency"), number("stock"),
+                                  arrow::field("is_active", arrow::boolean())})},
       {"customers", arrow::schema({number("id"), number("tenant_id"), time("created_at"),
                                    arrow::field("marketing_opt_in", arrow::boolean())})},
       {"events", arrow::schema({number("id"), number("tenant_id"), text("session_id"), text("kind"),
                                 text("device"), time("occurred_at")})},
       {"subscriptions",
        arrow::schema({number("id"), number("tenant_id"), text("plan"), money("price"), text("currency"),
-                      time("started_at"), time("trial_ends_at"), time("ended_at")})},
+                      time("started_at"), time("trial_ends_at"), time("ended_at"), number("customer_id")})},
   };
   return tables;
 }
@@ -112,7 +113,8 @@ class ShopDraw {
               Below(2) == 0 ? "toys" : "books",
               Below(999),
               Currency(),
-              Below(50)};
+              Below(50),
+              Below(4) == 0 ? int64_t{0} : int64_t{1}};
     }
     if (table == "customers") return {id, tenant, Time(200), Below(2)};
     if (table == "events") {
@@ -123,7 +125,8 @@ class ShopDraw {
               Below(2) == 0 ? "mobile" : "desktop",
               Time(60)};
     }
-    ShopRow row = {id, tenant, Below(2) == 0 ? "basic" : "pro", Below(5'000), Currency(), Time(200), {}, {}};
+    ShopRow row = {id, tenant,  Below(2) == 0 ? "basic" : "pro", Below(5'000), Currency(), Time(200), {},
+                   {}, Below(6)};
     const int64_t started = std::get<int64_t>(row[5]);
     if (OneIn(3)) row[6] = started + 14 * kDay;
     if (OneIn(3)) row[7] = started + Below(100) * kDay;

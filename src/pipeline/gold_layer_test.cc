@@ -247,7 +247,7 @@ class GoldLayerTest : public testing::Test {
     std::string sql = model.sql;
     for (const GoldModel& other : layer_->models()) {
       if (model.gold.contains(other.name))
-        sql = "WITH " + other.name + " AS (" + other.sql + ") SELECT * FROM (" + sql + ")";
+        sql = "WITH " + other.name + " AS (" + SqlOf(other) + "\n) SELECT * FROM (" + sql + "\n)";
     }
     return sql;
   }
@@ -332,6 +332,47 @@ TEST_F(GoldLayerTest, ComputesTheTouchedPartitionsAlone) {
   EXPECT_EQ(runs["newest_orders"].reason, "silver.orders changed, and it is not partitioned");
   EXPECT_FALSE(runs.contains("conversion_funnel"));
   CheckAll("one order moved");
+}
+
+TEST_F(GoldLayerTest, AModelTakesWhatItReadsOfAnotherFromTheSameRun) {
+  AddModel("best_ever", "tenant_id", "tenant_id",
+           "SELECT tenant_id, max(revenue) AS revenue FROM best_day GROUP BY 1");
+  AddModel("days_of_all", "day", "",
+           "SELECT day, CAST(count(*) AS BIGINT) AS rows FROM revenue_daily GROUP BY 1");
+  Open();
+  auto runs = Run();
+  EXPECT_GT(runs["revenue_daily"].bytes_read, 0);
+  for (const char* reader : {"best_day", "best_ever", "days_of_all"})
+    EXPECT_EQ(runs[reader].bytes_read, 0) << reader;
+  CheckAll("the first run");
+  // Of the second run revenue_daily has one partition, which is all that best_day needs, and not what
+  // days_of_all needs.
+  auto row = shop_.RowOf("orders", 7);
+  row[3] = std::string("paid");
+  row[1] = int64_t{1};
+  shop_.ChangeRow("orders", NextInstant(), 7, row);
+  Publish();
+  runs = Run();
+  EXPECT_EQ(runs["revenue_daily"].kind, GoldStep::Kind::kPartitions);
+  EXPECT_EQ(runs["best_ever"].bytes_read, 0);
+  EXPECT_GT(runs["days_of_all"].bytes_read, 0);
+  CheckAll("an order of one tenant");
+  // Alone: there is nothing in memory.
+  ASSERT_TRUE(layer_->Backfill("best_ever", {"1"}));
+  runs = Run();
+  ASSERT_EQ(runs.size(), 1u);
+  EXPECT_GT(runs["best_ever"].bytes_read, 0);
+  CheckAll("a backfill of one that reads others");
+}
+
+TEST_F(GoldLayerTest, AModelReadsAnotherByItsNameAlone) {
+  AddModel("best_ever", "tenant_id", "tenant_id",
+           "SELECT tenant_id, max(revenue) AS r FROM gold.best_day GROUP BY 1");
+  const auto layer =
+      GoldLayer::Open(storage_.get(), layout_, options_, shop_.names(), versions_.get(), &view_, &clock_);
+  ASSERT_FALSE(layer);
+  EXPECT_THAT(layer.error().message,
+              HasSubstr("best_ever.sql: 'gold.best_day' may be older than the rest: name"));
 }
 
 TEST_F(GoldLayerTest, ARunThatChangesNothingWritesNoCommit) {

@@ -45,7 +45,13 @@ Status FindReferences(const std::string& file, const std::set<std::string>& silv
   auto references = engine::ReferencedTables(model.sql);
   if (!references) return std::move(references).error().In(file);
   for (const engine::TableName& table : *references) {
-    if (table.schema != "gold" && silver_tables.contains(table.name)) {
+    if (table.schema == "gold") {
+      // Of the run before: by its name alone it is of the same version as everything else.
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "{}: 'gold.{}' may be older than the rest: name the model without its schema, '{}'",
+                       file, table.name, table.name);
+    }
+    if (silver_tables.contains(table.name)) {
       model.silver.insert(table.name);
     } else if (table.schema != "silver" && models.contains(table.name)) {
       model.gold.insert(table.name);

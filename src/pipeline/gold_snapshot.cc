@@ -12,31 +12,51 @@ namespace {
 /// Rises when the same SQL may give something else, or bookmarks mean something else.
 constexpr int kFormat = 1;
 
-/// A version of which only some partitions of Silver's partitioned tables are seen.
-class NarrowedVersion : public engine::LakeVersion {
- public:
-  NarrowedVersion(std::shared_ptr<engine::LakeVersion> whole, std::set<std::string> partitions)
-      : whole_(std::move(whole)), partitions_(std::move(partitions)) {}
+std::shared_ptr<const hudi::ScanPlan> Narrowed(const std::shared_ptr<const hudi::ScanPlan>& plan,
+                                               const std::set<std::string>& partitions) {
+  const auto is_out = [&](const auto& part) {
+    const std::string& value = part.partition.front();
+    return !partitions.contains(value == hudi::kNullPartition ? "" : value);
+  };
+  auto narrowed = std::make_shared<hudi::ScanPlan>(*plan);
+  std::erase_if(narrowed->files, is_out);
+  std::erase_if(narrowed->hot, is_out);
+  return narrowed;
+}
 
-  std::vector<engine::TableName> Tables() const override { return whole_->Tables(); }
+/// A version for one step: what is computed already stands in Gold, and of a step over partitions only those
+/// are seen, of Silver's partitioned tables and of what is computed.
+class StepVersion : public engine::LakeVersion {
+ public:
+  StepVersion(std::shared_ptr<engine::LakeVersion> whole, const ComputedModels& computed,
+              const GoldStep& step)
+      : whole_(std::move(whole)), computed_(computed), step_(step) {}
+
+  std::vector<engine::TableName> Tables() const override {
+    auto tables = whole_->Tables();
+    for (const std::string& name : computed_.names()) {
+      const engine::TableName table{"gold", name};
+      if (std::find(tables.begin(), tables.end(), table) == tables.end()) tables.push_back(table);
+    }
+    return tables;
+  }
   Result<std::shared_ptr<const hudi::ScanPlan>> Plan(const engine::TableName& table,
                                                      bool allow_held) override {
-    TARN_ASSIGN(auto plan, whole_->Plan(table, allow_held));
-    if (plan->partition_fields.empty() || table.schema != "silver") return plan;
-    const auto is_out = [this](const auto& part) {
-      const std::string& value = part.partition.front();
-      return !partitions_.contains(value == hudi::kNullPartition ? "" : value);
-    };
-    auto narrowed = std::make_shared<hudi::ScanPlan>(*plan);
-    std::erase_if(narrowed->files, is_out);
-    std::erase_if(narrowed->hot, is_out);
-    return std::shared_ptr<const hudi::ScanPlan>(std::move(narrowed));
+    const bool is_computed = table.schema == "gold" && computed_.Has(table.name, step_);
+    auto plan = is_computed ? computed_.PlanOf(table.name) : nullptr;
+    const bool is_narrowed = plan != nullptr || table.schema == "silver";
+    if (plan == nullptr) {
+      TARN_ASSIGN(plan, whole_->Plan(table, allow_held));
+    }
+    if (step_.kind == GoldStep::Kind::kAll || !is_narrowed || plan->partition_fields.empty()) return plan;
+    return Narrowed(plan, step_.partitions);
   }
   std::string Describe() const override { return whole_->Describe(); }
 
  private:
   std::shared_ptr<engine::LakeVersion> whole_;
-  std::set<std::string> partitions_;
+  const ComputedModels computed_;
+  const GoldStep step_;
 };
 
 std::string Quoted(const std::string& name) {
@@ -57,7 +77,7 @@ std::string Ordered(const GoldModel& model, const std::string& sql) {
 
 }  // namespace
 
-/// A lake that is one version, or some partitions of it, whatever a session asks for.
+/// A lake that is one version, or what a step sees of it, whatever a session asks for.
 class GoldSnapshot::NarrowedLake : public engine::Lake {
  public:
   explicit NarrowedLake(std::shared_ptr<engine::LakeVersion> whole) : whole_(whole), now_(std::move(whole)) {}
@@ -68,8 +88,8 @@ class GoldSnapshot::NarrowedLake : public engine::Lake {
   }
   engine::LakeVersion& whole() { return *whole_; }
   void ShowAll() { now_ = whole_; }
-  void Show(std::set<std::string> partitions) {
-    now_ = std::make_shared<NarrowedVersion>(whole_, std::move(partitions));
+  void Show(const ComputedModels& computed, const GoldStep& step) {
+    now_ = std::make_shared<StepVersion>(whole_, computed, step);
   }
 
  private:
@@ -100,14 +120,22 @@ Result<std::unique_ptr<GoldSnapshot>> GoldSnapshot::Open(LakeView* view, const s
   return snapshot;
 }
 
-std::string GoldSnapshot::FullSql(const GoldModel& model) const {
+std::string GoldSnapshot::FullSql(const GoldModel& model, const GoldStep* step) const {
   if (model.gold.empty()) return model.sql;
   std::string with;
   for (const GoldModel& other : *models_) {
     if (!model.gold.contains(other.name)) continue;
-    with += (with.empty() ? "WITH " : ", ") + Quoted(other.name) + " AS (" + FullSql(other) + "\n)";
+    const bool is_computed = step != nullptr && computed_.Has(other.name, *step);
+    const std::string sql =
+        is_computed ? "SELECT * FROM gold." + Quoted(other.name) : FullSql(other, step) + "\n";
+    with += (with.empty() ? "WITH " : ", ") + Quoted(other.name) + " AS (" + sql + ")";
   }
   return with + " SELECT * FROM (" + model.sql + "\n)";
+}
+
+bool GoldSnapshot::IsRead(const GoldModel& model) const {
+  return std::any_of(models_->begin(), models_->end(),
+                     [&](const GoldModel& other) { return other.gold.contains(model.name); });
 }
 
 Result<const GoldSnapshot::Table*> GoldSnapshot::Describe(const std::string& table) {
@@ -174,8 +202,8 @@ Result<std::shared_ptr<arrow::RecordBatch>> GoldSnapshot::Compute(const GoldMode
     return MakeError(ErrorCode::kInvalidArgument, "gold.{} has no column '{}', which its key names",
                      model.name, name);
   }
-  step.kind == GoldStep::Kind::kPartitions ? lake_->Show(step.partitions) : lake_->ShowAll();
-  TARN_ASSIGN(auto stream, session_->Query(Ordered(model, FullSql(model))));
+  lake_->Show(computed_, step);
+  TARN_ASSIGN(auto stream, session_->Query(Ordered(model, FullSql(model, &step))));
   arrow::RecordBatchVector batches;
   while (true) {
     TARN_ASSIGN(auto batch, stream->Next());
@@ -186,6 +214,8 @@ Result<std::shared_ptr<arrow::RecordBatch>> GoldSnapshot::Compute(const GoldMode
   auto all = batches.empty() ? arrow::RecordBatch::MakeEmpty(stream->schema())
                              : arrow::ConcatenateRecordBatches(batches);
   if (!all.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", all.status().message());
+  if (IsRead(model))
+    TARN_RETURN_IF_ERROR(computed_.Keep(model, analysis->is_partition_local, step, instant_, *all));
   return *all;
 }
 

@@ -10,6 +10,7 @@
 
 #include "catalog/lake_version.h"
 #include "engine/session.h"
+#include "pipeline/computed_models.h"
 #include "pipeline/gold_model.h"
 #include "pipeline/gold_step.h"
 #include "pipeline/lake_view.h"
@@ -17,7 +18,8 @@
 namespace tarn::pipeline {
 
 /// One lake version as models see it: what they depend on, what changed, and what they give. All models of a
-/// run share one engine. Threads: one at a time.
+/// run share one engine, and what a model gave is read by those that read it, where it is all they need.
+/// Threads: one at a time.
 class GoldSnapshot {
  public:
   /// What models depend on, kept from one run to the next. Threads: one at a time.
@@ -51,8 +53,11 @@ class GoldSnapshot {
 
   GoldSnapshot(LakeView* view, const std::vector<GoldModel>* models, Analyses* analyses,
                const catalog::LakeVersion& version, int64_t as_of_micros);
-  /// The model's SQL with that of the models that it reads, so that all are of one version.
-  std::string FullSql(const GoldModel& model) const;
+  /// The model's SQL with that of the models that it reads, so that all are of one version. `step`: of a run;
+  /// models whose rows for it are computed already stand by their names.
+  std::string FullSql(const GoldModel& model, const GoldStep* step = nullptr) const;
+  /// Whether a model reads it.
+  bool IsRead(const GoldModel& model) const;
   Result<const Table*> Describe(const std::string& table);
 
   LakeView* view_;
@@ -61,6 +66,7 @@ class GoldSnapshot {
   const std::string instant_;
   const int64_t lsn_;
   const int64_t as_of_micros_;
+  ComputedModels computed_;
   std::unique_ptr<NarrowedLake> lake_;
   std::unique_ptr<engine::Session> session_;
   std::map<std::string, Table> tables_;

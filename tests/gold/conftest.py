@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from lake_stand_in import StandInLake, silver_models
+from source_facts import Facts
 
 
 STILL_THERE = {
@@ -87,6 +88,11 @@ def lake(source, as_of, uses_tarn):
 @pytest.fixture(scope="session")
 def gold(lake):
     return lake.gold
+
+
+@pytest.fixture(scope="session")
+def facts(source, as_of):
+    return Facts(source, as_of)
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ class StandInLake:
         with tempfile.TemporaryDirectory() as folder:
             for model in silver_models():
                 self._load(source, model, Path(folder))
+        self._load_gold()
 
     def _load(self, source, model, folder):
         table = model["table"]
@@ -60,11 +61,25 @@ class StandInLake:
         kept = " AND ".join(f"coalesce(CAST(({check}) AS BOOLEAN), true)" for check in refusing) or "true"
         self.db.execute(f"CREATE TABLE {table} AS SELECT * FROM raw.{table} WHERE {kept}")
 
+    def _load_gold(self):
+        """Each model is a table that the others read: a view is made as soon as all that it reads are there."""
+        left = {path.stem: path.read_text() for path in (MODELS / "gold").glob("*.sql")}
+        while left:
+            wrong = {}
+            for name, sql in left.items():
+                try:
+                    self.db.execute(f"CREATE VIEW {name} AS {sql}")
+                except duckdb.CatalogException as error:
+                    wrong[name] = error
+            if len(wrong) == len(left):
+                raise next(iter(wrong.values()))
+            left = {name: left[name] for name in wrong}
+
     def rows(self, sql):
         return self.db.execute(sql).to_arrow_table().to_pylist()
 
     def gold(self, name):
-        return self.rows((MODELS / "gold" / f"{name}.sql").read_text())
+        return self.rows(f"SELECT * FROM {name}")
 
     def broken_rules(self, table):
         """(id, rule, action) of every rule that a source row breaks."""

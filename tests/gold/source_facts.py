@@ -17,9 +17,9 @@ KINDS = ["page_view", "product_view", "add_to_cart", "checkout", "purchase"]
 
 Order = namedtuple("Order", "id tenant customer at day month total currency")
 Line = namedtuple("Line", "order product quantity revenue")
-Product = namedtuple("Product", "id tenant sku name category cost price currency stock")
-Paid = namedtuple("Paid", "id tenant plan price currency started_on pays_from ends_on")
-Session = namedtuple("Session", "tenant month device events first last last_day")
+Product = namedtuple("Product", "id tenant sku name category cost price currency stock is_active")
+Paid = namedtuple("Paid", "id tenant customer plan price currency started_on pays_from ends_on")
+Session = namedtuple("Session", "tenant id month device events first last last_day")
 
 
 def ratio(part, whole):
@@ -67,7 +67,7 @@ class Facts:
     @cached_property
     def products(self):
         rows = self._source.execute(
-            "SELECT id, tenant_id, sku, name, category, cost, price, currency::text, stock FROM products WHERE NOT stock < 0")
+            "SELECT id, tenant_id, sku, name, category, cost, price, currency::text, stock, is_active FROM products WHERE NOT stock < 0")
         return {row[0]: Product(*row) for row in rows}
 
     @cached_property
@@ -84,11 +84,11 @@ class Facts:
     @cached_property
     def subscriptions(self):
         rows = self._source.execute(
-            "SELECT id, tenant_id, plan, price, currency::text, started_at, trial_ends_at, ended_at FROM subscriptions")
+            "SELECT id, tenant_id, customer_id, plan, price, currency::text, started_at, trial_ends_at, ended_at FROM subscriptions")
         return [
-            Paid(row, tenant, plan, price, currency, self.local_day(tenant, started),
+            Paid(row, tenant, customer, plan, price, currency, self.local_day(tenant, started),
                  self.local_day(tenant, trial or started), self.local_day(tenant, ended))
-            for row, tenant, plan, price, currency, started, trial, ended in rows if not (ended and ended < started)
+            for row, tenant, customer, plan, price, currency, started, trial, ended in rows if not (ended and ended < started)
         ]
 
     def paying(self, tenant, day):
@@ -102,9 +102,9 @@ class Facts:
                 "SELECT tenant_id, session_id, kind, device, occurred_at, id FROM events"):
             visits.setdefault((tenant, session), []).append((at, KINDS.index(kind), event, device))
         found = []
-        for (tenant, _), events in visits.items():
+        for (tenant, session), events in visits.items():
             events.sort()
             first, last = events[0][0], events[-1][0]
-            found.append(Session(tenant, month_of(self.local_day(tenant, first)), min(event[3] for event in events),
+            found.append(Session(tenant, str(session), month_of(self.local_day(tenant, first)), min(event[3] for event in events),
                                  [event[1] for event in events], first, last, self.local_day(tenant, last)))
         return found
