@@ -4,12 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
+#include "app/lake_query.h"
 #include "base/clock.h"
-#include "pipeline/lake_storage.h"
-#include "pipeline/lake_view.h"
-#include "pipeline/silver_model.h"
-#include "server/local_client.h"
-#include "server/query_service.h"
 
 namespace tarn::app {
 namespace {
@@ -26,75 +22,7 @@ std::string StatisticsLine(const nlohmann::json& s) {
   return line;
 }
 
-/// Without a running tarn the lake is read as it is.
-Result<std::string> QueryLake(const Config& config, const server::QueryRequest& request,
-                              const server::AnswerHandler& handler) {
-  const auto storage = pipeline::OpenLakeStorageReadOnly(config.pipeline);
-  const catalog::LakeLayout layout(config.pipeline.lake, config.pipeline.bronze_root());
-  TARN_ASSIGN([[maybe_unused]] const auto identity, catalog::ReadIdentity(*storage, layout));
-  TARN_ASSIGN(const auto versions, catalog::LakeVersions::Open(storage.get(), layout));
-  pipeline::LakeView view(storage.get(), layout, versions.get(), true);
-  engine::SessionOptions options;
-  options.memory_limit_bytes = config.pipeline.query_memory_bytes;
-  options.threads = config.query_threads;
-  options.open_file = pipeline::OpenerOf(storage.get(), config.pipeline);
-  server::KeptSession kept;
-  TARN_ASSIGN(const auto outcome, server::RunQuery(
-                                      &view, server::Principals(config.principals), request, options, &kept,
-                                      [] { return false; }, handler.on_batch));
-  return outcome.ToJson();
-}
-
-/// Asks the running tarn, or reads the lake when none runs. Gives the statement's statistics as JSON.
-Result<std::string> AskOrRead(const Config& config, const server::QueryRequest& request,
-                              const server::AnswerHandler& handler) {
-  nlohmann::json json = {{"command", "query"}, {"sql", request.sql}, {"principal", request.principal}};
-  if (request.allow_held) json["allow_held"] = true;
-  if (!request.fresh.empty()) {
-    json["fresh"] = request.fresh;
-    json["within_seconds"] = request.within_seconds;
-  }
-  if (request.as_of_micros) json["as_of_micros"] = *request.as_of_micros;
-  auto reply = server::Ask(config.pipeline.lake + "/_tarn",
-                           json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), handler);
-  if (reply || !server::NobodyRuns(reply.error())) return reply;
-  if (!request.fresh.empty())
-    return MakeError(ErrorCode::kUnavailable,
-                     "no tarn runs here, which --fresh would wait for: start `tarn run`");
-  return QueryLake(config, request, handler);
-}
-
 }  // namespace
-
-int RunChecks(const Config& config, bool json) {
-  const auto storage = storage::OpenLocalStorageReadOnly();
-  const auto models = pipeline::LoadSilverModels(*storage, config.pipeline.models);
-  if (!models) return Fail(models.error());
-  nlohmann::json list = nlohmann::json::array();
-  bool all_hold = true;
-  for (const auto& [table, model] : *models) {
-    for (const pipeline::TableCheck& check : model.checks) {
-      int64_t wrong = 0;
-      server::AnswerHandler handler;
-      handler.on_batch = [&wrong](std::shared_ptr<arrow::RecordBatch> batch) -> Status {
-        wrong += batch->num_rows();
-        return {};
-      };
-      const auto reply = AskOrRead(config, {check.sql, "operator", std::nullopt, false}, handler);
-      if (!reply) return Fail(Error(reply.error()).In("check " + check.name + " of silver table " + table));
-      all_hold &= wrong == 0;
-      list.push_back(
-          {{"table", table}, {"check", check.name}, {"wrong_rows", wrong}, {"explain", check.explain}});
-      if (json) continue;
-      fmt::print("{:<20} {:<36} {}\n", table, check.name,
-                 wrong == 0 ? "holds" : fmt::format("{} wrong rows", wrong));
-      if (wrong != 0 && !check.explain.empty()) fmt::print("    {}\n", check.explain);
-    }
-  }
-  if (json) fmt::print("{}\n", nlohmann::json{{"ok", all_hold}, {"checks", list}}.dump(1));
-  if (list.empty() && !json) fmt::print("there are no checks in '{}/silver'\n", config.pipeline.models);
-  return all_hold ? kSuccess : kDifference;
-}
 
 int RunQuery(const Config& config, const QueryArguments& a, OutputFormat format) {
   server::QueryRequest request{a.sql, a.principal, std::nullopt, a.allow_held, a.fresh, a.within_seconds};

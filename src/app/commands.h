@@ -40,8 +40,8 @@ struct QueryArguments {
   bool allow_held = false, quiet = false;
 };
 int RunQuery(const Config& config, const QueryArguments& arguments, OutputFormat format);
-/// Runs the checks of models/silver (and says how many wrong rows each finds).
-int RunChecks(const Config& config, bool json);
+/// Runs the checks of the models of `tables` (empty: of all) and says how many wrong rows each finds.
+int RunChecks(const Config& config, const std::vector<std::string>& tables, bool json);
 int RunVerify(const Config& config, bool json);
 /// Reads the lake's Bronze whole; kFailed when something is missing or wrong.
 int RunBronzeVerify(const Config& config, bool json);

@@ -184,7 +184,10 @@ void AddCommands(CLI::App& app, Arguments& a) {
   CLI::App* verify = app.add_subcommand(
       "verify", "Compare Silver and quarantine with the source at one position\nExample: tarn verify");
   CLI::App* test = app.add_subcommand(
-      "test", "Run the checks of models/silver: what no single row can show\nExample: tarn test");
+      "test",
+      "Run the checks of models/silver and models/gold: what no single row can show\nExample: tarn test\n"
+      "Example: tarn test orders gold.revenue_daily --json");
+  test->add_option("table", a.tables, "only of these tables");
   CLI::App* bronze =
       app.add_subcommand("bronze", "Look after Bronze, every change as files\nExample: tarn bronze verify");
   bronze->require_subcommand(1);
@@ -255,7 +258,7 @@ int RunCommand(const CLI::App& app, Arguments& a) {
   if (command == "rebuild") return RunRebuild(*config, g_cancel);
   if (command == "status") return RunStatus(*config, a.json);
   if (command == "tables") return RunTables(*config, a.json);
-  if (command == "test") return RunChecks(*config, a.json);
+  if (command == "test") return RunChecks(*config, a.tables, a.json);
   if (command == "verify") return RunVerify(*config, a.json);
   if (command == "bronze") return RunBronze(*config, app.get_subcommands().front()->get_subcommands(), a);
   if (command == "resync") return RunResync(*config, a.tables, !a.no_wait);

@@ -1,11 +1,11 @@
 #include "pipeline/gold_model.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <map>
 
+#include "cdc/pg_connection.h"
 #include "engine/referenced_tables.h"
+#include "pipeline/yaml_reading.h"
 
 namespace tarn::pipeline {
 namespace {
@@ -13,21 +13,14 @@ namespace {
 Status ReadDescription(const std::string& text, const std::string& file, GoldModel& model) {
   try {
     const YAML::Node root = YAML::Load(text);
-    for (const auto& entry : root) {
-      const auto key = entry.first.as<std::string>();
-      if (key == "description") {
-        model.description = entry.second.as<std::string>();
-      } else if (key == "key") {
-        model.key = entry.second.as<std::vector<std::string>>();
-      } else if (key == "partition") {
-        model.partition = entry.second.as<std::string>();
-      } else if (key != "columns" && key != "tests") {
-        return MakeError(
-            ErrorCode::kInvalidArgument,
-            "{}:{}: '{}' is not known here; known are: description, key, partition, columns, tests", file,
-            entry.first.Mark().line + 1, key);
-      }
-    }
+    TARN_RETURN_IF_ERROR(CheckKeys(file, root, {"description", "key", "partition", "columns", "tests"}));
+    model.description = TextOf(root, "description");
+    if (root["key"]) model.key = root["key"].as<std::vector<std::string>>();
+    model.partition = TextOf(root, "partition");
+    TARN_ASSIGN(const YAML::Node columns, ListColumns(file, root["columns"]));
+    for (const auto& column : columns) model.columns[TextOf(column, "name")] = TextOf(column, "description");
+    TARN_ASSIGN(model.checks,
+                ParseTableChecks(file, "gold." + cdc::QuoteName(model.name), columns, root["tests"]));
   } catch (const YAML::Exception& error) {
     return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", file, error.mark.line + 1, error.msg);
   }

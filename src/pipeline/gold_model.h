@@ -1,10 +1,12 @@
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "pipeline/table_checks.h"
 #include "storage/storage.h"
 
 namespace tarn::pipeline {
@@ -14,8 +16,10 @@ struct GoldModel {
   std::string name;
   std::string sql;
   std::string description;
-  std::vector<std::string> key;  ///< Columns that identify a row of the result.
-  std::string partition;         ///< Column, part of the key; empty: unpartitioned.
+  std::vector<std::string> key;                ///< Columns that identify a row of the result.
+  std::string partition;                       ///< Column, part of the key; empty: unpartitioned.
+  std::map<std::string, std::string> columns;  ///< Descriptions.
+  std::vector<TableCheck> checks;              ///< Of its `tests`.
   std::set<std::string> silver;  ///< Silver tables that it reads, itself or through other models.
   std::set<std::string> gold;    ///< Models that it reads.
 };

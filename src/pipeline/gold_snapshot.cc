@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cdc/pg_connection.h"
 #include "hudi/record_key.h"
 
 namespace tarn::pipeline {
@@ -59,17 +60,11 @@ class StepVersion : public engine::LakeVersion {
   const GoldStep step_;
 };
 
-std::string Quoted(const std::string& name) {
-  std::string text = "\"";
-  for (const char c : name) text += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return text + "\"";
-}
-
 /// The same rows in an order that the content alone decides.
 std::string Ordered(const GoldModel& model, const std::string& sql) {
-  std::string by = model.partition.empty() ? "" : Quoted(model.partition);
+  std::string by = model.partition.empty() ? "" : cdc::QuoteName(model.partition);
   for (const std::string& column : model.key) {
-    if (column != model.partition) by += (by.empty() ? "" : ", ") + Quoted(column);
+    if (column != model.partition) by += (by.empty() ? "" : ", ") + cdc::QuoteName(column);
   }
   // On the model's first line, so that errors name its lines.
   return "SELECT * FROM (" + sql + "\n) ORDER BY " + by;
@@ -127,8 +122,8 @@ std::string GoldSnapshot::FullSql(const GoldModel& model, const GoldStep* step) 
     if (!model.gold.contains(other.name)) continue;
     const bool is_computed = step != nullptr && computed_.Has(other.name, *step);
     const std::string sql =
-        is_computed ? "SELECT * FROM gold." + Quoted(other.name) : FullSql(other, step) + "\n";
-    with += (with.empty() ? "WITH " : ", ") + Quoted(other.name) + " AS (" + sql + ")";
+        is_computed ? "SELECT * FROM gold." + cdc::QuoteName(other.name) : FullSql(other, step) + "\n";
+    with += (with.empty() ? "WITH " : ", ") + cdc::QuoteName(other.name) + " AS (" + sql + ")";
   }
   return with + " SELECT * FROM (" + model.sql + "\n)";
 }

@@ -1,66 +1,48 @@
 #include "pipeline/silver_model.h"
 
-#include <yaml-cpp/yaml.h>
-
-#include <set>
+#include "cdc/pg_connection.h"
+#include "pipeline/yaml_reading.h"
 
 namespace tarn::pipeline {
 namespace {
 
-Error Wrong(const std::string& file, const YAML::Node& node, const std::string& what) {
-  return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", file, node.Mark().line + 1, what);
-}
-
-Status CheckKeys(const std::string& file, const YAML::Node& map, const std::set<std::string>& known) {
-  if (!map.IsMap()) return Wrong(file, map, "a mapping (key: value) is expected here");
-  for (const auto& entry : map) {
-    const auto key = entry.first.as<std::string>();
-    if (known.contains(key)) continue;
-    std::string all;
-    for (const std::string& name : known) all += (all.empty() ? "" : ", ") + name;
-    return Wrong(file, entry.first, "'" + key + "' is not known here; known are: " + all);
-  }
-  return {};
-}
-
-std::string Text(const YAML::Node& map, const char* key) {
-  return map[key] ? map[key].as<std::string>() : "";
-}
-
 Result<RowRule> ParseRule(const std::string& file, const YAML::Node& node) {
   TARN_RETURN_IF_ERROR(CheckKeys(file, node, {"name", "check", "explain", "action"}));
-  RowRule rule{Text(node, "name"), Text(node, "check"), Text(node, "explain")};
-  if (rule.name.empty() || rule.check.empty()) return Wrong(file, node, "a rule needs a name and a check");
-  const std::string action = node["action"] ? Text(node, "action") : "quarantine";
+  RowRule rule{TextOf(node, "name"), TextOf(node, "check"), TextOf(node, "explain")};
+  if (rule.name.empty() || rule.check.empty())
+    return WrongYaml(file, node, "a rule needs a name and a check");
+  const std::string action = node["action"] ? TextOf(node, "action") : "quarantine";
   if (action == "warn") {
     rule.action = RuleAction::kWarn;
   } else if (action == "stop") {
     rule.action = RuleAction::kStop;
   } else if (action != "quarantine") {
-    return Wrong(file, node["action"], "'" + action + "' is no action; one of warn, quarantine, stop");
+    return WrongYaml(file, node["action"], "'" + action + "' is no action; one of warn, quarantine, stop");
   }
   return rule;
 }
 
 Result<TableCheck> ParseCheck(const std::string& file, const YAML::Node& node) {
-  TARN_RETURN_IF_ERROR(CheckKeys(file, node, {"name", "sql", "explain"}));
-  TableCheck check{Text(node, "name"), Text(node, "sql"), Text(node, "explain")};
-  if (check.name.empty() || check.sql.empty()) return Wrong(file, node, "a check needs a name and sql");
+  TARN_RETURN_IF_ERROR(CheckKeys(file, node, {"name", "sql", "explain", "severity"}));
+  TableCheck check{TextOf(node, "name"), TextOf(node, "sql"), TextOf(node, "explain")};
+  TARN_ASSIGN(check.warns, ReadSeverity(file, node));
+  if (check.name.empty() || check.sql.empty()) return WrongYaml(file, node, "a check needs a name and sql");
   return check;
 }
 
 Result<SilverModel> ParseNode(const YAML::Node& root, const std::string& file) {
   TARN_RETURN_IF_ERROR(
-      CheckKeys(file, root, {"table", "description", "month_of", "columns", "rules", "checks"}));
-  SilverModel model{Text(root, "table"), Text(root, "description"), Text(root, "month_of")};
-  if (model.table.empty()) return Wrong(file, root, "`table` is missing");
-  for (const auto& column : root["columns"]) {
-    model.columns[column.first.as<std::string>()] = column.second.as<std::string>();
-  }
+      CheckKeys(file, root, {"table", "description", "month_of", "columns", "rules", "tests", "checks"}));
+  SilverModel model{TextOf(root, "table"), TextOf(root, "description"), TextOf(root, "month_of")};
+  if (model.table.empty()) return WrongYaml(file, root, "`table` is missing");
+  TARN_ASSIGN(const YAML::Node columns, ListColumns(file, root["columns"]));
+  for (const auto& column : columns) model.columns[TextOf(column, "name")] = TextOf(column, "description");
   for (const auto& node : root["rules"]) {
     TARN_ASSIGN(RowRule rule, ParseRule(file, node));
     model.rules.push_back(std::move(rule));
   }
+  TARN_ASSIGN(model.checks,
+              ParseTableChecks(file, "silver." + cdc::QuoteName(model.table), columns, root["tests"]));
   for (const auto& node : root["checks"]) {
     TARN_ASSIGN(TableCheck check, ParseCheck(file, node));
     model.checks.push_back(std::move(check));

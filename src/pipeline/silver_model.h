@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "pipeline/table_checks.h"
 #include "storage/storage.h"
 
 namespace tarn::pipeline {
@@ -17,14 +18,6 @@ struct RowRule {
   std::string check;    ///< SQL expression over the row's columns.
   std::string explain;  ///< For people: why, and what to do about a row that breaks it.
   RuleAction action = RuleAction::kQuarantine;
-};
-
-/// A statement over Silver that gives the rows that are wrong: for what one row cannot show (duplicates,
-/// references).
-struct TableCheck {
-  std::string name;
-  std::string sql;
-  std::string explain;
 };
 
 /// `models/silver/<table>.yml`.

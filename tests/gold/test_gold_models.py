@@ -26,6 +26,14 @@ def test_key_identifies_a_row_and_is_never_null(gold, name):
     assert {column["name"] for column in model["columns"]} == {column for column in rows[0] if not column.startswith("_")}
 
 
+def test_what_the_models_promise_holds(lake, uses_tarn):
+    if not uses_tarn:
+        pytest.skip("checks are run by a tarn")
+    checks = [check for check in lake.checks() if check["schema"] == "gold"]
+    assert {check["table"] for check in checks} == set(NAMES)
+    assert [(check["table"], check["check"], check["wrong_rows"]) for check in checks if check["wrong_rows"]] == []
+
+
 def test_revenue_daily(gold, facts):
     days = grouped(facts.orders.values(), lambda o: (o.tenant, o.day, o.currency))
     expected = {key: (len(orders), len({o.customer for o in orders}), sum(o.total for o in orders)) for key, orders in days.items()}
