@@ -42,6 +42,9 @@ struct QueryArguments {
 int RunQuery(const Config& config, const QueryArguments& arguments, OutputFormat format);
 /// Runs the checks of the models of `tables` (empty: of all) and says how many wrong rows each finds.
 int RunChecks(const Config& config, const std::vector<std::string>& tables, bool json);
+/// Runs the unit tests of models (empty: of all) over their own rows; of the lake they take the types of
+/// Silver's columns.
+int RunUnitTests(const Config& config, const std::vector<std::string>& models, bool json);
 int RunVerify(const Config& config, bool json);
 /// Reads the lake's Bronze whole; kFailed when something is missing or wrong.
 int RunBronzeVerify(const Config& config, bool json);

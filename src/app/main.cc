@@ -41,7 +41,7 @@ struct Arguments {
   std::string model, subject;
   std::vector<std::string> tenants;
   size_t limit = 50;
-  bool dry_run = false;
+  bool dry_run = false, unit = false;
 };
 
 void AddFormat(CLI::App* command, Arguments& a) {
@@ -186,8 +186,9 @@ void AddCommands(CLI::App& app, Arguments& a) {
   CLI::App* test = app.add_subcommand(
       "test",
       "Run the checks of models/silver and models/gold: what no single row can show\nExample: tarn test\n"
-      "Example: tarn test orders gold.revenue_daily --json");
+      "Example: tarn test orders gold.revenue_daily --json\nExample: tarn test --unit mrr_movements");
   test->add_option("table", a.tables, "only of these tables");
+  test->add_flag("--unit", a.unit, "the models' unit tests, over their own few rows, and not the lake");
   CLI::App* bronze =
       app.add_subcommand("bronze", "Look after Bronze, every change as files\nExample: tarn bronze verify");
   bronze->require_subcommand(1);
@@ -258,7 +259,8 @@ int RunCommand(const CLI::App& app, Arguments& a) {
   if (command == "rebuild") return RunRebuild(*config, g_cancel);
   if (command == "status") return RunStatus(*config, a.json);
   if (command == "tables") return RunTables(*config, a.json);
-  if (command == "test") return RunChecks(*config, a.tables, a.json);
+  if (command == "test")
+    return a.unit ? RunUnitTests(*config, a.tables, a.json) : RunChecks(*config, a.tables, a.json);
   if (command == "verify") return RunVerify(*config, a.json);
   if (command == "bronze") return RunBronze(*config, app.get_subcommands().front()->get_subcommands(), a);
   if (command == "resync") return RunResync(*config, a.tables, !a.no_wait);

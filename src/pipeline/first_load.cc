@@ -34,12 +34,9 @@ class TableCopier {
         rate_(options.copy_mb_per_s << 20) {}
 
   Status CopyAll(const std::vector<cdc::SourceTable>& tables) {
-    state_.tables_total = static_cast<int64_t>(tables.size());
+    BeginWith(tables);
     std::vector<const cdc::SourceTable*> small;
     for (const cdc::SourceTable& table : tables) {
-      state_.estimated_rows += std::max<int64_t>(table.estimated_rows, 0);
-      state_.tables[table.schema.lake_name] = {.estimated_rows = table.estimated_rows,
-                                               .size_bytes = table.size_bytes};
       if (cdc::SplitPages(table, options_.copy_range_pages()).size() == 1) small.push_back(&table);
     }
     for (const cdc::SourceTable& table : tables) {
@@ -73,6 +70,16 @@ class TableCopier {
     int64_t started_micros = MonotonicMicros();
     cdc::CopyProgress progress;
   };
+
+  void BeginWith(const std::vector<cdc::SourceTable>& tables) {
+    const std::lock_guard lock(mutex_);
+    state_.tables_total = static_cast<int64_t>(tables.size());
+    for (const cdc::SourceTable& table : tables) {
+      state_.estimated_rows += std::max<int64_t>(table.estimated_rows, 0);
+      state_.tables[table.schema.lake_name] = {.estimated_rows = table.estimated_rows,
+                                               .size_bytes = table.size_bytes};
+    }
+  }
 
   Status CopySideBySide(const std::vector<const cdc::SourceTable*>& tables) {
     std::atomic<size_t> next{0};

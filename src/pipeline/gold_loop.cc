@@ -14,6 +14,7 @@ Status Runner::OpenGold() {
   for (const auto& [name, table] : silver_->registry().tables) names.push_back(name);
   TARN_ASSIGN(gold_, GoldLayer::Open(storage_.get(), layout_, options_, names, versions_.get(), view_.get(),
                                      silver_->instants()));
+  opened_gold_ = gold_.get();
   return {};
 }
 
@@ -30,10 +31,11 @@ int64_t Runner::UntilDayMayTurn() const {
 }
 
 Status Runner::Backfill(const std::string& model, const std::set<std::string>& partitions) {
-  if (gold_ == nullptr || state_.phase == RunPhase::kStarting) {
+  GoldLayer* gold = opened_gold_;
+  if (gold == nullptr || state_.phase == RunPhase::kStarting) {
     return Error{ErrorCode::kUnavailable, "Gold has not begun yet; `tarn status` tells how far the start is"};
   }
-  TARN_RETURN_IF_ERROR(gold_->Backfill(model, partitions));
+  TARN_RETURN_IF_ERROR(gold->Backfill(model, partitions));
   {
     const std::lock_guard lock(gold_mutex_);
     gold_asked_ = true;

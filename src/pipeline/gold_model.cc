@@ -13,7 +13,8 @@ namespace {
 Status ReadDescription(const std::string& text, const std::string& file, GoldModel& model) {
   try {
     const YAML::Node root = YAML::Load(text);
-    TARN_RETURN_IF_ERROR(CheckKeys(file, root, {"description", "key", "partition", "columns", "tests"}));
+    TARN_RETURN_IF_ERROR(
+        CheckKeys(file, root, {"description", "key", "partition", "columns", "tests", "unit_tests"}));
     model.description = TextOf(root, "description");
     if (root["key"]) model.key = root["key"].as<std::vector<std::string>>();
     model.partition = TextOf(root, "partition");
@@ -21,6 +22,7 @@ Status ReadDescription(const std::string& text, const std::string& file, GoldMod
     for (const auto& column : columns) model.columns[TextOf(column, "name")] = TextOf(column, "description");
     TARN_ASSIGN(model.checks,
                 ParseTableChecks(file, "gold." + cdc::QuoteName(model.name), columns, root["tests"]));
+    TARN_ASSIGN(model.unit_tests, ParseUnitTests(file, root["unit_tests"]));
   } catch (const YAML::Exception& error) {
     return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", file, error.mark.line + 1, error.msg);
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "pipeline/model_unit_test.h"
 #include "pipeline/table_checks.h"
 #include "storage/storage.h"
 
@@ -20,6 +21,7 @@ struct GoldModel {
   std::string partition;                       ///< Column, part of the key; empty: unpartitioned.
   std::map<std::string, std::string> columns;  ///< Descriptions.
   std::vector<TableCheck> checks;              ///< Of its `tests`.
+  std::vector<ModelUnitTest> unit_tests;
   std::set<std::string> silver;  ///< Silver tables that it reads, itself or through other models.
   std::set<std::string> gold;    ///< Models that it reads.
 };

@@ -75,7 +75,6 @@ class Runner {
   const storage::Storage* storage() const { return storage_.get(); }
   catalog::LakeVersions* versions() { return versions_.get(); }
   SilverLayer* silver() { return silver_.get(); }
-  const GoldLayer* gold() const { return gold_.get(); }
   /// See GoldLayer::Backfill; the run begins at once. Errors: kUnavailable before Gold has begun.
   Status Backfill(const std::string& model, const std::set<std::string>& partitions);
   std::string StatusJson();
@@ -264,6 +263,7 @@ class Runner {
   std::unique_ptr<bronze::ChangeLog> bronze_;
   std::unique_ptr<SilverLayer> silver_;
   std::unique_ptr<GoldLayer> gold_;
+  std::atomic<GoldLayer*> opened_gold_{nullptr};  ///< For threads that did not open it; null: not opened yet.
   std::unique_ptr<ConfirmedNote> confirmed_;
   std::atomic<uint64_t> bronze_end_{0};  ///< In this epoch, what Bronze has all of.
   std::unique_ptr<cdc::ReplicationStream> stream_;

@@ -55,8 +55,8 @@ std::string Runner::StatusJson() {
   status["tail"]["last_step_ms"] = static_cast<double>(state_.apply_micros) / 1e3;
   status["gold"] = stage(state_.gold_lsn, state_.gold_commit_micros);
   status["gold"]["runs"] = state_.gold_runs.load();
-  if (gold_ != nullptr) {
-    for (const auto& [name, run] : gold_->Runs()) {
+  if (const GoldLayer* gold = opened_gold_) {
+    for (const auto& [name, run] : gold->Runs()) {
       status["gold"]["models"][name] = {{"rows", run.rows},
                                         {"seconds", run.seconds},
                                         {"partitions_changed", run.partitions_changed},

@@ -53,6 +53,11 @@ class TarnLake:
         assert done.returncode in (0, 3), done.stdout + done.stderr
         return json.loads(done.stdout)["checks"]
 
+    def unit_tests(self):
+        done = subprocess.run([*self._command[:3], "test", "--unit", "--json"], capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 3), done.stdout + done.stderr
+        return json.loads(done.stdout)["tests"]
+
     def refused(self, table):
         rows = self.rows(f"SELECT * FROM quarantine.{table}")
         return {(str(row["id"]), row["_rule"]) for row in rows}

@@ -34,6 +34,14 @@ def test_what_the_models_promise_holds(lake, uses_tarn):
     assert [(check["table"], check["check"], check["wrong_rows"]) for check in checks if check["wrong_rows"]] == []
 
 
+def test_unit_tests_of_the_models_hold(lake, uses_tarn):
+    if not uses_tarn:
+        pytest.skip("unit tests are run by a tarn")
+    tests = lake.unit_tests()
+    assert tests
+    assert [test for test in tests if not test["holds"]] == []
+
+
 def test_revenue_daily(gold, facts):
     days = grouped(facts.orders.values(), lambda o: (o.tenant, o.day, o.currency))
     expected = {key: (len(orders), len({o.customer for o in orders}), sum(o.total for o in orders)) for key, orders in days.items()}
