@@ -1,26 +1,11 @@
 #include "pipeline/row_rules.h"
 
 #include <arrow/api.h>
-#include <arrow/compute/api_vector.h>
 
 #include "base/log.h"
+#include "pipeline/row_identity.h"
 
 namespace tarn::pipeline {
-namespace {
-
-Result<std::shared_ptr<arrow::RecordBatch>> TakeRows(const std::shared_ptr<arrow::RecordBatch>& rows,
-                                                     const std::vector<int64_t>& positions) {
-  if (static_cast<int64_t>(positions.size()) == rows->num_rows()) return rows;
-  arrow::Int64Builder builder;
-  (void)builder.AppendValues(positions);
-  const auto indices = *builder.Finish();
-  auto taken = arrow::compute::Take(arrow::Datum(rows), arrow::Datum(indices));
-  if (!taken.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", taken.status().message());
-  return taken->record_batch();
-}
-
-}  // namespace
-
 Result<std::unique_ptr<RowRules>> RowRules::Make(const schema::TableSchema& table, const SilverModel* model) {
   std::unique_ptr<RowRules> rules(new RowRules);
   rules->table_name_ = table.lake_name;

@@ -10,20 +10,6 @@
 #include "pipeline/silver_table.h"
 
 namespace tarn::pipeline {
-namespace {
-
-/// Deletes by the identity of one of the two tables: Silver's has no kRefusedKey.
-std::shared_ptr<arrow::RecordBatch> AsIdentified(const std::shared_ptr<arrow::RecordBatch>& deletes,
-                                                 const hudi::TableOptions& table) {
-  const int refused_key = deletes == nullptr ? -1 : deletes->schema()->GetFieldIndex(kRefusedKey);
-  if (refused_key < 0 ||
-      std::count(table.identity_fields.begin(), table.identity_fields.end(), kRefusedKey) > 0)
-    return deletes;
-  return *deletes->RemoveColumn(refused_key);
-}
-
-}  // namespace
-
 Result<BaseRows> SilverTable::LookUpCommitted(const arrow::RecordBatch& identities) {
   TARN_ASSIGN(hudi::Table::Lookup silver, silver_->LookupRows(identities));
   if (std::find(silver.found.begin(), silver.found.end(), false) == silver.found.end()) {
@@ -127,7 +113,7 @@ Status SilverTable::AddColumns(const schema::TableSchema& shape, int64_t lsn) {
     TARN_RETURN_IF_ERROR(silver_->EvolveSchema(extend(silver_schema_)));
     silver_schema_ = extend(silver_schema_);
   }
-  TARN_ASSIGN(rules_[0], RowRules::Make(shape, model_));
+  TARN_ASSIGN(rules_[0], RowRules::Make(shape, model_.get()));
   registered_.source.columns = shape.columns;
   return {};
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "bronze/change_log.h"
 #include "catalog/lake_version.h"
@@ -38,7 +39,8 @@ class SilverLayer : public TailSource {
                                                    catalog::LakeVersions* versions);
 
   InstantClock* instants() { return &instants_; }
-  const std::map<std::string, SilverModel>& models() const { return models_; }
+  /// What models/silver says of a table; null when it says nothing. Threads: any.
+  std::shared_ptr<const SilverModel> ModelOf(const std::string& lake_name) const;
   catalog::TableRegistry& registry() { return registry_; }
   SilverTable* Find(const std::string& lake_name);
 
@@ -98,6 +100,16 @@ class SilverLayer : public TailSource {
   Status DropStaged();
   Result<std::shared_ptr<const TailState>> PinTail() override;
 
+  /// Judges rows of a table's quarantine again by its model as the folder has it now, which holds for what
+  /// comes from here on, too, and commits and publishes what enters Silver: rows that are good now. Nothing
+  /// may be staged. `rule`: only rows that this rule refused; empty: all. Errors: kInvalidArgument names a
+  /// table or rule that is not known, and what is wrong with a model; kUnavailable when the table is held;
+  /// nothing has changed then.
+  Result<ReturnedRows> ReturnRows(const std::string& name, const std::string& rule,
+                                  const ReturnReporter& report, const CancelToken& cancel);
+  /// Ends returns that were cut off.
+  Status FinishReturns(const CancelToken& cancel);
+
   /// A version at the tables' common position without changes: after a first copy.
   Status Publish(const SourcePosition& position, int64_t commit_micros);
 
@@ -144,6 +156,7 @@ class SilverLayer : public TailSource {
   /// The same, and forgets what is kept aside of it.
   Status HoldSpooledOrFail(const std::string& name, const Error& error);
   Status WriteRegistry();
+  Status CommitReturn(const std::string& name, const std::string& rule);
   /// SaveRegistry when a table has other columns than the registry says.
   Status SaveReshaped();
   Status LoadCopy(SilverTable& table, int64_t lsn, const std::function<Status(const CopyRows&)>& read);
@@ -154,7 +167,8 @@ class SilverLayer : public TailSource {
   const Clock* clock_;
   catalog::LakeVersions* versions_;
   InstantClock instants_;
-  std::map<std::string, SilverModel> models_;
+  mutable std::mutex models_mutex_;
+  std::map<std::string, std::shared_ptr<const SilverModel>> models_;  ///< Under models_mutex_.
   catalog::TableRegistry registry_;
   std::map<std::string, std::unique_ptr<SilverTable>> tables_;
   std::map<std::string, int64_t> applied_;  ///< Ordering value up to which each table is complete.

@@ -22,14 +22,14 @@ Result<std::unique_ptr<hudi::Table>> OpenOrCreate(storage::Storage* storage, con
 
 }  // namespace
 
-Result<std::unique_ptr<SilverTable>> SilverTable::Open(storage::Storage* storage,
-                                                       const catalog::LakeLayout& layout,
-                                                       const catalog::RegisteredTable& table,
-                                                       const SilverModel* model, InstantClock* clock,
-                                                       std::shared_ptr<SilverCounts> counts) {
+Result<std::unique_ptr<SilverTable>> SilverTable::Open(
+    storage::Storage* storage, const catalog::LakeLayout& layout, const catalog::RegisteredTable& table,
+    std::shared_ptr<const SilverModel> model, InstantClock* clock, std::shared_ptr<SilverCounts> counts) {
   std::unique_ptr<SilverTable> out(new SilverTable);
   out->registered_ = table;
-  out->model_ = model;
+  out->model_ = std::move(model);
+  out->storage_ = storage;
+  out->quarantine_path_ = layout.Quarantine(table.source.lake_name);
   out->clock_ = clock;
   out->counts_ = std::move(counts);
   const std::string& name = table.source.lake_name;
@@ -45,7 +45,7 @@ Result<std::unique_ptr<SilverTable>> SilverTable::Open(storage::Storage* storage
   out->staged_quarantine_ = out->quarantine_->Stage();
   clock->MustPass(out->silver_->LastInstant());
   clock->MustPass(out->quarantine_->LastInstant());
-  TARN_ASSIGN(auto rules, RowRules::Make(table.source, model));
+  TARN_ASSIGN(auto rules, RowRules::Make(table.source, out->model_.get()));
   out->rules_.push_back(std::move(rules));
   if (cdc::IsKeyless(table.source)) TARN_RETURN_IF_ERROR(out->NoteHalfApplied());
   return out;
@@ -76,7 +76,7 @@ hudi::CommitProperties SilverTable::Properties(int64_t lsn) const {
 Status SilverTable::BeginLoad(const std::string& instant, int workers) {
   loaded_rows_ = {};
   while (rules_.size() < static_cast<size_t>(workers)) {
-    TARN_ASSIGN(auto rules, RowRules::Make(registered_.source, model_));
+    TARN_ASSIGN(auto rules, RowRules::Make(registered_.source, model_.get()));
     rules_.push_back(std::move(rules));
   }
   TARN_ASSIGN(silver_load_, silver_->BeginBulkInsert(instant));
@@ -128,7 +128,7 @@ Status SilverTable::BeginReload(const std::string& instant, const schema::TableS
         after.month_of.empty() ? "no month" : "month of " + after.month_of, Listed(new_key), name, name);
   }
   rules_.clear();
-  TARN_ASSIGN(auto rules, RowRules::Make(shape, model_));
+  TARN_ASSIGN(auto rules, RowRules::Make(shape, model_.get()));
   rules_.push_back(std::move(rules));
   registered_ = std::move(after);
   loaded_rows_ = {};

@@ -136,9 +136,8 @@ class Comparison {
 
   Result<cdc::CopyOutcome> ReadSource(const cdc::SourceTable& table, cdc::PgConnection* connection,
                                       const TakeRows& good, const TakeRows& refused) {
-    const auto& models = runner_->silver()->models();
-    const auto model = models.find(table.schema.lake_name);
-    TARN_ASSIGN(auto rules, RowRules::Make(table.schema, model == models.end() ? nullptr : &model->second));
+    const auto model = runner_->silver()->ModelOf(table.schema.lake_name);
+    TARN_ASSIGN(auto rules, RowRules::Make(table.schema, model.get()));
     cdc::CopyOptions copy;
     copy.conninfo = runner_->options().conninfo;
     copy.connection = connection;
