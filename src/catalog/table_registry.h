@@ -29,7 +29,8 @@ struct RegisteredTable {
   /// A return of rows from quarantine that was begun and not ended: of rows that this rule refused, empty: of
   /// all. Both tables may have them.
   std::optional<std::string> returning;
-  bool left = false;  ///< Its source table goes on under another name in the lake; it keeps what it has.
+  std::string select;  ///< The SELECT of models/silver that its rows were made by; empty: none.
+  bool left = false;   ///< Its source table goes on under another name in the lake; it keeps what it has.
 };
 
 /// The tables of a lake, by lake name (`_tarn/tables.json`). Threads: one.

@@ -156,6 +156,7 @@ Status Runner::Prepare(bool beside, const CancelToken& cancel, const LoadReporte
   slot_alarm_->Start();
   TARN_RETURN_IF_ERROR(CopyMissing(tables, beside, cancel, report));
   TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
+  TARN_RETURN_IF_ERROR(RemakeOutdated(cancel));
   TARN_RETURN_IF_ERROR(AddUntakenCopies());
   UpdateFollowed();
   TARN_ASSIGN(const catalog::LakeVersion newest, versions_->Find(std::nullopt));

@@ -227,6 +227,11 @@ class Runner {
   void Took(const FinishedCopy& copy, bool accepted);
   /// Has a table copied from its start, instead of the finished copy that would be taken next.
   Status CopyOnceMore(const std::string& name, const std::string& reason);
+  // Tables whose SELECT changed (silver_remakes.cc).
+  /// Makes them anew from Bronze; those of which Bronze does not tell enough are copied again.
+  Status RemakeOutdated(const CancelToken& cancel);
+  Status Remake(const bronze::LoadManifest& load, const CancelToken& cancel);
+
   // Rows that come back from quarantine (quarantine_returns.cc).
   /// Sees to what ReturnRows asked for. An error of a return goes to who asked, unless nothing goes on then.
   Status TakeReturns(const CancelToken& cancel);

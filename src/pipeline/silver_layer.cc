@@ -53,6 +53,13 @@ Status SilverLayer::AddTable(const catalog::RegisteredTable& table) {
   TARN_ASSIGN(applied_[name], opened->AppliedLsn());
   tables_[name] = std::move(opened);
   registry_.tables[name] = table;
+  const std::string select = SelectOf(ModelOf(name).get());
+  outdated_.erase(name);
+  if (applied_[name] == 0) {
+    registry_.tables[name].select = select;
+  } else if (table.select != select) {
+    outdated_.insert(name);
+  }
   return MarkHalfApplied(name);
 }
 
@@ -78,6 +85,7 @@ void SilverLayer::RemoveTable(const std::string& name) {
   tables_.erase(name);
   applied_.erase(name);
   registry_.tables.erase(name);
+  outdated_.erase(name);
   const std::lock_guard lock(counts_mutex_);
   counts_.erase(name);
 }
@@ -189,6 +197,8 @@ Status SilverLayer::TakeCopy(const catalog::RegisteredTable& table, const Source
   registered.storage = table.storage;
   registered.copy_again.clear();
   registered.returning.reset();
+  registered.select = SelectOf(ModelOf(name).get());
+  outdated_.erase(name);
   TARN_RETURN_IF_ERROR(WriteRegistry());
   TARN_FAULT_POINT("silver.take_copy.before_changes");
   registered.held.clear();
@@ -229,6 +239,8 @@ Status SilverLayer::Publish(const SourcePosition& position, int64_t commit_micro
     if (!tables_.contains(name)) continue;
     if (!table.held.empty()) {
       version.held[name] = table.held;
+    } else if (outdated_.contains(name)) {
+      version.held[name] = "its SELECT in models/silver changed, and it is being made anew";
     } else if (table.start <= position) {
       version.tables.push_back(name);
     } else {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,10 @@ class SilverLayer : public TailSource {
   /// Lets held tables try again, unless only a newer copy helps: the position from which Bronze must be read
   /// for them, or position() without any.
   SourcePosition ReleaseHeld();
+
+  /// Tables whose rows were made by another SELECT than models/silver has now. They take no changes until
+  /// TakeCopy.
+  const std::set<std::string>& outdated() const { return outdated_; }
 
   /// Marks a table as to be copied again, and durably so; `hold`: what it has cannot be relied on.
   Status MarkCopyAgain(const std::string& name, const std::string& reason, bool hold);
@@ -173,6 +178,7 @@ class SilverLayer : public TailSource {
   std::map<std::string, std::unique_ptr<SilverTable>> tables_;
   std::map<std::string, int64_t> applied_;  ///< Ordering value up to which each table is complete.
   std::map<std::string, bool> touched_;
+  std::set<std::string> outdated_;
   std::map<std::string, std::string> coming_;
   int64_t registry_changes_ = 0;
   std::string served_;  ///< Table that was served last.

@@ -38,10 +38,14 @@ Result<RuledRows> NewlyRuled(const RuledRows& ruled) {
 }  // namespace
 
 Status SilverTable::SetModel(std::shared_ptr<const SilverModel> model) {
-  TARN_ASSIGN(auto rules, RowRules::Make(registered_.source, model.get()));
+  std::swap(model_, model);
+  auto rules = MakeRules(registered_);
+  if (!rules) {
+    std::swap(model_, model);
+    return std::move(rules).error();
+  }
   rules_.clear();
-  rules_.push_back(std::move(rules));
-  model_ = std::move(model);
+  rules_.push_back(std::move(*rules));
   return {};
 }
 
@@ -174,6 +178,11 @@ Result<ReturnedRows> SilverLayer::ReturnRows(const std::string& name, const std:
   const auto found = models.find(table);
   const auto model =
       found == models.end() ? nullptr : std::make_shared<const SilverModel>(std::move(found->second));
+  if (SelectOf(model.get()) != registered->second.select) {
+    return MakeError(
+        ErrorCode::kInvalidArgument,
+        "the SELECT of silver table '{}' changed, too: start tarn again, which makes the table anew", table);
+  }
   TARN_RETURN_IF_ERROR(tables_.at(table)->SetModel(model));
   {
     const std::lock_guard lock(models_mutex_);

@@ -41,10 +41,10 @@ using ReturnReporter = std::function<void(int64_t rows)>;
 /// The commit LSN that a Hudi commit of ours brings its table to, in its extraMetadata.
 inline constexpr const char* kLsnProperty = "tarn.lsn";
 
-/// One table of Silver and its quarantine. Silver's columns: the source's, then _lsn (and _ordinal when
-/// append-only, _row when keyless, _month when partitioned by month). Quarantine's: the same, then _rule,
-/// _reason, _bad, _refused_op and, where a key may be refused, _refused_key, which is part of its identity.
-/// Threads: one writer; counts from any.
+/// One table of Silver and its quarantine. Silver's columns: those of its SilverShape, then _lsn (and
+/// _ordinal when append-only, _row when keyless, _month when partitioned by month). Quarantine's: the
+/// source's, the same of ours, then _rule, _reason, _bad, _refused_op and, where a key may be refused,
+/// _refused_key, which is part of its identity. Threads: one writer; counts from any.
 class SilverTable {
  public:
   /// Opens the two tables, or makes them when there are none yet.
@@ -143,14 +143,18 @@ class SilverTable {
   std::shared_ptr<arrow::Array> SourceColumn(const arrow::RecordBatch& changes,
                                              const arrow::Field& field) const;
   Status AddColumns(const schema::TableSchema& shape, int64_t lsn);
+  /// Columns that quarantine, or Silver, must get for changes of this shape. Errors: kUnsupported.
+  Result<arrow::FieldVector> AddedToSource(const schema::TableSchema& shape, bool has_select) const;
+  Result<arrow::FieldVector> AddedToSilver(const SilverShape& shape) const;
   Result<BaseRows> LookUpBase(const arrow::RecordBatch& identities);
-  Result<BaseRows> LookUpCommitted(const arrow::RecordBatch& identities);
   Status BeginSpool();
   Status Write(const Changes& changes, int64_t lsn);
   void Count(const hudi::CommitResult& done);
   void Count(const Changes& changes);
   hudi::CommitProperties Properties(int64_t lsn) const;
   Status NoteHalfApplied();
+  /// Errors: as RowRules::Make; kInvalidArgument when a partition column would not be there.
+  Result<std::unique_ptr<RowRules>> MakeRules(const catalog::RegisteredTable& table) const;
   /// Rows of quarantine as the changes that they came as.
   std::shared_ptr<arrow::RecordBatch> ChangesOf(const arrow::RecordBatch& refused) const;
   Status JudgeAgain(const arrow::RecordBatch& rows, bool again, ReturnedRows& counts);
