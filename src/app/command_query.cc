@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
-#include "app/lake_query.h"
+#include "app/lake_answers.h"
 #include "base/clock.h"
 
 namespace tarn::app {

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
-#include "app/lake_query.h"
+#include "app/lake_answers.h"
 #include "catalog/table_registry.h"
 #include "pipeline/gold_model.h"
 #include "pipeline/lake_storage.h"

@@ -60,6 +60,20 @@ struct ReadRequest {
 int RunBronzeRead(const Config& config, const ReadRequest& request);
 /// Has tables copied again beside the stream; `wait`: returns when the copies are what readers see.
 int RunResync(const Config& config, const std::vector<std::string>& tables, bool wait);
+
+/// What stands in quarantine, by table and rule.
+int RunQuarantineList(const Config& config, bool json);
+struct QuarantineShowArguments {
+  std::string table;             ///< Its name in the lake.
+  std::vector<std::string> key;  ///< "COLUMN=VALUE" of key columns, or the only one's value; empty: any row.
+  size_t limit = 20;
+  bool json = false;
+};
+/// Rows of quarantine as they came, with what refused them.
+int RunQuarantineShow(const Config& config, const QuarantineShowArguments& arguments);
+/// Has rows judged again by the rules as they are now: by the running tarn, or here when none runs. `rule`:
+/// of those that this one refused; empty: all.
+int RunQuarantineRetry(const Config& config, const std::string& table, const std::string& rule, bool json);
 int RunRemove(const Config& config);
 /// Has the running tarn read its configuration again, as far as that goes while it runs.
 int RunReload(const Config& config, bool json);

@@ -38,7 +38,8 @@ struct Arguments {
   bool force = false, json = false, no_wait = false;
   tarn::app::HudiReadArguments hudi;
   tarn::app::HudiSavepointArguments savepoint;
-  std::string model, subject;
+  tarn::app::QuarantineShowArguments quarantine;
+  std::string model, subject, rule;
   std::vector<std::string> tenants;
   size_t limit = 50;
   bool dry_run = false, unit = false;
@@ -150,6 +151,30 @@ void AddGoldCommands(CLI::App& app, Arguments& a) {
   for (CLI::App* command : {plan, lineage, runs}) command->add_flag("--json", a.json, "for scripts");
 }
 
+void AddQuarantineCommands(CLI::App& app, Arguments& a) {
+  CLI::App* quarantine = app.add_subcommand(
+      "quarantine", "Rows that a rule of models/silver or a type refused\nExample: tarn quarantine list");
+  quarantine->require_subcommand(1);
+  CLI::App* list = quarantine->add_subcommand(
+      "list",
+      "How many rows stand there, by table and rule, and what share of each table is valid\n"
+      "Example: tarn quarantine list");
+  CLI::App* show =
+      quarantine->add_subcommand("show",
+                                 "Rows as they came, with the rule, the reason and the source position\n"
+                                 "Example: tarn quarantine show orders --key tenant_id=3 --key id=17");
+  CLI::App* retry = quarantine->add_subcommand(
+      "retry",
+      "Judge rows again after a rule was changed: those that are good now enter the table; the stream "
+      "follows the changed rules from then on\nExample: tarn quarantine retry orders --rule unknown_status");
+  show->add_option("--key", a.quarantine.key, "only the row with this key: COLUMN=VALUE (repeat for more)");
+  show->add_option("--limit", a.quarantine.limit, "how many rows (20)");
+  retry->add_option("--rule", a.rule, "only rows that this rule refused");
+  for (CLI::App* command : {show, retry})
+    command->add_option("table", a.quarantine.table, "the table's name in the lake")->required();
+  for (CLI::App* command : {list, show, retry}) command->add_flag("--json", a.json, "for scripts");
+}
+
 void AddCommands(CLI::App& app, Arguments& a) {
   app.add_option("-c,--config", a.config, "the configuration (default: tarn.toml)");
   app.require_subcommand(1);
@@ -225,6 +250,7 @@ void AddCommands(CLI::App& app, Arguments& a) {
   reload->add_flag("--json", a.json, "for scripts");
   app.add_subcommand("rebuild",
                      "Make Silver, quarantine and Gold again from Bronze alone\nExample: tarn rebuild");
+  AddQuarantineCommands(app, a);
   AddGoldCommands(app, a);
   AddHudiCommands(app, a);
   app.add_subcommand("remove",
@@ -239,6 +265,14 @@ int RunBronze(const tarn::app::Config& config, const std::vector<CLI::App*>& sub
   if (command == "archive") return RunBronzeArchive(config, a.until_day, a.json);
   return RunBronzeRead(config, {a.read_table, a.from, a.to,
                                 a.read_format == "csv" ? OutputFormat::kCsv : OutputFormat::kJson});
+}
+
+int RunQuarantine(const tarn::app::Config& config, const std::string& command, Arguments& a) {
+  using namespace tarn::app;
+  if (command == "list") return RunQuarantineList(config, a.json);
+  if (command == "retry") return RunQuarantineRetry(config, a.quarantine.table, a.rule, a.json);
+  a.quarantine.json = a.json;
+  return RunQuarantineShow(config, a.quarantine);
 }
 
 int RunCommand(const CLI::App& app, Arguments& a) {
@@ -263,6 +297,9 @@ int RunCommand(const CLI::App& app, Arguments& a) {
     return a.unit ? RunUnitTests(*config, a.tables, a.json) : RunChecks(*config, a.tables, a.json);
   if (command == "verify") return RunVerify(*config, a.json);
   if (command == "bronze") return RunBronze(*config, app.get_subcommands().front()->get_subcommands(), a);
+  if (command == "quarantine") {
+    return RunQuarantine(*config, app.get_subcommands().front()->get_subcommands().front()->get_name(), a);
+  }
   if (command == "resync") return RunResync(*config, a.tables, !a.no_wait);
   if (command == "reload") return RunReload(*config, a.json);
   if (command == "remove") return RunRemove(*config);

@@ -22,6 +22,8 @@ Result<TableRegistry> TableRegistry::Read(const storage::Storage& storage, const
       table.storage = from.value("storage", "");
       table.copy_again = from.value("copy_again", "");
       table.left = from.value("left", false);
+      table.select = from.value("select", "");
+      if (from.contains("returning")) table.returning = from.at("returning").get<std::string>();
       registry.tables.emplace(table.source.lake_name, std::move(table));
     }
   } catch (const nlohmann::json::exception& error) {
@@ -59,6 +61,8 @@ Status TableRegistry::Write(storage::Storage& storage, const LakeLayout& layout)
                     {"held", table.held},
                     {"copy_again", table.copy_again}});
     if (table.left) list.back()["left"] = true;
+    if (!table.select.empty()) list.back()["select"] = table.select;
+    if (table.returning) list.back()["returning"] = *table.returning;
   }
   return storage.Write(layout.Internal("tables.json"), nlohmann::json{{"tables", list}}.dump(1));
 }

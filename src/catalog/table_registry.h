@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,7 +26,11 @@ struct RegisteredTable {
   std::string storage;  ///< Of the source when it was copied, as cdc::SourceTable::storage.
   std::string held;     ///< Why it cannot follow; empty when it does.
   std::string copy_again;  ///< Why it must be copied again; empty when it need not.
-  bool left = false;       ///< Its source table goes on under another name in the lake; it keeps what it has.
+  /// A return of rows from quarantine that was begun and not ended: of rows that this rule refused, empty: of
+  /// all. Both tables may have them.
+  std::optional<std::string> returning;
+  std::string select;  ///< The SELECT of models/silver that its rows were made by; empty: none.
+  bool left = false;   ///< Its source table goes on under another name in the lake; it keeps what it has.
 };
 
 /// The tables of a lake, by lake name (`_tarn/tables.json`). Threads: one.

@@ -37,6 +37,8 @@ std::string MissingFunction(const std::string& message) {
   return duckdb::StringUtil::Lower(result);
 }
 
+}  // namespace
+
 std::string Place(std::string_view sql, size_t offset) {
   offset = std::min(offset, sql.size());
   const size_t newline = offset == 0 ? std::string_view::npos : sql.rfind('\n', offset - 1);
@@ -49,8 +51,6 @@ std::string Place(std::string_view sql, size_t offset) {
   return fmt::format("line {}, column {}:\n{}\n{}^", line, column + 1, excerpt,
                      std::string(offset - from, ' '));
 }
-
-}  // namespace
 
 Error SqlError(const duckdb::ErrorData& error, std::string_view original_sql, const RewrittenSql& rewritten) {
   Error result{CodeOf(error.Type()), error.RawMessage()};

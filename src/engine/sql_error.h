@@ -13,4 +13,7 @@ namespace tarn::engine {
 /// known.
 Error SqlError(const duckdb::ErrorData& error, std::string_view original_sql, const RewrittenSql& rewritten);
 
+/// "line 3, column 8:" and an excerpt of the statement there.
+std::string Place(std::string_view sql, size_t offset);
+
 }  // namespace tarn::engine

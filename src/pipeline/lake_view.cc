@@ -1,5 +1,6 @@
 #include "pipeline/lake_view.h"
 
+#include <arrow/record_batch.h>
 #include <arrow/type.h>
 
 #include <optional>
@@ -8,6 +9,7 @@
 #include "base/clock.h"
 #include "bronze/change_log.h"
 #include "catalog/table_registry.h"
+#include "pipeline/silver_shape.h"
 
 namespace tarn::pipeline {
 namespace {
@@ -44,6 +46,21 @@ class ArchiveFiles {
   std::optional<size_t> open_;  ///< The newest file of the archive in the plan.
   int64_t end_ = 0;             ///< Of its rows that are in the version.
 };
+
+/// Without Silver's hidden columns.
+std::shared_ptr<const hudi::ScanPlan> WithoutHidden(std::shared_ptr<const hudi::ScanPlan> plan) {
+  std::vector<int> kept;
+  for (int i = 0; i < plan->schema->num_fields(); i++) {
+    if (!plan->schema->field(i)->name().starts_with(kHiddenPrefix)) kept.push_back(i);
+  }
+  if (static_cast<int>(kept.size()) == plan->schema->num_fields()) return plan;
+  auto shown = std::make_shared<hudi::ScanPlan>(*plan);
+  arrow::FieldVector fields;
+  for (const int i : kept) fields.push_back(plan->schema->field(i));
+  shown->schema = arrow::schema(std::move(fields), plan->schema->metadata());
+  for (hudi::HotRows& hot : shown->hot) hot.rows = *hot.rows->SelectColumns(kept);
+  return shown;
+}
 
 }  // namespace
 
@@ -87,11 +104,8 @@ class PinnedVersion : public engine::LakeVersion {
     }
     if (table.schema == "bronze") return view_->PlanBronze(table.name, version_.position());
     const std::string sidecar = layout.Sidecar(table.schema, table.name);
-    if (tail_ == nullptr) return view_->PlanHudi(path, sidecar, version_.instant);
-    const auto& overlays = table.schema == "silver" ? tail_->silver : tail_->quarantine;
-    const auto overlay = overlays.find(table.name);
-    return view_->PlanOverlaid(path, sidecar, version_.instant,
-                               overlay == overlays.end() ? nullptr : overlay->second);
+    TARN_ASSIGN(auto plan, PlanTable(table, path, sidecar));
+    return table.schema == "silver" ? WithoutHidden(std::move(plan)) : plan;
   }
 
   std::string Describe() const override {
@@ -104,6 +118,17 @@ class PinnedVersion : public engine::LakeVersion {
   }
 
  private:
+  /// A table of Silver or quarantine.
+  Result<std::shared_ptr<const hudi::ScanPlan>> PlanTable(const engine::TableName& table,
+                                                          const std::string& path,
+                                                          const std::string& sidecar) {
+    if (tail_ == nullptr) return view_->PlanHudi(path, sidecar, version_.instant);
+    const auto& overlays = table.schema == "silver" ? tail_->silver : tail_->quarantine;
+    const auto overlay = overlays.find(table.name);
+    return view_->PlanOverlaid(path, sidecar, version_.instant,
+                               overlay == overlays.end() ? nullptr : overlay->second);
+  }
+
   LakeView* view_;
   catalog::LakeVersion version_;
   std::optional<catalog::GoldVersion> gold_;

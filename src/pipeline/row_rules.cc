@@ -1,58 +1,131 @@
 #include "pipeline/row_rules.h"
 
 #include <arrow/api.h>
-#include <arrow/compute/api_vector.h>
 
 #include "base/log.h"
+#include "pipeline/row_identity.h"
 
 namespace tarn::pipeline {
-namespace {
-
-Result<std::shared_ptr<arrow::RecordBatch>> TakeRows(const std::shared_ptr<arrow::RecordBatch>& rows,
-                                                     const std::vector<int64_t>& positions) {
-  if (static_cast<int64_t>(positions.size()) == rows->num_rows()) return rows;
-  arrow::Int64Builder builder;
-  (void)builder.AppendValues(positions);
-  const auto indices = *builder.Finish();
-  auto taken = arrow::compute::Take(arrow::Datum(rows), arrow::Datum(indices));
-  if (!taken.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", taken.status().message());
-  return taken->record_batch();
-}
-
-}  // namespace
 
 Result<std::unique_ptr<RowRules>> RowRules::Make(const schema::TableSchema& table, const SilverModel* model) {
   std::unique_ptr<RowRules> rules(new RowRules);
   rules->table_name_ = table.lake_name;
+  for (const schema::Column& column : table.columns) rules->source_columns_.insert(column.lake_name);
+  TARN_ASSIGN(rules->shape_, SilverShape::Make(table, model));
+  if (rules->shape_.has_select()) TARN_RETURN_IF_ERROR(rules->MakeSelect(table));
   if (model == nullptr || model->rules.empty()) return rules;
   rules->rules_ = model->rules;
-  TARN_ASSIGN(rules->sql_engine_, engine::BatchSql::Open());
-  const auto shape = schema::ChangeSchema(table);
-  const auto empty = arrow::RecordBatch::MakeEmpty(shape);
-  if (!empty.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", empty.status().message());
-  for (size_t i = 0; i < rules->rules_.size(); i++) {
-    const RowRule& rule = rules->rules_[i];
-    const std::string column = fmt::format("CAST(({}) AS BOOLEAN) AS rule_{}", rule.check, i);
-    const auto tried = rules->sql_engine_->Run("SELECT " + column + " FROM changes", {{"changes", *empty}});
-    if (!tried) {
-      return MakeError(ErrorCode::kInvalidArgument,
-                       "the rule '{}' of silver table '{}' cannot be evaluated: {}", rule.name,
-                       table.lake_name, tried.error().message);
-    }
-    rules->sql_ += (i == 0 ? "SELECT " : ", ") + column;
-  }
-  rules->sql_ += " FROM changes";
+  TARN_RETURN_IF_ERROR(rules->MakeChecks(table));
   return rules;
 }
 
-Result<RuledRows> RowRules::Apply(const std::shared_ptr<arrow::RecordBatch>& rows) {
-  std::shared_ptr<arrow::RecordBatch> verdicts;
-  if (!sql_.empty() && rows->num_rows() > 0) {
-    TARN_ASSIGN(verdicts, sql_engine_->Run(sql_, {{"changes", rows}}));
-    if (verdicts->num_rows() != rows->num_rows()) {
-      return MakeError(ErrorCode::kInternal, "rules of '{}' gave {} verdicts for {} rows", table_name_,
-                       verdicts->num_rows(), rows->num_rows());
+Status RowRules::MakeSelect(const schema::TableSchema& table) {
+  std::vector<std::string> expressions;
+  for (const SilverColumn& column : shape_.columns()) {
+    if (column.expression.empty()) continue;
+    computed_.push_back(column.name);
+    expressions.push_back(column.expression);
+  }
+  if (expressions.empty()) return {};
+  arrow::FieldVector fields;
+  for (const schema::Column& column : table.columns)
+    fields.push_back(arrow::field(column.lake_name, schema::ArrowType(column.type)));
+  TARN_ASSIGN(select_, RowExpressions::Make(table_name_, std::move(expressions), arrow::schema(fields)));
+  return {};
+}
+
+Status RowRules::MakeChecks(const schema::TableSchema& table) {
+  std::vector<std::string> expressions;
+  for (const RowRule& rule : rules_) expressions.push_back(fmt::format("CAST(({}) AS BOOLEAN)", rule.check));
+  const auto empty = arrow::RecordBatch::MakeEmpty(schema::ChangeSchema(table));
+  if (!empty.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", empty.status().message());
+  TARN_ASSIGN(const auto derived, Derive(*empty));
+  size_t wrong = 0;
+  auto checks = RowExpressions::Make("changes", std::move(expressions), derived.values->schema(), &wrong);
+  if (!checks) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "the rule '{}' of silver table '{}' cannot be evaluated: {}", rules_[wrong].name,
+                     table_name_, checks.error().message);
+  }
+  checks_ = std::move(*checks);
+  return {};
+}
+
+Result<RowExpressions::Outcome> RowRules::Derive(const std::shared_ptr<arrow::RecordBatch>& rows) {
+  if (!shape_.has_select()) return RowExpressions::Outcome{rows, {}};
+  RowExpressions::Outcome out;
+  std::shared_ptr<arrow::RecordBatch> computed;
+  if (select_ != nullptr) {
+    arrow::FieldVector fields;
+    arrow::ArrayVector columns;
+    for (const auto& field : rows->schema()->fields()) {
+      if (!source_columns_.contains(field->name())) continue;
+      fields.push_back(field);
+      columns.push_back(rows->GetColumnByName(field->name()));
     }
+    TARN_ASSIGN(out,
+                select_->Run(arrow::RecordBatch::Make(arrow::schema(fields), rows->num_rows(), columns)));
+    computed = out.values;
+  }
+  arrow::FieldVector fields;
+  arrow::ArrayVector columns;
+  int next = 0;
+  for (const SilverColumn& column : shape_.columns()) {
+    fields.push_back(arrow::field(column.name, column.type));
+    if (!column.copied_from.empty()) {
+      columns.push_back(rows->GetColumnByName(column.copied_from));
+      continue;
+    }
+    // Times without a zone are UTC in the lake; their bits are the same.
+    const auto values = computed->column(next++)->View(column.type);
+    if (!values.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", values.status().message());
+    columns.push_back(*values);
+  }
+  for (const auto& field : rows->schema()->fields()) {
+    if (source_columns_.contains(field->name())) continue;
+    fields.push_back(field);
+    columns.push_back(rows->GetColumnByName(field->name()));
+  }
+  out.values = arrow::RecordBatch::Make(arrow::schema(fields), rows->num_rows(), std::move(columns));
+  return out;
+}
+
+RowRules::Verdict RowRules::Unmade(const RowExpressions::Failure& failure) const {
+  return {"select",
+          fmt::format("the column '{}' cannot be computed: {}", computed_[failure.expression], failure.why)};
+}
+
+Result<RowRules::Verdict> RowRules::Judge(const RowExpressions::Outcome& checks, int64_t row,
+                                          int64_t& warnings) const {
+  Verdict verdict;
+  const auto failed = checks.failures.find(row);
+  for (size_t i = 0; i < rules_.size(); i++) {
+    const RowRule& rule = rules_[i];
+    const auto& column = static_cast<const arrow::BooleanArray&>(*checks.values->column(static_cast<int>(i)));
+    const bool has_failed = failed != checks.failures.end() && failed->second.expression == i;
+    if (!has_failed && (column.IsNull(row) || column.Value(row))) continue;
+    if (rule.action == RuleAction::kWarn) {
+      warnings++;
+      continue;
+    }
+    if (rule.action == RuleAction::kStop) {
+      return MakeError(ErrorCode::kInvalidArgument, "a row of '{}' breaks the rule '{}', which says stop: {}",
+                       table_name_, rule.name, rule.explain);
+    }
+    if (!verdict.rule.empty()) continue;
+    verdict.rule = rule.name;
+    verdict.reason = has_failed             ? "the check cannot be computed: " + failed->second.why
+                     : rule.explain.empty() ? rule.check
+                                            : rule.explain;
+  }
+  return verdict;
+}
+
+Result<RuledRows> RowRules::Apply(const std::shared_ptr<arrow::RecordBatch>& rows) {
+  TARN_ASSIGN(const RowExpressions::Outcome derived, Derive(rows));
+  RowExpressions::Outcome checks;
+  if (checks_ != nullptr && rows->num_rows() > 0) {
+    TARN_ASSIGN(checks, checks_->Run(derived.values));
   }
   const auto bad =
       std::static_pointer_cast<arrow::StringArray>(rows->GetColumnByName(std::string(schema::kBad)));
@@ -60,32 +133,20 @@ Result<RuledRows> RowRules::Apply(const std::shared_ptr<arrow::RecordBatch>& row
   std::vector<int64_t> accepted;
   std::vector<int64_t> refused;
   for (int64_t row = 0; row < rows->num_rows(); row++) {
-    std::string rule = bad->IsNull(row) ? "" : "type";
-    std::string reason =
-        bad->IsNull(row) ? "" : "a value has no place in the lake's type: " + bad->GetString(row);
-    for (size_t i = 0; verdicts != nullptr && i < rules_.size(); i++) {
-      const auto& column = static_cast<const arrow::BooleanArray&>(*verdicts->column(static_cast<int>(i)));
-      if (column.IsNull(row) || column.Value(row)) continue;
-      if (rules_[i].action == RuleAction::kWarn) {
-        out.warnings++;
-        continue;
-      }
-      if (rules_[i].action == RuleAction::kStop) {
-        return MakeError(ErrorCode::kInvalidArgument,
-                         "a row of '{}' breaks the rule '{}', which says stop: {}", table_name_,
-                         rules_[i].name, rules_[i].explain);
-      }
-      if (rule.empty()) {
-        rule = rules_[i].name;
-        reason = rules_[i].explain.empty() ? rules_[i].check : rules_[i].explain;
-      }
+    Verdict verdict;
+    if (const auto unmade = derived.failures.find(row); unmade != derived.failures.end()) {
+      verdict = Unmade(unmade->second);
+    } else if (checks.values != nullptr) {
+      TARN_ASSIGN(verdict, Judge(checks, row, out.warnings));
     }
-    (rule.empty() ? accepted : refused).push_back(row);
-    if (rule.empty()) continue;
-    out.rules.push_back(std::move(rule));
-    out.reasons.push_back(std::move(reason));
+    if (!bad->IsNull(row))
+      verdict = {"type", "a value has no place in the lake's type: " + bad->GetString(row)};
+    (verdict.rule.empty() ? accepted : refused).push_back(row);
+    if (verdict.rule.empty()) continue;
+    out.rules.push_back(std::move(verdict.rule));
+    out.reasons.push_back(std::move(verdict.reason));
   }
-  TARN_ASSIGN(out.accepted, TakeRows(rows, accepted));
+  TARN_ASSIGN(out.accepted, TakeRows(derived.values, accepted));
   TARN_ASSIGN(out.refused, TakeRows(rows, refused));
   return out;
 }

@@ -76,8 +76,7 @@ Status Runner::OpenLake() {
 catalog::RegisteredTable Runner::Register(const schema::TableSchema& table) const {
   catalog::RegisteredTable registered;
   registered.source = table;
-  const auto model = silver_->models().find(table.lake_name);
-  if (model != silver_->models().end()) registered.month_of = model->second.month_of;
+  if (const auto model = silver_->ModelOf(table.lake_name)) registered.month_of = model->month_of;
   for (const schema::Column& column : table.columns) {
     if (!options_.tenant_column.empty() && column.name == options_.tenant_column)
       registered.tenant_column = column.lake_name;
@@ -87,6 +86,7 @@ catalog::RegisteredTable Runner::Register(const schema::TableSchema& table) cons
 
 Status Runner::CatchUpFromBronze(const CancelToken& cancel) {
   state_.phase = RunPhase::kCatchingUp;
+  TARN_RETURN_IF_ERROR(silver_->FinishReturns(cancel));
   return ReplayFromBronze(silver_->ReleaseHeld(), "", cancel);
 }
 
@@ -156,6 +156,7 @@ Status Runner::Prepare(bool beside, const CancelToken& cancel, const LoadReporte
   slot_alarm_->Start();
   TARN_RETURN_IF_ERROR(CopyMissing(tables, beside, cancel, report));
   TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
+  TARN_RETURN_IF_ERROR(RemakeOutdated(cancel));
   TARN_RETURN_IF_ERROR(AddUntakenCopies());
   UpdateFollowed();
   TARN_ASSIGN(const catalog::LakeVersion newest, versions_->Find(std::nullopt));
@@ -188,6 +189,7 @@ Status Runner::Run(const CancelToken& cancel, std::optional<Lsn> until, const Lo
     if (!until) gold_cancel.Cancel();
     gold_thread.join();
   }
+  EndReturns();
   slot_alarm_->Stop();
   state_.phase = RunPhase::kStopped;
   if (!outcome && outcome.error().code == ErrorCode::kCancelled) outcome = {};

@@ -85,6 +85,15 @@ class Runner {
   /// names a table that nobody follows.
   Result<std::vector<std::string>> RequestCopies(const std::vector<std::string>& tables);
 
+  /// Has rows of quarantine judged again, between two steps of the stream: see SilverLayer::ReturnRows.
+  /// `report`: how many rows were judged, about once a second. Errors: its, kCancelled, and kUnavailable when
+  /// the pipeline stops before.
+  Result<ReturnedRows> ReturnRows(const std::string& table, const std::string& rule,
+                                  const ReturnReporter& report, const CancelToken& cancel);
+  /// The same without a stream, instead of Run.
+  Result<ReturnedRows> ReturnRowsAlone(const std::string& table, const std::string& rule,
+                                       const ReturnReporter& report, const CancelToken& cancel);
+
   // Which tables are followed (table_selection.cc). Threads: any.
   cdc::TablePatterns patterns() const { return selection_.patterns(); }
   /// Has more tables followed than until now: the watch copies them beside the stream at its next look.
@@ -230,6 +239,17 @@ class Runner {
   void Took(const FinishedCopy& copy, bool accepted);
   /// Has a table copied from its start, instead of the finished copy that would be taken next.
   Status CopyOnceMore(const std::string& name, const std::string& reason);
+  // Tables whose SELECT changed (silver_remakes.cc).
+  /// Makes them anew from Bronze; those of which Bronze does not tell enough are copied again.
+  Status RemakeOutdated(const CancelToken& cancel);
+  Status Remake(const bronze::LoadManifest& load, const CancelToken& cancel);
+
+  // Rows that come back from quarantine (quarantine_returns.cc).
+  /// Sees to what ReturnRows asked for. An error of a return goes to who asked, unless nothing goes on then.
+  Status TakeReturns(const CancelToken& cancel);
+  /// No more of them are seen to.
+  void EndReturns();
+
   bool IsVisible(Lsn at);
   /// Whether the stream has come to `at`, or there is nothing up to there; asks the source when it cannot
   /// tell.
@@ -278,6 +298,11 @@ class Runner {
   std::set<std::string> unpublished_;
   std::vector<std::string> requested_;  ///< Copies asked for; under followed_mutex_.
   int64_t registry_seen_ = 0;
+
+  struct Return;
+  std::mutex returns_mutex_;
+  std::vector<std::shared_ptr<Return>> returns_;  ///< Asked for; under returns_mutex_.
+  bool returns_ended_ = false;                    ///< Under returns_mutex_.
 
   // Of the stream's step loop.
   Lsn passed_;  ///< All that the source committed up to here was taken in, or is in Bronze.

@@ -12,91 +12,91 @@
 namespace tarn::pipeline {
 namespace {
 
-/// Deletes by the identity of one of the two tables: Silver's has no kRefusedKey.
-std::shared_ptr<arrow::RecordBatch> AsIdentified(const std::shared_ptr<arrow::RecordBatch>& deletes,
-                                                 const hudi::TableOptions& table) {
-  const int refused_key = deletes == nullptr ? -1 : deletes->schema()->GetFieldIndex(kRefusedKey);
-  if (refused_key < 0 ||
-      std::count(table.identity_fields.begin(), table.identity_fields.end(), kRefusedKey) > 0)
-    return deletes;
-  return *deletes->RemoveColumn(refused_key);
+/// Where the newest image of one row is.
+struct ImagePlace {
+  const arrow::RecordBatch* batch = nullptr;  ///< Null: there is none.
+  int64_t row = 0;
+  bool in_silver = false;  ///< Else in quarantine, which has the source's columns as they are.
+};
+
+/// Images of rows as the source had them.
+BaseRows SourceImages(const schema::TableSchema& source, const SilverShape& shape,
+                      const std::vector<ImagePlace>& places) {
+  BaseRows base;
+  arrow::FieldVector fields;
+  arrow::ArrayVector columns;
+  for (const schema::Column& column : source.columns) {
+    const std::string stored_as = shape.StoredAs(column.lake_name);
+    fields.push_back(arrow::field(column.lake_name, schema::ArrowType(column.type)));
+    auto builder = *arrow::MakeBuilder(fields.back()->type());
+    for (const ImagePlace& place : places) {
+      const auto values = place.batch == nullptr
+                              ? nullptr
+                              : place.batch->GetColumnByName(place.in_silver ? stored_as : column.lake_name);
+      if (values == nullptr) {
+        (void)builder->AppendNull();
+      } else {
+        (void)builder->AppendArraySlice(*values->data(), place.row, 1);
+      }
+    }
+    columns.push_back(*builder->Finish());
+  }
+  for (const ImagePlace& place : places) base.found.push_back(place.batch != nullptr);
+  base.rows = arrow::RecordBatch::Make(arrow::schema(std::move(fields)), static_cast<int64_t>(places.size()),
+                                       std::move(columns));
+  return base;
 }
 
 }  // namespace
 
-Result<BaseRows> SilverTable::LookUpCommitted(const arrow::RecordBatch& identities) {
-  TARN_ASSIGN(hudi::Table::Lookup silver, silver_->LookupRows(identities));
-  if (std::find(silver.found.begin(), silver.found.end(), false) == silver.found.end()) {
-    return BaseRows{std::move(silver.found), std::move(silver.rows)};
-  }
-  // A row that was refused has its last source image in quarantine.
-  TARN_ASSIGN(const hudi::Table::Lookup refused, quarantine_->LookupRows(identities));
-  arrow::ArrayVector columns;
-  for (const auto& field : silver_schema_->fields()) {
-    auto builder = *arrow::MakeBuilder(field->type());
-    for (size_t row = 0; row < silver.found.size(); row++) {
-      const auto& from = silver.found[row] ? silver.rows : refused.rows;
-      const auto column = from->GetColumnByName(field->name());
-      const auto at = static_cast<int64_t>(row);
-      if (column == nullptr) {
-        (void)builder->AppendNull();
-      } else {
-        (void)builder->AppendArraySlice(*column->data(), at, 1);
-      }
-    }
-    columns.push_back(*builder->Finish());
-  }
-  for (size_t row = 0; row < silver.found.size(); row++)
-    silver.found[row] = silver.found[row] || refused.found[row];
-  const auto count = static_cast<int64_t>(silver.found.size());
-  return BaseRows{std::move(silver.found),
-                  arrow::RecordBatch::Make(silver_schema_, count, std::move(columns))};
-}
-
 Result<BaseRows> SilverTable::LookUpBase(const arrow::RecordBatch& identities) {
-  TARN_ASSIGN(BaseRows base, LookUpCommitted(identities));
-  if (!has_staged() && !has_spooled()) return base;
+  TARN_ASSIGN(const hudi::Table::Lookup silver, silver_->LookupRows(identities));
+  hudi::Table::Lookup refused;
+  // A row that was refused has its last source image in quarantine.
+  const bool all_found = std::find(silver.found.begin(), silver.found.end(), false) == silver.found.end();
+  if (!all_found) {
+    TARN_ASSIGN(refused, quarantine_->LookupRows(identities));
+  }
+  std::vector<ImagePlace> places(silver.found.size());
+  for (size_t row = 0; row < places.size(); row++) {
+    const auto at = static_cast<int64_t>(row);
+    if (silver.found[row]) {
+      places[row] = {silver.rows.get(), at, true};
+    } else if (refused.found[row]) {
+      places[row] = {refused.rows.get(), at, false};
+    }
+  }
+  if (!has_staged() && !has_spooled()) return SourceImages(registered_.source, rules_[0]->shape(), places);
   // What is staged or spooled is newer: a row is then in Silver, in quarantine, or gone.
   using Newest = hudi::StagedChanges::Newest;
-  TARN_ASSIGN(const auto silver,
+  TARN_ASSIGN(const auto newer,
               has_spooled() ? spooled_silver_->Find(identities) : staged_silver_->Find(identities));
-  TARN_ASSIGN(const auto quarantine,
+  TARN_ASSIGN(const auto newer_refused,
               has_spooled() ? spooled_quarantine_->Find(identities) : staged_quarantine_->Find(identities));
-  std::vector<const Newest*> newest(silver.size(), nullptr);
-  for (size_t row = 0; row < newest.size(); row++) {
-    for (const Newest* candidate : {&quarantine[row], &silver[row]}) {
+  for (size_t row = 0; row < places.size(); row++) {
+    const Newest* newest = nullptr;
+    for (const Newest* candidate : {&newer_refused[row], &newer[row]}) {
       if (candidate->state == Newest::State::kUntouched) continue;
-      if (newest[row] == nullptr || candidate->state == Newest::State::kLive) newest[row] = candidate;
+      if (newest == nullptr || candidate->state == Newest::State::kLive) newest = candidate;
     }
-    if (newest[row] != nullptr) base.found[row] = newest[row]->state == Newest::State::kLive;
+    if (newest == nullptr) continue;
+    places[row] = {};
+    if (newest->state == Newest::State::kLive)
+      places[row] = {newest->batch.get(), newest->row, newest == &newer[row]};
   }
-  arrow::ArrayVector columns;
-  for (const auto& field : silver_schema_->fields()) {
-    auto builder = *arrow::MakeBuilder(field->type());
-    for (size_t row = 0; row < newest.size(); row++) {
-      const bool staged = newest[row] != nullptr && base.found[row];
-      const auto column = (staged ? newest[row]->batch : base.rows)->GetColumnByName(field->name());
-      const int64_t at = staged ? newest[row]->row : static_cast<int64_t>(row);
-      if (column == nullptr || !base.found[row]) {
-        (void)builder->AppendNull();
-      } else {
-        (void)builder->AppendArraySlice(*column->data(), at, 1);
-      }
-    }
-    columns.push_back(*builder->Finish());
-  }
-  base.rows =
-      arrow::RecordBatch::Make(silver_schema_, static_cast<int64_t>(newest.size()), std::move(columns));
-  return base;
+  return SourceImages(registered_.source, rules_[0]->shape(), places);
 }
 
-Status SilverTable::AddColumns(const schema::TableSchema& shape, int64_t lsn) {
+Result<arrow::FieldVector> SilverTable::AddedToSource(const schema::TableSchema& shape,
+                                                      bool has_select) const {
+  // Without a SELECT Silver is the last to get a column; with one it may have none of it.
+  const arrow::Schema& before = has_select ? *quarantine_schema_ : *silver_schema_;
   arrow::FieldVector added;
   for (const schema::Column& column : shape.columns) {
-    const auto known = silver_schema_->GetFieldByName(column.lake_name);
+    const auto known = before.GetFieldByName(column.lake_name);
     const auto type = schema::ArrowType(column.type);
     const bool had = std::any_of(registered_.source.columns.begin(), registered_.source.columns.end(),
-                                 [&](const auto& before) { return before.lake_name == column.lake_name; });
+                                 [&](const auto& other) { return other.lake_name == column.lake_name; });
     if (known != nullptr && !had) {
       return MakeError(ErrorCode::kUnsupported,
                        "column '{}' was dropped and made again: its earlier rows hold what it had before",
@@ -109,25 +109,55 @@ Status SilverTable::AddColumns(const schema::TableSchema& shape, int64_t lsn) {
                        known->type()->ToString(), type->ToString());
     }
   }
-  if (added.empty() && shape.columns == registered_.source.columns) return {};
-  if (!added.empty()) {
-    const auto extend = [&added](const std::shared_ptr<arrow::Schema>& schema) {
-      arrow::FieldVector fields = schema->fields();
-      // Quarantine has them already where Silver's commit with them failed.
-      for (const auto& field : added) {
-        if (schema->GetFieldByName(field->name()) == nullptr) fields.push_back(field);
-      }
-      return arrow::schema(std::move(fields));
-    };
-    TARN_RETURN_IF_ERROR(quarantine_->EvolveSchema(extend(quarantine_schema_)));
-    quarantine_schema_ = extend(quarantine_schema_);
+  return added;
+}
+
+Result<arrow::FieldVector> SilverTable::AddedToSilver(const SilverShape& shape) const {
+  arrow::FieldVector added;
+  for (const SilverColumn& column : shape.columns()) {
+    const auto known = silver_schema_->GetFieldByName(column.name);
+    if (known == nullptr) {
+      added.push_back(arrow::field(column.name, column.type));
+    } else if (!known->type()->Equals(*column.type)) {
+      return MakeError(ErrorCode::kUnsupported, "the type of Silver's column '{}' changed from {} to {}",
+                       column.name, known->type()->ToString(), column.type->ToString());
+    }
+  }
+  return added;
+}
+
+Status SilverTable::AddColumns(const schema::TableSchema& shape, int64_t lsn) {
+  const bool is_known = shape.columns == registered_.source.columns;
+  std::unique_ptr<RowRules> rules;
+  if (!is_known) {
+    catalog::RegisteredTable after = registered_;
+    after.source.columns = shape.columns;
+    TARN_ASSIGN(rules, MakeRules(after));
+  }
+  const SilverShape& silver = (is_known ? rules_[0] : rules)->shape();
+  TARN_ASSIGN(const arrow::FieldVector source_fields, AddedToSource(shape, silver.has_select()));
+  TARN_ASSIGN(const arrow::FieldVector silver_fields, AddedToSilver(silver));
+  const auto extend = [](const std::shared_ptr<arrow::Schema>& schema, const arrow::FieldVector& added) {
+    arrow::FieldVector fields = schema->fields();
+    // Quarantine has them already where Silver's commit with them failed.
+    for (const auto& field : added) {
+      if (schema->GetFieldByName(field->name()) == nullptr) fields.push_back(field);
+    }
+    return arrow::schema(std::move(fields));
+  };
+  if (!source_fields.empty()) {
+    TARN_RETURN_IF_ERROR(quarantine_->EvolveSchema(extend(quarantine_schema_, source_fields)));
+    quarantine_schema_ = extend(quarantine_schema_, source_fields);
     // Silver's next commit tells its readers of the columns; quarantine may have none for long, so it gets an
     // empty one.
     TARN_ASSIGN([[maybe_unused]] const auto told, quarantine_->Upsert(clock_->Next(), {}, Properties(lsn)));
-    TARN_RETURN_IF_ERROR(silver_->EvolveSchema(extend(silver_schema_)));
-    silver_schema_ = extend(silver_schema_);
   }
-  TARN_ASSIGN(rules_[0], RowRules::Make(shape, model_));
+  if (!silver_fields.empty()) {
+    TARN_RETURN_IF_ERROR(silver_->EvolveSchema(extend(silver_schema_, silver_fields)));
+    silver_schema_ = extend(silver_schema_, silver_fields);
+  }
+  if (is_known) return {};
+  rules_[0] = std::move(rules);
   registered_.source.columns = shape.columns;
   return {};
 }
@@ -189,7 +219,7 @@ Status SilverTable::Apply(const std::shared_ptr<const schema::TableSchema>& shap
 
 Status SilverTable::BeginSpool() {
   if (has_spooled()) return {};
-  columns_before_spool_ = silver_schema_->fields().size();
+  columns_before_spool_ = silver_schema_->fields().size() + quarantine_schema_->fields().size();
   spooled_from_ = {};
   TARN_ASSIGN(spooled_quarantine_, quarantine_->Spool());
   TARN_ASSIGN(spooled_silver_, silver_->Spool());
@@ -229,7 +259,8 @@ Status SilverTable::CommitSpooled(int64_t lsn) {
 }
 
 bool SilverTable::DropSpooled() {
-  const bool reshaped = has_spooled() && silver_schema_->fields().size() != columns_before_spool_;
+  const size_t columns = silver_schema_->fields().size() + quarantine_schema_->fields().size();
+  const bool reshaped = has_spooled() && columns != columns_before_spool_;
   spooled_quarantine_.reset();
   spooled_silver_.reset();
   return reshaped;

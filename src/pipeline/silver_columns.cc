@@ -16,21 +16,32 @@ bool Has(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-}  // namespace
-
-arrow::FieldVector SilverFields(const catalog::RegisteredTable& table) {
-  arrow::FieldVector fields;
-  for (const schema::Column& column : table.source.columns) {
-    fields.push_back(arrow::field(column.lake_name, schema::ArrowType(column.type)));
-  }
+void AddOurs(const catalog::RegisteredTable& table, arrow::FieldVector& fields) {
   fields.push_back(arrow::field(std::string(schema::kLsn), arrow::int64()));
   if (table.source.append_only) fields.push_back(arrow::field(std::string(schema::kOrdinal), arrow::int64()));
   if (cdc::IsKeyless(table.source)) fields.push_back(arrow::field(kRowName, arrow::utf8()));
   if (!table.month_of.empty()) fields.push_back(arrow::field(kMonth, arrow::utf8()));
+}
+
+}  // namespace
+
+arrow::FieldVector SilverFields(const catalog::RegisteredTable& table, const SilverShape& shape) {
+  arrow::FieldVector fields;
+  for (const SilverColumn& column : shape.columns()) fields.push_back(arrow::field(column.name, column.type));
+  AddOurs(table, fields);
   return fields;
 }
 
-hudi::TableOptions SilverOptions(const catalog::RegisteredTable& table, const catalog::LakeLayout& layout) {
+arrow::FieldVector RefusedFields(const catalog::RegisteredTable& table) {
+  arrow::FieldVector fields;
+  for (const schema::Column& column : table.source.columns)
+    fields.push_back(arrow::field(column.lake_name, schema::ArrowType(column.type)));
+  AddOurs(table, fields);
+  return fields;
+}
+
+hudi::TableOptions SilverOptions(const catalog::RegisteredTable& table, const SilverShape& shape,
+                                 const catalog::LakeLayout& layout) {
   hudi::TableOptions options;
   options.name = table.source.lake_name;
   options.database = "silver";
@@ -48,7 +59,7 @@ hudi::TableOptions SilverOptions(const catalog::RegisteredTable& table, const ca
   if (!options.partition_fields.empty() && options.key_fields.size() < 2) {
     options.key_fields.insert(options.key_fields.begin(), options.partition_fields.back());
   }
-  options.schema = arrow::schema(SilverFields(table));
+  options.schema = arrow::schema(SilverFields(table, shape));
   options.sidecar_folder = layout.Sidecar("silver", options.name);
   return options;
 }
@@ -60,7 +71,7 @@ hudi::TableOptions QuarantineOptions(const catalog::RegisteredTable& table,
   options.database = "quarantine";
   options.type = hudi::TableType::kMergeOnRead;
   options.identity_fields = options.key_fields = IdentityFields(table.source);
-  arrow::FieldVector fields = SilverFields(table);
+  arrow::FieldVector fields = RefusedFields(table);
   for (const char* name : {kRule, kReason, "_bad", kRefusedOp})
     fields.push_back(arrow::field(name, arrow::utf8()));
   if (KeyMayBeRefused(table.source)) {

@@ -9,6 +9,7 @@
 #include "catalog/lake_layout.h"
 #include "catalog/table_registry.h"
 #include "hudi/table.h"
+#include "pipeline/silver_shape.h"
 
 namespace tarn::pipeline {
 
@@ -17,10 +18,13 @@ inline constexpr const char* kRule = "_rule";
 inline constexpr const char* kReason = "_reason";
 inline constexpr const char* kRefusedOp = "_refused_op";
 
-/// Columns of a table's Silver: the source's, then ours (see SilverTable).
-arrow::FieldVector SilverFields(const catalog::RegisteredTable& table);
+/// Columns of a table's Silver: those of its shape, then ours (see SilverTable).
+arrow::FieldVector SilverFields(const catalog::RegisteredTable& table, const SilverShape& shape);
+/// Columns of its quarantine that rows come with: the source's, then ours.
+arrow::FieldVector RefusedFields(const catalog::RegisteredTable& table);
 /// The two tables of the lake: their columns, keys and partitions.
-hudi::TableOptions SilverOptions(const catalog::RegisteredTable& table, const catalog::LakeLayout& layout);
+hudi::TableOptions SilverOptions(const catalog::RegisteredTable& table, const SilverShape& shape,
+                                 const catalog::LakeLayout& layout);
 hudi::TableOptions QuarantineOptions(const catalog::RegisteredTable& table,
                                      const catalog::LakeLayout& layout);
 

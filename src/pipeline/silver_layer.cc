@@ -15,7 +15,9 @@ Result<std::unique_ptr<SilverLayer>> SilverLayer::Open(storage::Storage* storage
                                                        const PipelineOptions& options, const Clock* clock,
                                                        catalog::LakeVersions* versions) {
   std::unique_ptr<SilverLayer> layer(new SilverLayer(storage, layout, options, clock, versions));
-  TARN_ASSIGN(layer->models_, LoadSilverModels(*storage, options.models));
+  TARN_ASSIGN(auto models, LoadSilverModels(*storage, options.models));
+  for (auto& [name, model] : models)
+    layer->models_[name] = std::make_shared<const SilverModel>(std::move(model));
   TARN_ASSIGN(layer->registry_, catalog::TableRegistry::Read(*storage, layout));
   const auto newest = versions->Find(std::nullopt);
   if (newest) {
@@ -26,6 +28,12 @@ Result<std::unique_ptr<SilverLayer>> SilverLayer::Open(storage::Storage* storage
   return layer;
 }
 
+std::shared_ptr<const SilverModel> SilverLayer::ModelOf(const std::string& lake_name) const {
+  const std::lock_guard lock(models_mutex_);
+  const auto found = models_.find(lake_name);
+  return found == models_.end() ? nullptr : found->second;
+}
+
 SilverTable* SilverLayer::Find(const std::string& lake_name) {
   const auto found = tables_.find(lake_name);
   return found == tables_.end() ? nullptr : found->second.get();
@@ -33,7 +41,6 @@ SilverTable* SilverLayer::Find(const std::string& lake_name) {
 
 Status SilverLayer::AddTable(const catalog::RegisteredTable& table) {
   const std::string& name = table.source.lake_name;
-  const auto model = models_.find(name);
   std::shared_ptr<SilverCounts> counts;
   {
     const std::lock_guard lock(counts_mutex_);
@@ -42,11 +49,17 @@ Status SilverLayer::AddTable(const catalog::RegisteredTable& table) {
     counts = known;
   }
   TARN_ASSIGN(auto opened,
-              SilverTable::Open(storage_, layout_, table, model == models_.end() ? nullptr : &model->second,
-                                &instants_, std::move(counts)));
+              SilverTable::Open(storage_, layout_, table, ModelOf(name), &instants_, std::move(counts)));
   TARN_ASSIGN(applied_[name], opened->AppliedLsn());
   tables_[name] = std::move(opened);
   registry_.tables[name] = table;
+  const std::string select = SelectOf(ModelOf(name).get());
+  outdated_.erase(name);
+  if (applied_[name] == 0) {
+    registry_.tables[name].select = select;
+  } else if (table.select != select) {
+    outdated_.insert(name);
+  }
   return MarkHalfApplied(name);
 }
 
@@ -72,6 +85,7 @@ void SilverLayer::RemoveTable(const std::string& name) {
   tables_.erase(name);
   applied_.erase(name);
   registry_.tables.erase(name);
+  outdated_.erase(name);
   const std::lock_guard lock(counts_mutex_);
   counts_.erase(name);
 }
@@ -182,6 +196,9 @@ Status SilverLayer::TakeCopy(const catalog::RegisteredTable& table, const Source
   registered.start = position;
   registered.storage = table.storage;
   registered.copy_again.clear();
+  registered.returning.reset();
+  registered.select = SelectOf(ModelOf(name).get());
+  outdated_.erase(name);
   TARN_RETURN_IF_ERROR(WriteRegistry());
   TARN_FAULT_POINT("silver.take_copy.before_changes");
   registered.held.clear();
@@ -222,6 +239,8 @@ Status SilverLayer::Publish(const SourcePosition& position, int64_t commit_micro
     if (!tables_.contains(name)) continue;
     if (!table.held.empty()) {
       version.held[name] = table.held;
+    } else if (outdated_.contains(name)) {
+      version.held[name] = "its SELECT in models/silver changed, and it is being made anew";
     } else if (table.start <= position) {
       version.tables.push_back(name);
     } else {

@@ -5,9 +5,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "bronze/change_log.h"
 #include "catalog/lake_version.h"
@@ -38,7 +40,8 @@ class SilverLayer : public TailSource {
                                                    catalog::LakeVersions* versions);
 
   InstantClock* instants() { return &instants_; }
-  const std::map<std::string, SilverModel>& models() const { return models_; }
+  /// What models/silver says of a table; null when it says nothing. Threads: any.
+  std::shared_ptr<const SilverModel> ModelOf(const std::string& lake_name) const;
   catalog::TableRegistry& registry() { return registry_; }
   SilverTable* Find(const std::string& lake_name);
 
@@ -54,6 +57,10 @@ class SilverLayer : public TailSource {
   /// Lets held tables try again, unless only a newer copy helps: the position from which Bronze must be read
   /// for them, or position() without any.
   SourcePosition ReleaseHeld();
+
+  /// Tables whose rows were made by another SELECT than models/silver has now. They take no changes until
+  /// TakeCopy.
+  const std::set<std::string>& outdated() const { return outdated_; }
 
   /// Marks a table as to be copied again, and durably so; `hold`: what it has cannot be relied on.
   Status MarkCopyAgain(const std::string& name, const std::string& reason, bool hold);
@@ -97,6 +104,16 @@ class SilverLayer : public TailSource {
   /// Forgets what is staged or kept aside: it comes again.
   Status DropStaged();
   Result<std::shared_ptr<const TailState>> PinTail() override;
+
+  /// Judges rows of a table's quarantine again by its model as the folder has it now, which holds for what
+  /// comes from here on, too, and commits and publishes what enters Silver: rows that are good now. Nothing
+  /// may be staged. `rule`: only rows that this rule refused; empty: all. Errors: kInvalidArgument names a
+  /// table or rule that is not known, and what is wrong with a model; kUnavailable when the table is held;
+  /// nothing has changed then.
+  Result<ReturnedRows> ReturnRows(const std::string& name, const std::string& rule,
+                                  const ReturnReporter& report, const CancelToken& cancel);
+  /// Ends returns that were cut off.
+  Status FinishReturns(const CancelToken& cancel);
 
   /// A version at the tables' common position without changes: after a first copy.
   Status Publish(const SourcePosition& position, int64_t commit_micros);
@@ -144,6 +161,7 @@ class SilverLayer : public TailSource {
   /// The same, and forgets what is kept aside of it.
   Status HoldSpooledOrFail(const std::string& name, const Error& error);
   Status WriteRegistry();
+  Status CommitReturn(const std::string& name, const std::string& rule);
   /// SaveRegistry when a table has other columns than the registry says.
   Status SaveReshaped();
   Status LoadCopy(SilverTable& table, int64_t lsn, const std::function<Status(const CopyRows&)>& read);
@@ -154,11 +172,13 @@ class SilverLayer : public TailSource {
   const Clock* clock_;
   catalog::LakeVersions* versions_;
   InstantClock instants_;
-  std::map<std::string, SilverModel> models_;
+  mutable std::mutex models_mutex_;
+  std::map<std::string, std::shared_ptr<const SilverModel>> models_;  ///< Under models_mutex_.
   catalog::TableRegistry registry_;
   std::map<std::string, std::unique_ptr<SilverTable>> tables_;
   std::map<std::string, int64_t> applied_;  ///< Ordering value up to which each table is complete.
   std::map<std::string, bool> touched_;
+  std::set<std::string> outdated_;
   std::map<std::string, std::string> coming_;
   int64_t registry_changes_ = 0;
   std::string served_;  ///< Table that was served last.

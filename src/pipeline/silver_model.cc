@@ -75,6 +75,16 @@ Result<std::map<std::string, SilverModel>> LoadSilverModels(const storage::Stora
       return MakeError(ErrorCode::kInvalidArgument, "{}: the table '{}' has a second model", path, table);
     }
   }
+  for (const auto& file : files) {
+    if (!file.name.ends_with(".sql")) continue;
+    const std::string path = folder + "/silver/" + file.name;
+    SilverModel& model = models[file.name.substr(0, file.name.size() - 4)];
+    TARN_ASSIGN(model.select, storage.Read(path));
+    model.select_file = path;
+    if (model.select.find_first_not_of(" \t\r\n") == std::string::npos)
+      return MakeError(ErrorCode::kInvalidArgument, "{}: it is empty; one SELECT is expected", path);
+    if (model.table.empty()) model.table = file.name.substr(0, file.name.size() - 4);
+  }
   return models;
 }
 

@@ -28,9 +28,15 @@ struct SilverModel {
   std::map<std::string, std::string> columns;  ///< Descriptions.
   std::vector<RowRule> rules;
   std::vector<TableCheck> checks;
+  std::string select;       ///< `models/silver/<table>.sql`: what Silver's columns are; empty: the source's.
+  std::string select_file;  ///< Where it stands; empty without one.
 };
 
-/// All models of a folder by table. Errors: kInvalidArgument names file, line and what is wrong with it.
+/// Its SELECT; empty without one. `model`: may be null.
+inline std::string SelectOf(const SilverModel* model) { return model == nullptr ? "" : model->select; }
+
+/// All models of a folder by table: what `<table>.sql` and the .yml of the table say. Errors:
+/// kInvalidArgument names file, line and what is wrong with it.
 Result<std::map<std::string, SilverModel>> LoadSilverModels(const storage::Storage& storage,
                                                             const std::string& folder);
 Result<SilverModel> ParseSilverModel(const std::string& text, const std::string& file_name);

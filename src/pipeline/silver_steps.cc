@@ -58,7 +58,9 @@ SilverLayer::TableEvents SilverLayer::EventsByTable(const SilverStep& step) cons
   TableEvents by_table;
   for (const bronze::TableRows& event : step.events) {
     const std::string& name = event.table->lake_name;
-    if (tables_.contains(name) && registry_.tables.at(name).held.empty()) by_table[name].push_back(&event);
+    const bool takes_changes =
+        tables_.contains(name) && registry_.tables.at(name).held.empty() && !outdated_.contains(name);
+    if (takes_changes) by_table[name].push_back(&event);
   }
   return by_table;
 }

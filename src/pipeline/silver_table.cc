@@ -22,18 +22,20 @@ Result<std::unique_ptr<hudi::Table>> OpenOrCreate(storage::Storage* storage, con
 
 }  // namespace
 
-Result<std::unique_ptr<SilverTable>> SilverTable::Open(storage::Storage* storage,
-                                                       const catalog::LakeLayout& layout,
-                                                       const catalog::RegisteredTable& table,
-                                                       const SilverModel* model, InstantClock* clock,
-                                                       std::shared_ptr<SilverCounts> counts) {
+Result<std::unique_ptr<SilverTable>> SilverTable::Open(
+    storage::Storage* storage, const catalog::LakeLayout& layout, const catalog::RegisteredTable& table,
+    std::shared_ptr<const SilverModel> model, InstantClock* clock, std::shared_ptr<SilverCounts> counts) {
   std::unique_ptr<SilverTable> out(new SilverTable);
   out->registered_ = table;
-  out->model_ = model;
+  out->model_ = std::move(model);
+  out->storage_ = storage;
+  out->quarantine_path_ = layout.Quarantine(table.source.lake_name);
   out->clock_ = clock;
   out->counts_ = std::move(counts);
   const std::string& name = table.source.lake_name;
-  const hudi::TableOptions silver = SilverOptions(table, layout);
+  TARN_ASSIGN(auto rules, out->MakeRules(table));
+  const hudi::TableOptions silver = SilverOptions(table, rules->shape(), layout);
+  out->rules_.push_back(std::move(rules));
   const hudi::TableOptions quarantine = QuarantineOptions(table, layout);
   TARN_ASSIGN(out->silver_, OpenOrCreate(storage, layout.Silver(name), silver));
   TARN_ASSIGN(out->quarantine_, OpenOrCreate(storage, layout.Quarantine(name), quarantine));
@@ -45,10 +47,17 @@ Result<std::unique_ptr<SilverTable>> SilverTable::Open(storage::Storage* storage
   out->staged_quarantine_ = out->quarantine_->Stage();
   clock->MustPass(out->silver_->LastInstant());
   clock->MustPass(out->quarantine_->LastInstant());
-  TARN_ASSIGN(auto rules, RowRules::Make(table.source, model));
-  out->rules_.push_back(std::move(rules));
   if (cdc::IsKeyless(table.source)) TARN_RETURN_IF_ERROR(out->NoteHalfApplied());
   return out;
+}
+
+Result<std::unique_ptr<RowRules>> SilverTable::MakeRules(const catalog::RegisteredTable& table) const {
+  TARN_ASSIGN(auto rules, RowRules::Make(table.source, model_.get()));
+  const SilverShape& shape = rules->shape();
+  if (!table.tenant_column.empty())
+    TARN_RETURN_IF_ERROR(shape.CheckKept(table.tenant_column, "the tenant's"));
+  if (!table.month_of.empty()) TARN_RETURN_IF_ERROR(shape.CheckKept(table.month_of, "that of the months"));
+  return rules;
 }
 
 Status SilverTable::NoteHalfApplied() {
@@ -76,7 +85,7 @@ hudi::CommitProperties SilverTable::Properties(int64_t lsn) const {
 Status SilverTable::BeginLoad(const std::string& instant, int workers) {
   loaded_rows_ = {};
   while (rules_.size() < static_cast<size_t>(workers)) {
-    TARN_ASSIGN(auto rules, RowRules::Make(registered_.source, model_));
+    TARN_ASSIGN(auto rules, MakeRules(registered_));
     rules_.push_back(std::move(rules));
   }
   TARN_ASSIGN(silver_load_, silver_->BeginBulkInsert(instant));
@@ -127,14 +136,13 @@ Status SilverTable::BeginReload(const std::string& instant, const schema::TableS
         Listed(key), after.tenant_column.empty() ? "no tenant" : after.tenant_column,
         after.month_of.empty() ? "no month" : "month of " + after.month_of, Listed(new_key), name, name);
   }
+  TARN_ASSIGN(auto rules, MakeRules(after));
   rules_.clear();
-  TARN_ASSIGN(auto rules, RowRules::Make(shape, model_));
   rules_.push_back(std::move(rules));
   registered_ = std::move(after);
   loaded_rows_ = {};
-  const arrow::FieldVector fields = SilverFields(registered_);
-  silver_schema_ = Reshaped(*silver_schema_, fields);
-  quarantine_schema_ = Reshaped(*quarantine_schema_, fields);
+  silver_schema_ = Reshaped(*silver_schema_, SilverFields(registered_, rules_[0]->shape()));
+  quarantine_schema_ = Reshaped(*quarantine_schema_, RefusedFields(registered_));
   TARN_ASSIGN(quarantine_load_, quarantine_->BeginReload(instant, quarantine_schema_));
   TARN_ASSIGN(silver_load_, silver_->BeginReload(instant, silver_schema_));
   return {};

@@ -3,11 +3,13 @@
 #include <arrow/type_fwd.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "catalog/lake_layout.h"
 #include "catalog/table_registry.h"
@@ -28,21 +30,29 @@ struct SilverCounts {
   std::atomic<int64_t> inserted{0}, updated{0}, deleted{0}, refused{0}, warnings{0}, commits{0};
 };
 
+/// What became of rows that were judged again.
+struct ReturnedRows {
+  int64_t entered = 0;  ///< They are in Silver now, and no more in quarantine.
+  int64_t stayed = 0;   ///< They still break a rule, which may be another one than before.
+};
+/// Called now and then with how many rows were judged.
+using ReturnReporter = std::function<void(int64_t rows)>;
+
 /// The commit LSN that a Hudi commit of ours brings its table to, in its extraMetadata.
 inline constexpr const char* kLsnProperty = "tarn.lsn";
 
-/// One table of Silver and its quarantine. Silver's columns: the source's, then _lsn (and _ordinal when
-/// append-only, _row when keyless, _month when partitioned by month). Quarantine's: the same, then _rule,
-/// _reason, _bad, _refused_op and, where a key may be refused, _refused_key, which is part of its identity.
-/// Threads: one writer; counts from any.
+/// One table of Silver and its quarantine. Silver's columns: those of its SilverShape, then _lsn (and
+/// _ordinal when append-only, _row when keyless, _month when partitioned by month). Quarantine's: the
+/// source's, the same of ours, then _rule, _reason, _bad, _refused_op and, where a key may be refused,
+/// _refused_key, which is part of its identity. Threads: one writer; counts from any.
 class SilverTable {
  public:
   /// Opens the two tables, or makes them when there are none yet.
   static Result<std::unique_ptr<SilverTable>> Open(storage::Storage* storage,
                                                    const catalog::LakeLayout& layout,
                                                    const catalog::RegisteredTable& table,
-                                                   const SilverModel* model, InstantClock* clock,
-                                                   std::shared_ptr<SilverCounts> counts);
+                                                   std::shared_ptr<const SilverModel> model,
+                                                   InstantClock* clock, std::shared_ptr<SilverCounts> counts);
 
   const catalog::RegisteredTable& registered() const { return registered_; }
   /// Ordering value of the newest change inside; 0 when the table has no commit.
@@ -103,6 +113,20 @@ class SilverTable {
   /// counted twice, so that only a newer copy helps. A key, or a position, makes that harmless for others.
   bool IsHalfApplied() const { return cdc::IsKeyless(registered_.source) && unfinished_; }
 
+  /// From here on rows are judged by this model. Errors: as RowRules::Make; then nothing has changed.
+  Status SetModel(std::shared_ptr<const SilverModel> model);
+  /// Judges what stands in quarantine (of `rule` alone, unless empty) and keeps aside what follows, for
+  /// CommitReturned; nothing may be staged or spooled. `again`: Silver may have rows of a return that was cut
+  /// off, which go where they are refused. Errors: kInvalidArgument when a rule says stop.
+  Result<ReturnedRows> JudgeQuarantine(const std::string& rule, bool again, const ReturnReporter& report,
+                                       const CancelToken& cancel);
+  /// Whether the judgement leaves anything to commit.
+  bool has_returned() const {
+    return has_spooled() && !(spooled_quarantine_->empty() && spooled_silver_->empty());
+  }
+  /// Silver first: cut off in between, a row is in both tables, and in none never.
+  Status CommitReturned();
+
   /// Compaction, cleaning, archiving of both tables, each a bounded step; nothing may be staged. True when
   /// anything was compacted.
   Result<bool> RunServices(const hudi::ServiceOptions& options, bool compact_everything);
@@ -119,14 +143,21 @@ class SilverTable {
   std::shared_ptr<arrow::Array> SourceColumn(const arrow::RecordBatch& changes,
                                              const arrow::Field& field) const;
   Status AddColumns(const schema::TableSchema& shape, int64_t lsn);
+  /// Columns that quarantine, or Silver, must get for changes of this shape. Errors: kUnsupported.
+  Result<arrow::FieldVector> AddedToSource(const schema::TableSchema& shape, bool has_select) const;
+  Result<arrow::FieldVector> AddedToSilver(const SilverShape& shape) const;
   Result<BaseRows> LookUpBase(const arrow::RecordBatch& identities);
-  Result<BaseRows> LookUpCommitted(const arrow::RecordBatch& identities);
   Status BeginSpool();
   Status Write(const Changes& changes, int64_t lsn);
   void Count(const hudi::CommitResult& done);
   void Count(const Changes& changes);
   hudi::CommitProperties Properties(int64_t lsn) const;
   Status NoteHalfApplied();
+  /// Errors: as RowRules::Make; kInvalidArgument when a partition column would not be there.
+  Result<std::unique_ptr<RowRules>> MakeRules(const catalog::RegisteredTable& table) const;
+  /// Rows of quarantine as the changes that they came as.
+  std::shared_ptr<arrow::RecordBatch> ChangesOf(const arrow::RecordBatch& refused) const;
+  Status JudgeAgain(const arrow::RecordBatch& rows, bool again, ReturnedRows& counts);
 
   catalog::RegisteredTable registered_;
   std::shared_ptr<arrow::Schema> silver_schema_, quarantine_schema_;
@@ -136,7 +167,9 @@ class SilverTable {
   size_t columns_before_spool_ = 0;
   schema::ChangePosition spooled_from_;
   std::vector<std::unique_ptr<RowRules>> rules_;  ///< One a worker of a load; the first serves the stream.
-  const SilverModel* model_ = nullptr;
+  std::shared_ptr<const SilverModel> model_;      ///< Null: none.
+  storage::Storage* storage_ = nullptr;
+  std::string quarantine_path_;
   InstantClock* clock_ = nullptr;
   std::shared_ptr<SilverCounts> counts_;
   bool quarantine_has_rows_ = false;  ///< It may hold rows, so good images must be looked for in it.

@@ -134,6 +134,7 @@ Status Runner::StreamOnce(const CancelToken& cancel, std::optional<Lsn> until) {
   in_open_transaction_ = uncommitted_ = false;
   TARN_RETURN_IF_ERROR(silver_->DropStaged());
   TARN_RETURN_IF_ERROR(silver_->MarkHalfApplied());
+  TARN_RETURN_IF_ERROR(silver_->FinishReturns(cancel));
   // What Bronze has and Silver lacks (a commit that failed) does not come from the source again.
   if (last && silver_->position() < last->position()) {
     TARN_RETURN_IF_ERROR(CatchUpFromBronze(cancel));
@@ -212,6 +213,7 @@ Status Runner::ApplySegments(cdc::ChangeCollector& collector, const std::atomic<
     // The rest of a transaction comes first: what follows wants tables that have the whole of it, or nothing.
     if (in_open_transaction_) continue;
     TARN_RETURN_IF_ERROR(MarkCopies(collector));
+    TARN_RETURN_IF_ERROR(TakeReturns(cancel));
     TARN_RETURN_IF_ERROR(TakeFinishedCopy(collector, cancel));
     TARN_RETURN_IF_ERROR(AdmitCopied(collector));
     if (!uncommitted_) TARN_RETURN_IF_ERROR(RunServicesWhenDue());

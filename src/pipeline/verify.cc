@@ -84,15 +84,17 @@ class Comparison {
       result.held = held != aligned_.version.held.end() ? held->second : "it is not in the lake yet";
       return std::optional<TableVerification>(std::move(result));
     }
-    const auto into = [&](TableDigest& digest) -> TakeRows {
-      return [&](const auto& rows) { return AddRows(table.schema, rows, digest); };
+    TARN_ASSIGN(const schema::TableSchema silver, SilverOf(table.schema));
+    const auto into = [](const schema::TableSchema& of, TableDigest& digest) -> TakeRows {
+      return [&](const auto& rows) { return AddRows(of, rows, digest); };
     };
     TARN_ASSIGN(const bool compared,
-                ReadBoth(table, connection, into(result.source_good), into(result.source_refused),
-                         into(result.silver), into(result.quarantine)));
+                ReadBoth(table, silver, connection, into(silver, result.source_good),
+                         into(table.schema, result.source_refused), into(silver, result.silver),
+                         into(table.schema, result.quarantine)));
     if (!compared) return std::optional<TableVerification>();
     if (!result.equal() && !result.append_only) {
-      TARN_ASSIGN(const bool named, NameRows(table, connection, result));
+      TARN_ASSIGN(const bool named, NameRows(table, silver, connection, result));
       if (!named) return std::optional<TableVerification>();
     }
     return std::optional<TableVerification>(std::move(result));
@@ -103,26 +105,28 @@ class Comparison {
       : runner_(&runner), cancel_(&cancel), aligned_(std::move(aligned)) {}
 
   /// The source's rows, parted by the rules, then the lake's. False when the table was rewritten since.
-  Result<bool> ReadBoth(const cdc::SourceTable& table, cdc::PgConnection* connection, const TakeRows& good,
-                        const TakeRows& refused, const TakeRows& silver, const TakeRows& quarantine) {
+  Result<bool> ReadBoth(const cdc::SourceTable& table, const schema::TableSchema& silver_table,
+                        cdc::PgConnection* connection, const TakeRows& good, const TakeRows& refused,
+                        const TakeRows& silver, const TakeRows& quarantine) {
     TARN_ASSIGN(const cdc::CopyOutcome outcome, ReadSource(table, connection, good, refused));
     if (outcome == cdc::CopyOutcome::kRewritten) return false;
-    TARN_RETURN_IF_ERROR(ReadLake(*session_, table.schema, "silver", silver));
+    TARN_RETURN_IF_ERROR(ReadLake(*session_, silver_table, "silver", silver));
     TARN_RETURN_IF_ERROR(ReadLake(*session_, table.schema, "quarantine", quarantine));
     return true;
   }
 
   /// False when the table was rewritten since.
-  Result<bool> NameRows(const cdc::SourceTable& table, cdc::PgConnection* connection,
-                        TableVerification& result) {
+  Result<bool> NameRows(const cdc::SourceTable& table, const schema::TableSchema& silver_table,
+                        cdc::PgConnection* connection, TableVerification& result) {
     using Side = DifferingRows::Side;
-    DifferingRows silver(table.schema), quarantine(table.schema);
+    DifferingRows silver(silver_table), quarantine(table.schema);
     const auto read = [&](Status (DifferingRows::*take)(Side, const arrow::RecordBatch&)) -> Result<bool> {
       const auto into = [&](DifferingRows& rows, Side side) -> TakeRows {
         return [&rows, side, take](const auto& batch) { return (rows.*take)(side, batch); };
       };
-      return ReadBoth(table, connection, into(silver, Side::kSource), into(quarantine, Side::kSource),
-                      into(silver, Side::kLake), into(quarantine, Side::kLake));
+      return ReadBoth(table, silver_table, connection, into(silver, Side::kSource),
+                      into(quarantine, Side::kSource), into(silver, Side::kLake),
+                      into(quarantine, Side::kLake));
     };
     TARN_ASSIGN(const bool counted, read(&DifferingRows::Count));
     if (!counted) return false;
@@ -134,11 +138,17 @@ class Comparison {
     return collected;
   }
 
+  /// The table as Silver has it.
+  Result<schema::TableSchema> SilverOf(const schema::TableSchema& source) const {
+    const auto model = runner_->silver()->ModelOf(source.lake_name);
+    TARN_ASSIGN(const SilverShape shape, SilverShape::Make(source, model.get()));
+    return shape.AsTable(source);
+  }
+
   Result<cdc::CopyOutcome> ReadSource(const cdc::SourceTable& table, cdc::PgConnection* connection,
                                       const TakeRows& good, const TakeRows& refused) {
-    const auto& models = runner_->silver()->models();
-    const auto model = models.find(table.schema.lake_name);
-    TARN_ASSIGN(auto rules, RowRules::Make(table.schema, model == models.end() ? nullptr : &model->second));
+    const auto model = runner_->silver()->ModelOf(table.schema.lake_name);
+    TARN_ASSIGN(auto rules, RowRules::Make(table.schema, model.get()));
     cdc::CopyOptions copy;
     copy.conninfo = runner_->options().conninfo;
     copy.connection = connection;

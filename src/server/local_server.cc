@@ -143,6 +143,7 @@ Status LocalServer::Answer(FrameSocket& socket, const std::string& text, KeptSes
     TARN_ASSIGN(const std::string reply, reload_());
     return socket.Send(FrameKind::kReply, reply);
   }
+  if (command == "return_rows") return AnswerReturn(socket, json.value("table", ""), json.value("rule", ""));
   if (command == "backfill") return AnswerBackfill(socket, json.value("model", ""), TextsOf(json, "tenants"));
   if (command == "archive") return AnswerArchive(socket, json.value("until", ""));
   if (command == "query") {
@@ -202,6 +203,19 @@ Status LocalServer::AnswerQuery(FrameSocket& socket, const QueryRequest& request
 Status LocalServer::AnswerResync(FrameSocket& socket, const std::vector<std::string>& tables) {
   TARN_ASSIGN(const auto names, runner_->RequestCopies(tables));
   return socket.Send(FrameKind::kReply, nlohmann::json{{"tables", names}}.dump());
+}
+
+Status LocalServer::AnswerReturn(FrameSocket& socket, const std::string& table, const std::string& rule) {
+  CancelToken cancel;
+  const Watch watch([&] { return stop_.IsCancelled() || socket.PeerIsGone(); },
+                    [&cancel] { cancel.Cancel(); });
+  auto returned = runner_->ReturnRows(
+      table, rule,
+      [&](int64_t rows) { (void)socket.Send(FrameKind::kProgress, std::to_string(rows)).has_value(); },
+      cancel);
+  if (!returned) return std::move(returned).error();
+  return socket.Send(FrameKind::kReply,
+                     nlohmann::json{{"entered", returned->entered}, {"stayed", returned->stayed}}.dump());
 }
 
 Status LocalServer::AnswerBackfill(FrameSocket& socket, const std::string& model,

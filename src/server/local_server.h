@@ -16,8 +16,9 @@
 
 namespace tarn::server {
 
-/// Answers `tarn status`, `query`, `verify`, `resync`, `reload`, `backfill` and `bronze archive` of a running
-/// pipeline on the lake's Unix socket. Threads: one accepts, one a connection; all are joined by Stop.
+/// Answers `tarn status`, `query`, `verify`, `resync`, `reload`, `quarantine retry`, `backfill` and `bronze
+/// archive` of a running pipeline on the lake's Unix socket. Threads: one accepts, one a connection; all are
+/// joined by Stop.
 class LocalServer {
  public:
   static constexpr int kMaxConnections = 64;
@@ -42,6 +43,7 @@ class LocalServer {
   Status WaitUntilFresh(FrameSocket& socket, const QueryRequest& request);
   Status AnswerQuery(FrameSocket& socket, const QueryRequest& request, KeptSession* kept);
   Status AnswerVerify(FrameSocket& socket);
+  Status AnswerReturn(FrameSocket& socket, const std::string& table, const std::string& rule);
   Status AnswerResync(FrameSocket& socket, const std::vector<std::string>& tables);
   Status AnswerBackfill(FrameSocket& socket, const std::string& model,
                         const std::vector<std::string>& tenants);

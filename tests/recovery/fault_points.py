@@ -29,6 +29,8 @@ class Way:
     drops_slot: bool = False
     # Not `tarn run` but `tarn hudi` with this command for a table outside of lakes.
     command: str | None = None
+    # Whether it is `tarn quarantine retry` that dies, of a table all of whose rows were refused until then.
+    returns: bool = False
     # Whether days of Bronze are archived, and small files removed two days later: each start is two days after the one before.
     archives: bool = False
 
@@ -53,6 +55,9 @@ WAYS: dict[str, Way] = {
     "copy.after_publications": Way(copies=True, visit=1),
     "copy.before_manifest": Way(copies=True, visit=1),
     "silver.take_copy.before_changes": Way(copies=True, visit=1),
+    # Rows that come back from quarantine.
+    "silver.return.between_tables": Way(FRESH, FRESH, returns=True, visit=1),
+    "silver.return.before_publish": Way(FRESH, FRESH, returns=True, visit=1),
     # What a lake notes of itself, and tarn makes on the source.
     "lake.identity.after_write": Way(FRESH, drops_slot=True, visit=1),
     "silver.registry.after_write": COPY,

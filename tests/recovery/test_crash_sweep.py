@@ -98,6 +98,20 @@ class Sweep:
     def _two_days_later(self, tarn: Tarn):
         tarn.environment = shifted_clock(self.folder, int(tarn.environment.get("CLOCK_SHIFT", 0)) + 48 * HOUR)
 
+    def _crash_returning(self, tarn: Tarn, fault: str):
+        """The lake was made under a rule that refuses customers; it is another one now."""
+        model = tarn.folder / "models/silver/customer.yml"
+        model.parent.mkdir(parents=True, exist_ok=True)
+        tarn.sections["gold"]["models"] = str(tarn.folder / "models")
+        tarn.write_config()
+        model.write_text("table: customer\nrules:\n  - {name: nobody, check: id < 0}\n")
+        tarn.start()
+        wait_for(lambda: tarn.value("SELECT count(*) FROM quarantine.customer") > 0, 60, "refused rows")
+        assert tarn.stop() == 0, tarn.log_tail()
+        model.write_text("table: customer\n")
+        outcome = tarn.command("quarantine", "retry", "customer", environment={"TARN_FAULT": fault, **lossy_disk(self.folder, tarn.lake)})
+        assert outcome.code == CRASHED, outcome.text
+
     def _recover(self, tarn: Tarn):
         tarn.start().wait_status(lambda status: not status["copies"]["wanted"], what="the copies")
         with self.history.without_truncate():
@@ -128,6 +142,9 @@ class Sweep:
                     tarn.must("resync", "customer")
                 if way.drops_slot:
                     self._drop_slot(tarn)
+                if way.returns:
+                    self._crash_returning(tarn, point)
+                    continue
                 self._crash(tarn, point if visit == "first" or way.visit == 1 else f"{point}:{way.visit}", way.archives)
             self._recover(tarn)
             if visit == "first":

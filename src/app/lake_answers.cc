@@ -1,4 +1,4 @@
-#include "app/lake_query.h"
+#include "app/lake_answers.h"
 
 #include <nlohmann/json.hpp>
 
