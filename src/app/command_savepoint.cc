@@ -1,44 +1,19 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
 #include "app/hudi_arguments.h"
+#include "app/table_storage.h"
 #include "base/clock.h"
 #include "catalog/lake_layout.h"
-#include "hudi/properties.h"
 #include "hudi/savepoint.h"
 #include "hudi/timeline.h"
 #include "pipeline/instant_clock.h"
 
 namespace tarn::app {
 namespace {
-
-/// A storage that may write one table, for the length of a command. Temporary files are in the table's own
-/// folder, where no reader looks, and go at the end.
-class TableStorage {
- public:
-  static Result<std::unique_ptr<TableStorage>> Open(const std::string& table) {
-    // What is no table must not become one by looking at it.
-    TARN_RETURN_IF_ERROR(hudi::ReadProperties(*storage::OpenLocalStorageReadOnly(), table));
-    const std::string staging = table + "/.hoodie/.temp/tarn";
-    TARN_ASSIGN(auto storage, storage::OpenLocalStorage(staging));
-    return std::unique_ptr<TableStorage>(new TableStorage(std::move(storage), staging));
-  }
-  ~TableStorage() {
-    std::error_code ignored;
-    std::filesystem::remove_all(staging_, ignored);
-  }
-  storage::Storage& operator*() { return *storage_; }
-
- private:
-  TableStorage(std::unique_ptr<storage::Storage> storage, std::string staging)
-      : storage_(std::move(storage)), staging_(std::move(staging)) {}
-  std::unique_ptr<storage::Storage> storage_;
-  const std::string staging_;
-};
 
 /// A table of a lake belongs to the lake's writer. Null outside of lakes.
 Result<std::unique_ptr<catalog::WriterLease>> LeaseFor(const std::string& table) {

@@ -106,6 +106,14 @@ struct HudiSavepointArguments {
 };
 /// Makes, deletes or lists savepoints. In a lake it takes the writer's lease, but for listing.
 int RunHudiSavepoint(HudiSavepointArguments arguments);
+/// What users give to `tarn hudi cluster`.
+struct HudiClusterArguments {
+  std::string path;
+  int64_t small_megabytes = 0;  ///< 0: as the table's own target says.
+  bool beside_others = false, json = false;
+};
+/// Only outside of lakes, whose writer has its own way.
+int RunHudiCluster(const HudiClusterArguments& arguments);
 /// Only outside of lakes, whose tables go together.
 int RunHudiRestore(const std::string& path, const std::string& savepoint, bool json);
 /// kDifference when a table has faults.

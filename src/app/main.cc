@@ -39,6 +39,7 @@ struct Arguments {
   tarn::app::HudiReadArguments hudi;
   tarn::app::HudiSavepointArguments savepoint;
   tarn::app::QuarantineShowArguments quarantine;
+  tarn::app::HudiClusterArguments cluster;
   std::string model, subject, rule;
   std::vector<std::string> tenants;
   size_t limit = 50;
@@ -69,6 +70,21 @@ void AddHudiSavepoint(CLI::App* hudi, Arguments& a) {
       ->excludes(comment)
       ->excludes(removes);
   savepoint->add_flag("--json", a.savepoint.json, "for scripts");
+}
+
+void AddHudiCluster(CLI::App* hudi, Arguments& a) {
+  CLI::App* cluster = hudi->add_subcommand(
+      "cluster",
+      "Put small files of each partition together\nExample: tarn hudi cluster /data/orders --beside-others");
+  cluster->add_option("path", a.cluster.path, "the table's folder")->required();
+  cluster
+      ->add_option("--small", a.cluster.small_megabytes,
+                   "files below so many MiB are small (default: half of the table's target)")
+      ->check(CLI::Range(1, 100'000));
+  cluster->add_flag("--beside-others", a.cluster.beside_others,
+                    "others may write meanwhile, with optimistic concurrency control and "
+                    "FileSystemBasedLockProvider; without it nobody may");
+  cluster->add_flag("--json", a.cluster.json, "for scripts");
 }
 
 /// Tools for any Hudi table: a library's face.
@@ -112,6 +128,7 @@ void AddHudiCommands(CLI::App& app, Arguments& a) {
       ->required();
   for (CLI::App* command : {show, check, restore}) command->add_flag("--json", a.json, "for scripts");
   AddHudiSavepoint(hudi, a);
+  AddHudiCluster(hudi, a);
 }
 
 int RunHudi(const CLI::App& hudi, Arguments& a) {
@@ -121,6 +138,7 @@ int RunHudi(const CLI::App& hudi, Arguments& a) {
   if (command == "show") return RunHudiShow(a.hudi.path, a.json);
   if (command == "check") return RunHudiCheck(a.tables, a.json);
   if (command == "savepoint") return RunHudiSavepoint(a.savepoint);
+  if (command == "cluster") return RunHudiCluster(a.cluster);
   if (command == "restore") return RunHudiRestore(a.savepoint.path, a.savepoint.at, a.json);
   a.hudi.format = FormatOf(a.format);
   return RunHudiRead(a.hudi);

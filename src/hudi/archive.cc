@@ -51,7 +51,7 @@ Result<std::string> EntryOf(const storage::Storage& storage, const std::string& 
                      {"actionState", state},
                      {"stateTransitionTime", instant}};
   TARN_ASSIGN(const std::string bytes, storage.Read(path));
-  if (state == "COMPLETED" && IsCommitAction(action)) {
+  if (state == "COMPLETED" && IsCommitAction(action) && action != "replacecommit") {
     const ordered_json commit = ordered_json::parse(bytes, nullptr, false);
     if (commit.is_object()) entry["hoodieCommitMetadata"] = CommitForArchive(commit);
   } else if (state == "COMPLETED" && (action == "clean" || action == "rollback")) {
@@ -64,12 +64,27 @@ Result<std::string> EntryOf(const storage::Storage& storage, const std::string& 
   return avro::EncodeJson(ArchivedEntrySchema(), entry.dump());
 }
 
+/// Replacecommits of which a file group still has files.
+Result<std::set<std::string>> Replacing(const storage::Storage& storage, const std::string& base_path,
+                                        const Timeline& timeline) {
+  std::set<std::string> replacing;
+  TARN_ASSIGN(const auto replaced, ReplacedGroups(storage, base_path, timeline, ""));
+  if (replaced.empty()) return replacing;
+  TARN_ASSIGN(const FileView view, FileView::Load(storage, base_path));
+  for (const auto& [partition, groups] : view.partitions()) {
+    for (const auto& [file_id, group] : groups) {
+      if (const auto at = replaced.find(file_id); at != replaced.end()) replacing.insert(at->second);
+    }
+  }
+  return replacing;
+}
+
 /// Instants to move, oldest first: nothing from the oldest pending one on, nor from the oldest savepoint on,
 /// for a restore must find what came after it. The newest clean stays until a commit after it has repeated
-/// what history is left.
-std::vector<std::string> Archivable(const Timeline& timeline, const ServiceOptions& options) {
+/// what history is left. `replacing`: replacecommits without which old files would count again.
+std::vector<std::string> Archivable(const Timeline& timeline, const ServiceOptions& options,
+                                    const std::set<std::string>& replacing) {
   const auto keep = static_cast<size_t>(std::max(options.keep_active_instants, 2));
-  if (timeline.completed.size() <= keep * 2) return {};
   std::string barrier;
   if (auto it = timeline.completed.rbegin(); it->second == "clean") barrier = it->first;
   for (const PendingAction& pending : timeline.pending) {
@@ -79,7 +94,7 @@ std::vector<std::string> Archivable(const Timeline& timeline, const ServiceOptio
   for (const auto& [instant, action] : timeline.completed) {
     if (timeline.completed.size() - instants.size() <= keep) break;
     if (!barrier.empty() && instant >= barrier) break;
-    if (timeline.savepoints.contains(instant) || action == "replacecommit") break;
+    if (timeline.savepoints.contains(instant) || replacing.contains(instant)) break;
     instants.push_back(instant);
   }
   return instants;
@@ -142,8 +157,12 @@ Status ForgetBefore(storage::Storage& storage, const std::map<int, std::string>&
 
 Result<int64_t> HudiTable::Archive(const std::string& now_instant, const ServiceOptions& options) {
   TARN_RETURN_IF_ERROR(ParseInstant(now_instant));
+  TARN_ASSIGN(const auto lock, LockForService());
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
-  const std::vector<std::string> instants = Archivable(timeline, options);
+  if (timeline.completed.size() <= 2 * static_cast<size_t>(std::max(options.keep_active_instants, 2)))
+    return 0;
+  TARN_ASSIGN(const auto replacing, Replacing(*storage_, base_path_, timeline));
+  const std::vector<std::string> instants = Archivable(timeline, options, replacing);
   if (instants.empty()) return 0;
   const std::string folder = HoodiePath("archived");
   TARN_ASSIGN(const auto files, ArchiveFiles(*storage_, folder));

@@ -29,6 +29,7 @@ class HudiBulkWriter : public BulkWriter {
       : table_(table), before_(std::move(before)), spool_(table->IndexFolder()) {
     content_.instant = std::move(instant);
     content_.metadata.operation = is_reload() ? "UPSERT" : "BULK_INSERT";
+    content_.is_whole_table = true;
     table_->bulk_open_ = true;
     if (is_reload()) free_groups_ = table_->partition_groups_;
   }
@@ -69,6 +70,7 @@ class HudiBulkWriter : public BulkWriter {
     TARN_RETURN_IF_ERROR(BuildIndex());
     TARN_ASSIGN(CommitResult result, table_->Complete(content_, properties));
     finished_ = true;
+    table_->CatchUp();
     return result;
   }
 

@@ -29,13 +29,29 @@ bool IsKept(const GroupFiles& group, const std::string& instant, const std::set<
                                                  [&](const auto& log) { return kept.contains(log.name); });
 }
 
+/// All files of a group that readers do not read any more, but what savepoints keep.
+void AddAll(const GroupFiles& group, const std::set<std::string>& kept, std::vector<std::string>* files) {
+  for (const auto& [instant, logs] : group.logs) {
+    if (IsKept(group, instant, kept)) continue;
+    for (const LogFile& log : logs) files->push_back(log.name);
+  }
+  for (const auto& [instant, base] : group.bases) {
+    if (!IsKept(group, instant, kept)) files->push_back(base.name);
+  }
+}
+
 /// Files of slices that no reader at or after `retained` needs, logs before their base file; but those that
 /// savepoints keep.
 std::map<std::string, std::vector<std::string>> OldFiles(const FileView& view, const std::string& retained,
-                                                         const std::set<std::string>& kept) {
+                                                         const std::set<std::string>& kept,
+                                                         const ReplacedInstants& replaced) {
   std::map<std::string, std::vector<std::string>> files;
   for (const auto& [partition, groups] : view.partitions()) {
     for (const auto& [file_id, group] : groups) {
+      if (const auto at = replaced.find(file_id); at != replaced.end() && at->second <= retained) {
+        if (!group.bases.empty() || !group.logs.empty()) AddAll(group, kept, &files[partition]);
+        continue;
+      }
       // The newest slice at or before the retained instant is what a reader of that instant reads.
       auto keep = group.bases.upper_bound(retained);
       if (keep == group.bases.begin()) continue;
@@ -49,14 +65,18 @@ std::map<std::string, std::vector<std::string>> OldFiles(const FileView& view, c
       }
     }
   }
+  std::erase_if(files, [](const auto& entry) { return entry.second.empty(); });
   return files;
 }
 
 /// What `retained` must reach for more files to be old than are now; kNever when no slice has a successor.
-std::string NextOld(const FileView& view, const std::string& retained, const std::set<std::string>& kept) {
+std::string NextOld(const FileView& view, const std::string& retained, const std::set<std::string>& kept,
+                    const ReplacedInstants& replaced) {
   std::string next = kNever;
   for (const auto& [partition, groups] : view.partitions()) {
     for (const auto& [file_id, group] : groups) {
+      if (const auto at = replaced.find(file_id); at != replaced.end() && at->second > retained)
+        next = std::min(next, at->second);
       for (auto base = group.bases.upper_bound(retained); base != group.bases.end(); ++base) {
         if (base == group.bases.begin() || IsKept(group, std::prev(base)->first, kept)) continue;
         next = std::min(next, base->first);
@@ -139,9 +159,12 @@ std::string CleanMetadataJson(const std::map<std::string, std::vector<std::strin
 
 Result<int64_t> HudiTable::Clean(const std::string& instant, const ServiceOptions& options) {
   TARN_RETURN_IF_ERROR(Begin(instant));
+  TARN_ASSIGN(const auto lock, LockForService());
   TARN_ASSIGN(const int64_t now, ParseInstant(instant));
-  const std::string cutoff = FormatInstant(now - options.retain_micros);
+  std::string cutoff = FormatInstant(now - options.retain_micros);
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
+  // What other writers are at goes on from files of today.
+  if (sharing_ && !timeline.pending.empty()) cutoff = std::min(cutoff, timeline.pending.front().instant);
   // The newest commit before the window is what a reader at its beginning sees. Where it is archived already,
   // the beginning itself stands for it.
   std::string retained = timeline.NewestCommit(cutoff);
@@ -151,8 +174,9 @@ Result<int64_t> HudiTable::Clean(const std::string& instant, const ServiceOption
   if (retained < next_clean_.retained && timeline.savepoints == next_clean_.savepoints) return 0;
   TARN_ASSIGN(const FileView view, FileView::Load(*storage_, base_path_));
   TARN_ASSIGN(const auto kept, SavepointFiles(*storage_, base_path_, timeline));
-  const auto files = OldFiles(view, retained, kept);
-  next_clean_ = {NextOld(view, retained, kept), timeline.savepoints};
+  TARN_ASSIGN(const auto replaced, ReplacedGroups(*storage_, base_path_, timeline, ""));
+  const auto files = OldFiles(view, retained, kept, replaced);
+  next_clean_ = {NextOld(view, retained, kept, replaced), timeline.savepoints};
   if (files.empty()) return 0;
   TARN_ASSIGN(const std::string plan,
               avro::WriteContainer(CleanPlanSchema(),

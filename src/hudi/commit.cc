@@ -155,29 +155,47 @@ Status HudiTable::PublishData(CommitContent& content) {
   return {};
 }
 
+std::string HudiTable::ActionOf(const CommitContent& content) const {
+  if (content.is_compaction()) return "compaction";
+  if (content.is_clustering()) return "replacecommit";
+  return options_.type == TableType::kMergeOnRead ? "deltacommit" : "commit";
+}
+
+Status HudiTable::PutState(const CommitContent& content, const char* state, const std::string& bytes) {
+  return storage_->PutIfAbsent(HoodiePath(TimelineFileName(content.instant, ActionOf(content), state)),
+                               bytes);
+}
+
+Status HudiTable::Announce(const CommitContent& content) {
+  TARN_FAULT_POINT("hudi.commit.before_requested");
+  if (!content.is_planned) {
+    TARN_RETURN_IF_ERROR(PutState(content, "requested", content.compaction_plan + content.clustering_plan));
+  }
+  if (content.is_compaction()) TARN_FAULT_POINT("hudi.compaction.after_requested");
+  TARN_FAULT_POINT("hudi.commit.after_requested");
+  // Who rolls a shared table's commit back may be Spark, which looks here for what it appended.
+  TARN_RETURN_IF_ERROR(PutState(content, "inflight", sharing_ ? FormatCommit(content.metadata) : ""));
+  if (content.is_compaction()) TARN_FAULT_POINT("hudi.compaction.after_inflight");
+  TARN_FAULT_POINT("hudi.commit.after_inflight");
+  return {};
+}
+
+Status HudiTable::PutCompleted(const CommitContent& content) {
+  if (content.is_compaction()) TARN_FAULT_POINT("hudi.compaction.before_complete");
+  TARN_FAULT_POINT("hudi.commit.before_complete");
+  TARN_RETURN_IF_ERROR(PutState(content, "", FormatCommit(content.metadata)));
+  if (content.is_compaction()) TARN_FAULT_POINT("hudi.compaction.after_complete");
+  TARN_FAULT_POINT("hudi.commit.after_complete");
+  return {};
+}
+
 Status HudiTable::Publish(CommitContent& content) {
-  const bool compaction = content.is_compaction();
-  const std::string action = compaction                                 ? "compaction"
-                             : options_.type == TableType::kMergeOnRead ? "deltacommit"
-                                                                        : "commit";
-  const auto put = [&](const char* state, const std::string& bytes) {
-    return storage_->PutIfAbsent(HoodiePath(TimelineFileName(content.instant, action, state)), bytes);
-  };
+  if (sharing_) return PublishShared(content);
   last_instant_ = std::max(last_instant_, content.instant);
   needs_recovery_ = true;
-  TARN_FAULT_POINT("hudi.commit.before_requested");
-  if (!content.is_planned) TARN_RETURN_IF_ERROR(put("requested", content.compaction_plan));
-  if (compaction) TARN_FAULT_POINT("hudi.compaction.after_requested");
-  TARN_FAULT_POINT("hudi.commit.after_requested");
-  TARN_RETURN_IF_ERROR(put("inflight", ""));
-  if (compaction) TARN_FAULT_POINT("hudi.compaction.after_inflight");
-  TARN_FAULT_POINT("hudi.commit.after_inflight");
+  TARN_RETURN_IF_ERROR(Announce(content));
   TARN_RETURN_IF_ERROR(PublishData(content));
-  if (compaction) TARN_FAULT_POINT("hudi.compaction.before_complete");
-  TARN_FAULT_POINT("hudi.commit.before_complete");
-  TARN_RETURN_IF_ERROR(put("", FormatCommit(content.metadata)));
-  if (compaction) TARN_FAULT_POINT("hudi.compaction.after_complete");
-  TARN_FAULT_POINT("hudi.commit.after_complete");
+  TARN_RETURN_IF_ERROR(PutCompleted(content));
   needs_recovery_ = false;
   last_commit_ = std::max(last_commit_, content.instant);
   return {};

@@ -24,7 +24,8 @@ std::vector<uint32_t> HudiTable::ChooseGroups(const ServiceOptions& options, boo
            static_cast<double>(std::max<int64_t>(groups_[i].base.size_bytes, 1));
   };
   for (uint32_t i = 0; i < groups_.size(); i++) {
-    if (groups_[i].logs.empty()) continue;
+    // A plan that another writer is at has them already.
+    if (groups_[i].logs.empty() || groups_[i].is_planned()) continue;
     const int logs = static_cast<int>(groups_[i].logs.size());
     const bool asks = logs > options.max_log_files || groups_[i].log_bytes > options.max_log_bytes ||
                       (logs >= options.min_log_files && ratio(i) > options.max_log_ratio);
@@ -74,13 +75,15 @@ Status HudiTable::RewriteSlice(const std::string& instant, const SliceWork& work
   TARN_RETURN_IF_ERROR(
       MergeLogs(context, work.partition, work.file_id, work.slice, 0, "", 0, &merge, &rewrite->gone));
   for (const Hash128& key : rewrite->gone_keys) merge.Suppress(key, 0);
-  TARN_ASSIGN(rewrite->file, OpenBase(work.partition, work.file_id, instant, file_ordinal));
+  if (!rewrite->file) {
+    TARN_ASSIGN(rewrite->file, OpenBase(work.partition, work.file_id, instant, file_ordinal));
+  }
   BaseFileWriter& writer = *rewrite->file;
   const auto append = [&](const std::shared_ptr<arrow::RecordBatch>& rows) -> Status {
     if (rows->num_rows() == 0) return {};
     TARN_ASSIGN(const auto projected, ProjectTo(rows, schema));
     const auto& record_keys = static_cast<const arrow::StringArray&>(*projected->column(2));
-    for (int64_t row = 0; row < record_keys.length(); row++)
+    for (int64_t row = 0; placed && row < record_keys.length(); row++)
       placed(keys_.IdentityOf(record_keys.GetView(row)), static_cast<uint32_t>(writer.rows() + row));
     return writer.AppendKept(*projected);
   };
@@ -145,6 +148,7 @@ Result<std::optional<CommitResult>> HudiTable::Compact(const std::string& instan
   for (size_t i = 0; i < groups.size(); i++) {
     for (const KeyedRow& row : keys[i]) index_.Put(row.identity, {groups[i], row.position});
   }
+  CatchUp();
   return std::optional(std::move(result));
 }
 

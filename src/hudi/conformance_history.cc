@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "hudi/properties.h"
+
 namespace tarn::hudi {
 namespace {
 
@@ -83,6 +85,7 @@ std::optional<Status> ConformanceHistory::Service(const std::string& step) {
   if (step == "compact" || step == "compact_all") return Compact(step);
   if (step == "clean") return Clean();
   if (step == "archive") return Archive();
+  if (step == "cluster") return Cluster();
   if (step == "fail") return Fail();
   if (step == "reopen") return Reopen(random_() % 2 == 0);
   return std::nullopt;
@@ -124,6 +127,21 @@ Status ConformanceHistory::Archive() {
                 json{{"table", case_.name}, {"instant", LastInstant()}, {"step", "archive"}, {"from", ""}}
                     .dump()
                     .c_str());
+  return {};
+}
+
+/// As when files may be larger from now on, and then as small as before.
+Status ConformanceHistory::Cluster() {
+  const std::string path = path_ + "/.hoodie/hoodie.properties";
+  TARN_ASSIGN(const std::string before, storage_->Read(path));
+  auto larger = ParseProperties(before);
+  larger["tarn.target.file.bytes"] = std::to_string(64 << 20);
+  TARN_RETURN_IF_ERROR(storage_->Write(path, FormatProperties(larger)));
+  TARN_RETURN_IF_ERROR(Reopen(true));
+  TARN_ASSIGN(const auto clustered, table_->Cluster(Next(), {}, {{"tarn.lsn", std::to_string(count_)}}));
+  TARN_RETURN_IF_ERROR(storage_->Write(path, before));
+  TARN_RETURN_IF_ERROR(Reopen(true));
+  if (clustered) Print("cluster");
   return {};
 }
 

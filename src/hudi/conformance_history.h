@@ -51,6 +51,7 @@ class ConformanceHistory {
   Status Compact(const std::string& step);
   Status Clean();
   Status Archive();
+  Status Cluster();
   Status Evolve();
   Status Fail();
   Status Reopen(bool cleanly);

@@ -47,8 +47,8 @@ Status CheckOptions(const TableOptions& options) {
 
 }  // namespace
 
-HudiTable::HudiTable(storage::Storage* storage, std::string base_path)
-    : storage_(storage), base_path_(std::move(base_path)), logs_(kLogCacheBytes) {}
+HudiTable::HudiTable(storage::Storage* storage, std::string base_path, std::optional<SharingOptions> sharing)
+    : storage_(storage), base_path_(std::move(base_path)), logs_(kLogCacheBytes), sharing_(sharing) {}
 
 Status HudiTable::WriteNewTable(storage::Storage& storage, const std::string& base_path,
                                 const TableOptions& options) {
@@ -70,8 +70,9 @@ Result<std::unique_ptr<Table>> Table::Create(storage::Storage* storage, std::str
 }
 
 Result<std::unique_ptr<Table>> Table::Open(storage::Storage* storage, std::string base_path,
-                                           std::string sidecar_folder) {
-  auto table = std::make_unique<HudiTable>(storage, std::move(base_path));
+                                           std::string sidecar_folder,
+                                           std::optional<SharingOptions> sharing) {
+  auto table = std::make_unique<HudiTable>(storage, std::move(base_path), sharing);
   TARN_RETURN_IF_ERROR(table->Start(sidecar_folder));
   return std::unique_ptr<Table>(std::move(table));
 }
@@ -145,6 +146,7 @@ Status HudiTable::LoadState() {
       groups_.push_back(std::move(group));
     }
   }
+  if (sharing_) TARN_RETURN_IF_ERROR(DropUnfinishedLogs(timeline));
   return LoadPlans(timeline);
 }
 
@@ -207,6 +209,8 @@ std::string HudiTable::GroupList() const {
 Status HudiTable::LoadIndex() {
   has_index_ = options_.type == TableType::kMergeOnRead && !options_.sidecar_folder.empty();
   if (!has_index_) return {};
+  // Of a shared table the newest instant does not tell all that was committed.
+  if (sharing_) return RebuildIndex();
   const auto list = storage_->Read(IndexFolder() + "/groups.txt");
   if (!list) return RebuildIndex();
   TARN_ASSIGN(const bool loaded, index_.Load(IndexFolder(), last_instant_, Checksum(*list)));
@@ -271,7 +275,7 @@ Status HudiTable::IndexGroup(uint32_t ordinal) {
 }
 
 Status HudiTable::Close() {
-  if (!has_index_ || needs_recovery_) return {};
+  if (!has_index_ || needs_recovery_ || sharing_) return {};
   const std::string list = GroupList();
   TARN_RETURN_IF_ERROR(storage_->Write(IndexFolder() + "/groups.txt", list));
   return index_.CloseCleanly(last_instant_, Checksum(list));

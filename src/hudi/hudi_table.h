@@ -12,6 +12,7 @@
 #include "hudi/commit_metadata.h"
 #include "hudi/decoded_log.h"
 #include "hudi/file_view.h"
+#include "hudi/heartbeat.h"
 #include "hudi/key_index.h"
 #include "hudi/log_block.h"
 #include "hudi/planned_compaction.h"
@@ -22,6 +23,7 @@
 #include "hudi/spooled_changes.h"
 #include "hudi/staged_changes.h"
 #include "hudi/table.h"
+#include "hudi/table_lock.h"
 #include "hudi/timeline.h"
 
 namespace tarn::hudi {
@@ -65,12 +67,19 @@ struct CommitContent {
   CommitMetadata metadata;
   std::vector<NewLog> logs;
   std::vector<NewBase> bases;
+  std::string clustering_plan;  ///< Avro container; not empty makes it a clustering.
+  bool is_clustering() const { return !clustering_plan.empty(); }
+  /// Of a shared table, what must hold when it completes: nobody else inserted these identities,
+  std::vector<Hash128> fresh;
+  std::set<std::string> whole_partitions;  ///< wrote anything to these partitions,
+  bool is_whole_table = false;             ///< or to any.
+  bool is_taken = false;  ///< Another writer has the instant: what is there of it is not ours.
 };
 
 /// See Table. The file groups and the key index are those of the newest commit.
 class HudiTable : public Table {
  public:
-  HudiTable(storage::Storage* storage, std::string base_path);
+  HudiTable(storage::Storage* storage, std::string base_path, std::optional<SharingOptions> sharing);
   static Status WriteNewTable(storage::Storage& storage, const std::string& base_path,
                               const TableOptions& options);
   /// Reads the table's state and rolls failed commits back.
@@ -96,6 +105,8 @@ class HudiTable : public Table {
   Result<Lookup> LookupRows(const arrow::RecordBatch& identities) override;
   Result<std::optional<CommitResult>> Compact(const std::string& instant, const ServiceOptions& options,
                                               const CommitProperties& properties, bool everything) override;
+  Result<std::optional<CommitResult>> Cluster(const std::string& instant, const ServiceOptions& options,
+                                              const CommitProperties& properties) override;
   Result<int64_t> Clean(const std::string& instant, const ServiceOptions& options) override;
   /// What a clean takes away: files by partition, which no reader at or after `retained` needs.
   struct CleanPlan {
@@ -111,6 +122,7 @@ class HudiTable : public Table {
   std::unique_ptr<StagedChanges> Stage() const override;
   Result<std::unique_ptr<SpooledChanges>> Spool() override;
   Status Settle() override;
+  Status Refresh() override;
   Status Close() override;
 
  private:
@@ -164,7 +176,32 @@ class HudiTable : public Table {
   /// Completes the metadata.
   void Describe(CommitContent& content, const CommitProperties& properties) const;
   static CommitResult ResultOf(const CommitContent& content);
+  std::string ActionOf(const CommitContent& content) const;
+  /// Puts a state file of the commit: "requested", "inflight" or "".
+  Status PutState(const CommitContent& content, const char* state, const std::string& bytes);
+  Status Announce(const CommitContent& content);
   Status PublishData(CommitContent& content);
+  Status PutCompleted(const CommitContent& content);
+
+  // Sharing with other writers (shared_commit.cc, shared_recovery.cc).
+  Status PublishShared(CommitContent& content);
+  /// After a commit of a shared table: reads what others committed before it.
+  void CatchUp();
+  Status AnnounceShared(CommitContent& content);
+  Status PublishAlive(CommitContent& content, const Heartbeat& heartbeat);
+  Status CompleteAlive(CommitContent& content, const Heartbeat& heartbeat);
+  /// Under the lock, kConflict when another writer's commit since the state was read meets this one.
+  Status CheckConflicts(const Timeline& timeline, const CommitContent& content);
+  /// The table's lock, for a shared one; null for another.
+  Result<std::unique_ptr<TableLock>> LockIfShared(int64_t lease_micros) const;
+  /// The same for a service.
+  Result<std::unique_ptr<TableLock>> LockForService() const;
+  Status RecoverShared();
+  Result<bool> IsAlive(const PendingAction& pending) const;
+  /// What no living writer goes on with.
+  Result<std::vector<PendingAction>> AbandonedIn(const Timeline& timeline) const;
+  /// Takes logs that only commits which are under way have written out of the groups.
+  Status DropUnfinishedLogs(const Timeline& timeline);
   void Apply(CommitContent& content);
   uint32_t PartitionIndex(const std::string& path);
   Result<std::unique_ptr<BaseFileWriter>> OpenBase(const std::string& partition, const std::string& file_id,
@@ -204,7 +241,7 @@ class HudiTable : public Table {
   /// All of them, oldest first; nullopt when there is none.
   Result<std::optional<CommitResult>> ExecutePlans(const CommitProperties& properties);
 
-  // Compaction and replacement (compaction.cc, replace.cc).
+  // Compaction, clustering and replacement (compaction.cc, clustering.cc, replace.cc).
   struct KeyedRow {
     Hash128 identity;
     uint32_t position;
@@ -227,12 +264,17 @@ class HudiTable : public Table {
   struct Rewrite {
     Roaring gone;                          ///< Positions in the base file that do not count any more,
     std::vector<Hash128> gone_keys;        ///< and keys of rows in logs.
-    std::unique_ptr<BaseFileWriter> file;  ///< Not closed: more may follow.
+    std::unique_ptr<BaseFileWriter> file;  ///< Made unless given. Not closed: more may follow.
     int64_t rows_before = 0;               ///< Of the old base file.
     int64_t rows_kept = 0;                 ///< Of those.
   };
+  /// `placed`: told where each row stands; null: nobody asks.
   Status RewriteSlice(const std::string& instant, const SliceWork& work, int file_ordinal, Rewrite* rewrite,
                       const std::function<void(const Hash128&, uint32_t position)>& placed);
+  /// Groups that become one, each of two or more of a partition.
+  std::vector<std::vector<uint32_t>> ChooseClusters(const ServiceOptions& options) const;
+  Result<std::string> ClusteringPlan(const std::vector<std::vector<uint32_t>>& clusters) const;
+  Status WriteCluster(const std::vector<uint32_t>& cluster, CommitContent* content);
   struct Replacement;
   Status ReplacePartition(Replacement* replacement, uint32_t partition);
   Status AppendReplacing(Replacement* replacement, uint32_t partition, size_t batch);
@@ -266,11 +308,18 @@ class HudiTable : public Table {
   std::unordered_map<std::string, uint32_t> partition_index_;
   bool needs_recovery_ = false;  ///< A commit failed half-way; the next one rolls it back first.
   bool has_index_ = false;
-  bool bulk_open_ = false;  ///< A bulk insert owns the table until it ends.
+  const std::optional<SharingOptions> sharing_;
+  /// Of a shared table: completed commits and plans that the state was read with, or that are our own.
+  std::set<std::string> known_instants_;
+  std::set<std::string> failed_instants_;  ///< Our own that are to be rolled back.
+  bool bulk_open_ = false;                 ///< A bulk insert owns the table until it ends.
 };
 
 /// Runs `task` for 0..count-1 on a few threads, so that many syncs share the journal; gives the first error.
 Status RunTogether(size_t count, const std::function<Status(size_t)>& task);
+
+/// A service may hold a shared table's lock for so many leases of a commit.
+inline constexpr int64_t kServiceLeases = 5;
 
 /// The write token of our base files: partition-stage-attempt.
 inline constexpr const char* kWriteToken = "0-0-0";

@@ -63,6 +63,7 @@ Result<Table::Lookup> HudiTable::LookupRows(const arrow::RecordBatch& identities
                      "table '{}' has no key index: rows are looked up in merge-on-read tables",
                      options_.name);
   }
+  if (sharing_) TARN_RETURN_IF_ERROR(Settle());
   TARN_ASSIGN(const IdentityKeys asked, keys_.FromIdentities(identities));
   const size_t width = options_.identity_fields.size();
   std::vector<RowPlace> places;

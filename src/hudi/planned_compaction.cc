@@ -57,7 +57,7 @@ Result<PlannedCompaction> ReadCompactionPlan(const storage::Storage& storage, co
   const auto json = FirstRecord(bytes);
   if (!json || !json->is_object())
     return MakeError(ErrorCode::kCorrupt, "'{}', the plan of a compaction, cannot be read", path);
-  PlannedCompaction plan{instant, {}};
+  PlannedCompaction plan{instant, {}, false};
   const auto operations = json->find("operations");
   if (operations == json->end() || !operations->is_array()) return plan;
   for (const auto& operation : *operations) {
@@ -104,6 +104,7 @@ Status HudiTable::LoadPlans(const Timeline& timeline) {
   for (const PendingAction& pending : timeline.pending) {
     if (pending.action != "compaction") continue;
     TARN_ASSIGN(auto plan, ReadCompactionPlan(*storage_, base_path_, pending.instant));
+    plan.is_begun = pending.files.size() > 1;
     for (const auto& operation : plan.operations) {
       const auto group = group_index_.find(operation.file_id);
       if (group != group_index_.end() && groups_[group->second].base.instant < plan.instant)
@@ -140,8 +141,11 @@ Result<CommitResult> HudiTable::ExecutePlan(const PlannedCompaction& plan,
 Result<std::optional<CommitResult>> HudiTable::ExecutePlans(const CommitProperties& properties) {
   std::optional<CommitResult> last;
   // Each loads the state anew, and with it the plans that are left.
-  while (!plans_.empty()) {
-    const PlannedCompaction plan = plans_.front();
+  for (;;) {
+    const auto next = std::find_if(plans_.begin(), plans_.end(),
+                                   [](const PlannedCompaction& plan) { return !plan.is_begun; });
+    if (next == plans_.end()) break;
+    const PlannedCompaction plan = *next;
     TARN_ASSIGN(last, ExecutePlan(plan, properties));
   }
   return last;

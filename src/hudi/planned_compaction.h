@@ -20,6 +20,7 @@ struct PlannedCompaction {
   };
   std::string instant;
   std::vector<Operation> operations;
+  bool is_begun = false;  ///< Somebody is at it.
 };
 
 /// Errors: kCorrupt names the plan.

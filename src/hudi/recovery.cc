@@ -39,9 +39,14 @@ Result<Whose> WhoseLog(std::string_view bytes, const std::string& path, const st
 /// blocks.
 class LeftoverSearch {
  public:
+  /// `is_shared`: logs of living writers are among the table's.
   LeftoverSearch(const storage::Storage& storage, const std::string& base_path, const Timeline& timeline,
-                 const std::string& failed)
-      : storage_(storage), base_path_(base_path), failed_(failed), told_(storage, base_path, timeline) {}
+                 const std::string& failed, bool is_shared)
+      : storage_(storage),
+        base_path_(base_path),
+        failed_(failed),
+        is_shared_(is_shared),
+        told_(storage, base_path, timeline) {}
 
   Result<FilesByPartition> Run() {
     TARN_ASSIGN(const FileView view, FileView::Load(storage_, base_path_));
@@ -57,14 +62,18 @@ class LeftoverSearch {
   }
 
  private:
-  /// From the newest to the first that is older than the failed commit: instants rise with a slice's logs.
+  /// From the newest to the first that is older than the failed commit: instants rise with a slice's logs,
+  /// but for those that writers side by side wrote.
   Status SearchLogs(const std::string& partition, const std::vector<LogFile>& logs) {
     for (auto log = logs.rbegin(); log != logs.rend(); ++log) {
       const std::string path = JoinPath(JoinPath(base_path_, partition), log->name);
-      TARN_ASSIGN(const std::string bytes, storage_.Read(path));
-      TARN_ASSIGN(Whose whose, WhoseLog(bytes, path, failed_));
-      if (whose == Whose::kOlder) return {};
-      if (whose == Whose::kNobodys) {
+      const auto bytes = storage_.Read(path);
+      if (!bytes && is_shared_ && bytes.error().code == ErrorCode::kNotFound) continue;
+      if (!bytes) return bytes.error();
+      TARN_ASSIGN(Whose whose, WhoseLog(*bytes, path, failed_));
+      if (whose == Whose::kOlder && !is_shared_) return {};
+      // Of a shared table it may be one that is being written.
+      if (whose == Whose::kNobodys && !is_shared_) {
         // One that a completed commit tells of is damage, not a leftover.
         TARN_ASSIGN(const bool told, told_.Has(log->name));
         if (!told) whose = Whose::kFailed;
@@ -76,6 +85,7 @@ class LeftoverSearch {
   const storage::Storage& storage_;
   const std::string& base_path_;
   const std::string& failed_;
+  const bool is_shared_;
   ToldFiles told_;
   FilesByPartition leftovers_;
 };
@@ -94,7 +104,7 @@ Result<std::string> After(const std::string& instant, const Timeline& timeline) 
 Status HudiTable::RollBack(const PendingAction& failed) {
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
   TARN_ASSIGN(const FilesByPartition leftovers,
-              LeftoverSearch(*storage_, base_path_, timeline, failed.instant).Run());
+              LeftoverSearch(*storage_, base_path_, timeline, failed.instant, sharing_.has_value()).Run());
   spdlog::warn("table '{}': rolling back {} {} ({} partitions with files of it)", options_.name,
                failed.action, failed.instant, leftovers.size());
   TARN_ASSIGN(const std::string rollback, After(failed.instant, timeline));
@@ -162,6 +172,7 @@ Status HudiTable::RecoverServices() {
 }
 
 Status HudiTable::Recover() {
+  if (sharing_) return RecoverShared();
   TARN_RETURN_IF_ERROR(RecoverServices());
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
   for (const PendingAction& pending : timeline.pending) {

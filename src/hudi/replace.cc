@@ -144,6 +144,8 @@ Status HudiTable::ReplaceIndex(Replacement* r, const std::vector<uint32_t>& part
         OrderingsOf(*r->batches[batch], OrderedBy(options_.ordering_field));
     for (size_t row = 0; row < r->keys[batch].identities.size(); row++) {
       const RowPlace place = index_.Find(r->keys[batch].identities[row]);
+      if (sharing_ && place.group == RowPlace::kNowhere)
+        r->content.fresh.push_back(r->keys[batch].identities[row]);
       if (place.group == RowPlace::kNowhere || named.contains(groups_[place.group].partition)) continue;
       const auto pieces = keys_.PiecesOf(r->keys[batch].keys->GetView(static_cast<int64_t>(row)));
       PlanDelete(place, pieces.data(), orderings[row], moves);
@@ -171,6 +173,7 @@ Result<CommitResult> HudiTable::ReplacePartitions(
   std::vector<uint32_t> named;
   for (const std::string& path : std::set<std::string>(partitions.begin(), partitions.end())) {
     named.push_back(PartitionIndex(path));
+    replacement.content.whole_partitions.insert(path);
   }
   for (const auto& batch : rows) {
     if (!batch || batch->num_rows() == 0) continue;
@@ -200,6 +203,7 @@ Result<CommitResult> HudiTable::ReplacePartitions(
   TARN_ASSIGN(CommitResult result, Complete(replacement.content, properties));
   for (const Hash128& identity : moves.erased) index_.Erase(identity);
   for (const auto& [identity, place] : replacement.placed) index_.Put(identity, place);
+  CatchUp();
   return result;
 }
 

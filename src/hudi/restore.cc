@@ -152,6 +152,13 @@ Status CheckRestorable(const storage::Storage& storage, const std::string& base_
 }  // namespace
 
 Result<RestoreResult> HudiTable::Restore(const std::string& instant, const std::string& savepoint) {
+  if (sharing_) {
+    return MakeError(
+        ErrorCode::kUnsupported,
+        "table '{}' is open together with other writers, whose commits a restore takes away: stop "
+        "them, and open it alone",
+        options_.name);
+  }
   TARN_RETURN_IF_ERROR(Begin(instant));
   TARN_ASSIGN(const Timeline timeline, ReadTimeline(*storage_, base_path_));
   TARN_RETURN_IF_ERROR(CheckRestorable(*storage_, base_path_, timeline, savepoint));

@@ -180,11 +180,13 @@ Status RemoveSavepoint(storage::Storage& storage, const std::string& base_path, 
 Result<Savepoint> HudiTable::CreateSavepoint(const std::string& instant, const std::string& user,
                                              const std::string& comment) {
   TARN_RETURN_IF_ERROR(Settle());
+  TARN_ASSIGN(const auto lock, LockForService());
   return WriteSavepoint(*storage_, base_path_, instant, user, comment);
 }
 
 Status HudiTable::DeleteSavepoint(const std::string& instant) {
   TARN_RETURN_IF_ERROR(Settle());
+  TARN_ASSIGN(const auto lock, LockForService());
   return RemoveSavepoint(*storage_, base_path_, instant);
 }
 

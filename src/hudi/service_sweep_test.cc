@@ -11,6 +11,7 @@
 #include "hudi/known_commits.h"
 #include "hudi/log_block.h"
 #include "hudi/others_plan.h"
+#include "hudi/small_files.h"
 #include "hudi/table_history.h"
 #include "hudi/test_folder.h"
 #include "hudi/timeline.h"
@@ -92,6 +93,15 @@ void LeaveCommit(History& history) {
   const std::string failed = history.table().LastInstant();
   ASSERT_TRUE(history.storage().Remove(history.base() + "/.hoodie/" + failed + ".deltacommit"));
   history.Forget(before);
+}
+
+/// The same of a clustering.
+void LeaveClustering(History& history) {
+  Live(history);
+  LeaveSmallFiles(history, 2);
+  const std::string failed = history.Next();
+  ASSERT_TRUE(history.table().Cluster(failed, {}, {}));
+  ASSERT_TRUE(history.storage().Remove(history.base() + "/.hoodie/" + failed + ".replacecommit"));
 }
 
 /// What Spark leaves when it is killed: several logs of a slice, the last of them cut off, and its markers.
@@ -262,6 +272,31 @@ const Operation kOperations[] = {
        return {};
      },
      false, true},
+    {"Clustering",
+     [](History& history) {
+       Live(history);
+       LeaveSmallFiles(history, 2);
+     },
+     [](History& history, const auto& instant, Rows*) -> Status {
+       TARN_RETURN_IF_ERROR(history.table().Cluster(instant, {}, {}));
+       return {};
+     }},
+    {"RollbackOfClustering", LeaveClustering,
+     [](History& history, const auto&, Rows*) { return history.TryOpen(); }, true},
+    {"CleanOfClustered",
+     [](History& history) {
+       Live(history);
+       LeaveSmallFiles(history, 2);
+       const std::string instant = history.Next();
+       ASSERT_TRUE(history.table().Cluster(instant, {}, {}));
+       history.Remember(instant);
+       for (int i = 0; i < 5; i++) Commit(history);
+     },
+     [](History& history, const auto& instant, Rows*) -> Status {
+       TARN_RETURN_IF_ERROR(history.table().Clean(instant, Services()));
+       TARN_RETURN_IF_ERROR(history.table().Archive(instant, Services()));
+       return {};
+     }},
     {"CloseAndOpen", Live,
      [](History& history, const auto&, Rows*) -> Status {
        TARN_RETURN_IF_ERROR(history.table().Close());

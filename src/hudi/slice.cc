@@ -114,15 +114,17 @@ std::optional<Slice> ChooseSlice(const GroupFiles& group, const Timeline& timeli
   return slice;
 }
 
-Result<std::set<std::string>> ReplacedGroups(const storage::Storage& storage, const std::string& base_path,
-                                             const Timeline& timeline, const std::string& as_of) {
-  std::set<std::string> replaced;
+Result<ReplacedInstants> ReplacedGroups(const storage::Storage& storage, const std::string& base_path,
+                                        const Timeline& timeline, const std::string& as_of) {
+  ReplacedInstants replaced;
   for (const auto& [instant, action] : timeline.completed) {
     if (action != "replacecommit" || (!as_of.empty() && instant > as_of)) continue;
     const std::string name = timeline.CompletedPath(instant);
     TARN_ASSIGN(const std::string text, storage.Read(base_path + "/.hoodie/" + name));
     TARN_ASSIGN(const CommitMetadata commit, ParseCommit(text, name));
-    for (const auto& [partition, ids] : commit.replaced_groups) replaced.insert(ids.begin(), ids.end());
+    for (const auto& [partition, ids] : commit.replaced_groups) {
+      for (const std::string& id : ids) replaced.emplace(id, instant);
+    }
   }
   return replaced;
 }

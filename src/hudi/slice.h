@@ -1,8 +1,8 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <roaring/roaring.hh>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -24,9 +24,11 @@ struct Slice {
 /// Source: hudi-format, section 9.
 std::optional<Slice> ChooseSlice(const GroupFiles& group, const Timeline& timeline, const std::string& as_of);
 
+/// By file id, when a replacecommit took the file group away.
+using ReplacedInstants = std::map<std::string, std::string>;
 /// File groups that replacecommits of the active timeline up to `as_of` (empty: all) took away.
-Result<std::set<std::string>> ReplacedGroups(const storage::Storage& storage, const std::string& base_path,
-                                             const Timeline& timeline, const std::string& as_of);
+Result<ReplacedInstants> ReplacedGroups(const storage::Storage& storage, const std::string& base_path,
+                                        const Timeline& timeline, const std::string& as_of);
 
 /// What reading a slice needs to know.
 struct SliceContext {

@@ -56,7 +56,9 @@ Result<CommitResult> SpooledCommit::Run(const CommitProperties& properties) {
   for (auto& [ordinal, work] : groups_) TARN_RETURN_IF_ERROR(WriteGroup(ordinal, work));
   TARN_RETURN_IF_ERROR(EraseRemoved());
   TARN_FAULT_POINT("hudi.spooled.before_commit");
-  return table_->Complete(content_, properties);
+  TARN_ASSIGN(CommitResult result, table_->Complete(content_, properties));
+  table_->CatchUp();
+  return result;
 }
 
 Status SpooledCommit::Sort() {
@@ -66,7 +68,10 @@ Status SpooledCommit::Sort() {
     table_->index_.FindAll(live.identities, &places);
     if (spool_->AreDeletes(piece)) {
       for (size_t i = 0; i < live.rows.size(); i++) {
-        if (places[i].group == RowPlace::kNowhere) continue;
+        if (places[i].group == RowPlace::kNowhere) {
+          if (table_->sharing_) content_.fresh.push_back(live.identities[i]);
+          continue;
+        }
         Work& work = groups_[places[i].group];
         work.removed.push_back({piece, live.rows[i]});
         if (places[i].position != RowPlace::kInLog) work.replaced.add(places[i].position);
@@ -74,8 +79,11 @@ Status SpooledCommit::Sort() {
       continue;
     }
     const auto& paths = static_cast<const arrow::UInt32Array&>(*live.batch->GetColumnByName(kPath));
-    for (size_t i = 0; i < live.rows.size(); i++)
+    for (size_t i = 0; i < live.rows.size(); i++) {
+      if (table_->sharing_ && places[i].group == RowPlace::kNowhere)
+        content_.fresh.push_back(live.identities[i]);
       SortRow({piece, live.rows[i]}, places[i], partitions_[paths.Value(live.rows[i])]);
+    }
   }
   return {};
 }

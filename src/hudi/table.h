@@ -69,6 +69,20 @@ struct ServiceOptions {
   int64_t max_log_bytes = 32 << 20;   ///< Also compacted: logs that cost readers so much memory, few or many.
   int max_groups_per_compaction = 8;  ///< File groups of one compaction commit.
   int keep_active_instants = 60;      ///< Archiving starts above twice this and ends here.
+  int64_t small_file_bytes = 0;       ///< Clustering takes smaller base files; 0: half of target_file_bytes.
+  int max_clusters = 30;              ///< New base files of one clustering, at most.
+};
+
+/// How a table is shared with other writers, tarn's or Spark's with optimistic_concurrency_control, LAZY
+/// cleaning of failed writes, FileSystemBasedLockProvider and no metadata table. The first two must be the
+/// same for all of them, with Spark hoodie.client.heartbeat.interval_in_ms and .tolerable.misses.
+struct SharingOptions {
+  int64_t heartbeat_micros = 60'000'000;    ///< How often a writer that is committing says that it lives.
+  int tolerated_heartbeat_misses = 2;       ///< After so many it counts as dead.
+  int64_t lock_wait_micros = 60'000'000;    ///< How long to wait for the table's lock.
+  int64_t lock_lease_micros = 120'000'000;  ///< For how long a commit takes it at most; a service 5 times.
+  int64_t foreign_lock_expiry_micros = 0;   ///< hoodie.write.lock.filesystem.expire of Spark; 0: never.
+  const Clock* clock = &Clock::System();    ///< Outlives the table.
 };
 
 /// What keeps a table as it was at one commit: cleaning leaves the files of then, archiving the commit.
@@ -99,8 +113,7 @@ class BulkWriter {
   virtual Result<CommitResult> Finish(const CommitProperties& properties) = 0;
 };
 
-/// A Hudi table that this process alone writes. Threads: one writer; PlanSnapshot from any thread, also
-/// meanwhile.
+/// A Hudi table, open for writing. Threads: one writer; PlanSnapshot from any thread, also meanwhile.
 class Table {
  public:
   /// Makes an empty table; kAlreadyExists when there is one.
@@ -109,9 +122,19 @@ class Table {
   /// Opens for writing: rolls a failed commit back, goes on with a clean or restore that was cut off, loads
   /// or rebuilds the key index. kUnsupported names a table version, layout, metadata table or way of merging
   /// that must not be written.
+  /// `sharing`: without it nobody else may write the table. With it commits are optimistic: one that touches
+  /// a file group, or inserts a key, that another commit wrote since the state was read fails with kConflict,
+  /// which names both, and is rolled back. After any error the state is the newest one: look up again what
+  /// the changes depended on, and commit under a new instant. Each writer has a storage with a staging
+  /// folder, and a sidecar folder, of its own.
   static Result<std::unique_ptr<Table>> Open(storage::Storage* storage, std::string base_path,
-                                             std::string sidecar_folder);
+                                             std::string sidecar_folder,
+                                             std::optional<SharingOptions> sharing = std::nullopt);
   virtual ~Table() = default;
+
+  /// Reads what others committed, if anything; nothing to do for a table that is not shared. Staged changes
+  /// must be dropped before.
+  virtual Status Refresh() = 0;
 
   virtual const TableOptions& options() const = 0;
   /// Newest completed commit, deltacommit or compaction; empty when none.
@@ -166,6 +189,12 @@ class Table {
                                                       const ServiceOptions& options,
                                                       const CommitProperties& properties,
                                                       bool everything) = 0;
+  /// Puts small base files of a partition together into new file groups of up to target_file_bytes, in one
+  /// replacecommit at `instant`, logs included; nullopt when no two are small. Rows, their keys and their
+  /// commit times stay. Readers of earlier instants find the old groups until cleaning takes them.
+  virtual Result<std::optional<CommitResult>> Cluster(const std::string& instant,
+                                                      const ServiceOptions& options,
+                                                      const CommitProperties& properties) = 0;
   /// Removes slices that no reader inside the window needs; returns how many files went.
   virtual Result<int64_t> Clean(const std::string& instant, const ServiceOptions& options) = 0;
   /// Moves old instants from the active timeline to the archive; returns how many.

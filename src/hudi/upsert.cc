@@ -99,6 +99,7 @@ Status HudiTable::PlanUpserts(const arrow::RecordBatch& rows, UpsertPlan* plan) 
       const std::vector<std::string> pieces = keys_.PiecesOf(plan->keys.keys->GetView(row));
       PlanDelete(place, pieces.data(), plan->orderings[at], plan);
     }
+    if (sharing_ && place.group == RowPlace::kNowhere) plan->fresh.push_back(plan->keys.identities[at]);
     place = {GroupForInserts(partition, plan), RowPlace::kInLog};
     if (place.group == NewBase::kNewGroup) {
       plan->new_bases[partition].push_back(row);
@@ -126,6 +127,8 @@ Status HudiTable::PlanDeletes(const arrow::RecordBatch& rows, UpsertPlan* plan) 
   index_.FindAll(identities.identities, &places);
   for (size_t row = 0; row < places.size(); row++) {
     // An identity that is upserted in the same change set is there afterwards.
+    if (sharing_ && places[row].group == RowPlace::kNowhere)
+      plan->fresh.push_back(identities.identities[row]);
     if (places[row].group == RowPlace::kNowhere || !plan->upserted.insert(identities.identities[row]).second)
       continue;
     PlanDelete(places[row], &identities.pieces[row * width], orderings[row], plan);
@@ -250,6 +253,7 @@ Result<CommitResult> HudiTable::Upsert(const std::string& instant, const ChangeS
   CommitContent content;
   content.instant = instant;
   content.metadata.operation = "UPSERT";
+  content.fresh = std::move(plan.fresh);
   TARN_RETURN_IF_ERROR(WriteLogs(instant, plan, rows.get(), &content));
   if (rows) TARN_RETURN_IF_ERROR(WriteFirstBases(instant, plan, *rows, &content));
   // Room first: once the commit is there, the index must follow without failing.
@@ -257,6 +261,7 @@ Result<CommitResult> HudiTable::Upsert(const std::string& instant, const ChangeS
   TARN_ASSIGN(CommitResult result, Complete(content, properties));
   for (size_t i = 0; i < plan.places.size(); i++) index_.Put(plan.keys.identities[i], plan.places[i]);
   for (const Hash128& identity : plan.erased) index_.Erase(identity);
+  CatchUp();
   return result;
 }
 

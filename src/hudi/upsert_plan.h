@@ -18,6 +18,7 @@ struct HudiTable::UpsertPlan {
   int64_t first_seqno = 0;       ///< Number in the commit of the first row.
   std::vector<RowPlace> places;  ///< Of the upserts, after the commit; new groups are filled in later.
   std::vector<Hash128> erased;
+  std::vector<Hash128> fresh;  ///< Identities that were nowhere; of a shared table alone.
   std::unordered_set<Hash128, HashOfHash> upserted;  ///< Only when there are deletes.
 };
 

@@ -9,11 +9,11 @@ BUNDLES = ("0.15.0", "1.2.0")
 CHANGES = ("add", "widen_int", "widen_float", "make_nullable")
 ROWS = ("upsert",) * 5 + ("insert", "delete", "nothing")
 # The services of merge-on-read tables, and what happens to writers.
-SERVICES = ("compact", "compact_all", "clean", "archive", "fail", "reopen")
+SERVICES = ("compact", "compact_all", "cluster", "clean", "archive", "fail", "reopen")
 WHOLE = ("replace", "replace_all", "delete_partition", "truncate", "reload")
 LARGE = ("spool", "spool_truncate")
 EVERYTHING = ROWS * 2 + SERVICES + WHOLE + LARGE
-COW = ("replace",) * 4 + ("delete_partition", "truncate", "reload", "replace_all", "clean", "archive", "reopen")
+COW = ("replace",) * 4 + ("cluster", "delete_partition", "truncate", "reload", "replace_all", "clean", "archive", "reopen")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ CASES = (
     Case("mor_evolved", partitions=("shard",), changes=CHANGES + ("add",), steps=ROWS + ("compact", "reload", "replace"), commits=18, changed_by_spark=True),
     Case("mor_flat_evolved", changes=("make_nullable", "widen_float", "add", "widen_int"), steps=ROWS + ("compact_all", "spool"), commits=16),
     Case("mor_many_groups", partitions=("shard",), target_file_bytes=4000, changed_by_spark=True),
+    Case("mor_clustered", partitions=("shard",), target_file_bytes=4000, steps=ROWS + ("cluster",) * 3 + ("clean", "archive", "compact_all"),
+         last=("insert", "cluster"), commits=20, changed_by_spark=True),
     Case("mor_ancient", ancient=True, steps=ROWS + ("compact_all", "replace"), changes=("add",)),
     Case("cow_flat", "cow", steps=COW, changed_by_spark=True),
     Case("cow_region", "cow", partitions=("region",), steps=COW, changes=("add",)),

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -184,6 +185,35 @@ def test_a_table_of_a_lake_is_saved_by_its_writer_s_lease_and_not_restored(table
             assert busy.returncode == 1 and "stop `tarn run`" in busy.stderr, busy.stderr
         assert instant in must("savepoint", inside, "--list")
     must("savepoint", inside, "--delete", "--at", instant)
+
+
+def slices(path) -> list[dict]:
+    return json.loads(must("show", path, "--json"))["slices"]
+
+
+@pytest.mark.parametrize("beside", ([], ["--beside-others"]))
+@pytest.mark.parametrize("name", ("mor", "flat", "cow"))
+def test_small_files_are_clustered(sample, tmp_path, name, beside):
+    table = Path(shutil.copytree(sample.path(name), tmp_path / name))
+    before, rows = slices(table), sample.moments[name][-1][1]
+    done = json.loads(must("cluster", table, "--json", *beside))
+    after = slices(table)
+    partitions = {one["partition"] for one in before}
+    if len(before) > len(partitions):
+        assert len(after) < len(before) and done["files"] > 0
+    else:
+        assert done == {"instant": None, "files": 0, "bytes": 0}
+    assert as_sample(read(table)) == rows
+    assert faults(table) == []
+    assert json.loads(must("cluster", table, "--json", *beside))["files"] == 0
+    assert not (table / ".hoodie/lock").exists() and not list((table / ".hoodie/.temp").glob("*"))
+
+
+def test_a_table_of_a_lake_is_not_clustered(table, tmp_path):
+    inside = shutil.copytree(table, tmp_path / "lake/silver/mor")
+    (tmp_path / "lake/_tarn").mkdir(parents=True)
+    refused = hudi("cluster", inside)
+    assert refused.returncode == 1 and "is a table of the lake" in refused.stderr, refused.stderr
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])

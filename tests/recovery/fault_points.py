@@ -38,6 +38,7 @@ class Way:
 # Of the tables that a step commits side by side, the first may have nothing to write.
 THIRD_COMMIT = "hudi.commit.before_complete:3"
 COPY = Way(FRESH, FRESH)
+CLUSTER = Way(FRESH, FRESH, command="cluster", visit=1)
 SAVE, RESTORE = Way(FRESH, FRESH, command="savepoint", visit=1), Way(FRESH, FRESH, command="restore", visit=1)
 COMMIT = Way(FRESH, OLD)  # Of a first copy, of a step of the stream.
 
@@ -119,6 +120,8 @@ WAYS: dict[str, Way] = {
     "hudi.savepoint.after_inflight": SAVE,
     "hudi.savepoint.after_complete": SAVE,
     "hudi.savepoint.after_removed": Way(FRESH, FRESH, command="delete", visit=1),
+    "hudi.shared.after_heartbeat": CLUSTER,
+    "hudi.shared.after_lock": CLUSTER,
     "hudi.restore.before_requested": RESTORE,
     "hudi.restore.after_requested": RESTORE,
     "hudi.restore.after_inflight": RESTORE,

@@ -1,4 +1,4 @@
-"""`tarn hudi savepoint` and `tarn hudi restore`, cut off at a fault point and given again."""
+"""`tarn hudi savepoint`, `restore` and `cluster`, cut off at a fault point and given again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TableCommands:
         instant, saved = self.sample.moments["mor"][SAVED]
         newest = self.sample.moments["mor"][-1][1]
         arguments = {"savepoint": ("savepoint", table, "--at", instant), "restore": ("restore", table, "--to", instant),
-                     "delete": ("savepoint", table, "--delete", "--at", instant)}[command]
+                     "delete": ("savepoint", table, "--delete", "--at", instant), "cluster": ("cluster", table, "--beside-others")}[command]
         if command != "savepoint":
             self._must("savepoint", table, "--at", instant)
         fault = point if visit == "first" or nth == 1 else f"{point}:{nth}"
@@ -59,7 +59,8 @@ class TableCommands:
         assert found in ((newest, saved) if command == "restore" else (newest,))
         assert as_sample(hudi_rows(table, ["--as-of", instant])) == saved
         self._valid_but_for_the_restore(table)
-        again = self._tarn(*arguments)
+        # Nobody else is there who would wait until a sign of life is old.
+        again = self._tarn(*[argument for argument in arguments if argument != "--beside-others"])
         done = again.returncode == 0 or "already" in again.stderr or (command == "delete" and "no savepoint" in again.stderr)
         assert done, again.stdout + again.stderr
         self._must("check", table)
