@@ -73,7 +73,8 @@ int RunQuarantineShow(const Config& config, const QuarantineShowArguments& argum
 int RunQuarantineRetry(const Config& config, const std::string& table, const std::string& rule, bool json);
 int RunRemove(const Config& config);
 
-/// What each model of Gold depends on, and what its next run would compute.
+/// What models/silver changes of Silver's tables at the next start; what each model of Gold depends on, and
+/// what its next run would compute.
 int RunPlan(const Config& config, bool json);
 /// `subject`: MODEL, MODEL.COLUMN, TABLE or TABLE.COLUMN; empty: the graph of all.
 int RunLineage(const Config& config, const std::string& subject, bool json);

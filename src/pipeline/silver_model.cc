@@ -2,6 +2,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <nlohmann/json.hpp>
 #include <set>
 
 namespace tarn::pipeline {
@@ -76,6 +77,14 @@ Result<SilverModel> ParseSilverModel(const std::string& text, const std::string&
   } catch (const YAML::Exception& error) {
     return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", file_name, error.mark.line + 1, error.msg);
   }
+}
+
+std::string RulesText(const SilverModel* model) {
+  nlohmann::json list = nlohmann::json::array();
+  const char* actions[] = {"warn", "quarantine", "stop"};
+  for (const RowRule& rule : model == nullptr ? std::vector<RowRule>() : model->rules)
+    list.push_back({rule.name, rule.check, actions[static_cast<size_t>(rule.action)]});
+  return list.dump();
 }
 
 Result<std::map<std::string, SilverModel>> LoadSilverModels(const storage::Storage& storage,
