@@ -42,22 +42,24 @@ TEST(SelectListTest, TellsCopiesFromWhatIsComputed) {
 }
 
 TEST(SelectListTest, StarsTakeExcludeAndReplace) {
-  const auto columns = Analyzed("SELECT * EXCLUDE (at) REPLACE (upper(name) AS name), 1 AS one FROM item");
+  const auto columns = Analyzed("SELECT * EXCLUDE (price) REPLACE (upper(name) AS name), 1 AS one FROM item");
   std::vector<std::string> names;
   for (const auto& column : columns) names.push_back(column.name);
-  EXPECT_THAT(names, ElementsAre("id", "Name", "price", "one"));
+  ASSERT_THAT(names, ElementsAre("id", "Name", "at", "one"));
   EXPECT_EQ(columns[1].copied_from, "");
   EXPECT_EQ(columns[3].type->id(), arrow::Type::INT32);
 }
 
 TEST(SelectListTest, TypesAreTheBindersInTheLakesWords) {
   const auto columns = Analyzed(
-      "SELECT id > 1 AS a, CAST(id AS SMALLINT) AS b, id + 1 AS c, sqrt(id) AS d, price + 1 AS e, CAST(at AS "
+      "SELECT id > 1 AS a, CAST(id AS SMALLINT) AS b, id + 1 AS c, sqrt(id) AS d, price + 1 AS e, "
+      "CAST(\"at\" AS "
       "DATE) AS f, "
-      "CAST(at AS TIMESTAMP) AS g, name || 'x' AS h, encode(name) AS i, CAST(price AS FLOAT) AS j FROM item");
+      "CAST(\"at\" AS TIMESTAMP) AS g, name || 'x' AS h, encode(name) AS i, CAST(price AS FLOAT) AS j FROM "
+      "item");
   std::vector<std::string> types;
   for (const auto& column : columns) types.push_back(column.type->ToString());
-  EXPECT_THAT(types, ElementsAre("bool", "int32", "int64", "double", "decimal128(12, 2)", "date32[day]",
+  EXPECT_THAT(types, ElementsAre("bool", "int32", "int64", "double", "decimal128(13, 2)", "date32[day]",
                                  "timestamp[us, tz=UTC]", "string", "binary", "float"));
 }
 
