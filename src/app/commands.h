@@ -78,7 +78,8 @@ int RunRemove(const Config& config);
 /// Has the running tarn read its configuration again, as far as that goes while it runs.
 int RunReload(const Config& config, bool json);
 
-/// What each model of Gold depends on, and what its next run would compute.
+/// What models/silver changes of Silver's tables at the next start; what each model of Gold depends on, and
+/// what its next run would compute.
 int RunPlan(const Config& config, bool json);
 /// `subject`: MODEL, MODEL.COLUMN, TABLE or TABLE.COLUMN; empty: the graph of all.
 int RunLineage(const Config& config, const std::string& subject, bool json);

@@ -147,7 +147,8 @@ int RunHudi(const CLI::App& hudi, Arguments& a) {
 void AddGoldCommands(CLI::App& app, Arguments& a) {
   CLI::App* plan = app.add_subcommand(
       "plan",
-      "What each model of Gold reads, whether it is computed by touched partitions, and what the next run "
+      "What changed in models/silver since the lake was made by it, and what the next start does about it; "
+      "what each model of Gold reads, whether it is computed by touched partitions, and what the next run "
       "would compute and why\nExample: tarn plan");
   CLI::App* lineage =
       app.add_subcommand("lineage",

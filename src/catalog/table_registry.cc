@@ -23,6 +23,7 @@ Result<TableRegistry> TableRegistry::Read(const storage::Storage& storage, const
       table.copy_again = from.value("copy_again", "");
       table.left = from.value("left", false);
       table.select = from.value("select", "");
+      table.rules = from.value("rules", "");
       if (from.contains("returning")) table.returning = from.at("returning").get<std::string>();
       registry.tables.emplace(table.source.lake_name, std::move(table));
     }
@@ -61,6 +62,7 @@ Status TableRegistry::Write(storage::Storage& storage, const LakeLayout& layout)
                     {"held", table.held},
                     {"copy_again", table.copy_again}});
     if (table.left) list.back()["left"] = true;
+    if (!table.rules.empty()) list.back()["rules"] = table.rules;
     if (!table.select.empty()) list.back()["select"] = table.select;
     if (table.returning) list.back()["returning"] = *table.returning;
   }

@@ -30,7 +30,9 @@ struct RegisteredTable {
   /// all. Both tables may have them.
   std::optional<std::string> returning;
   std::string select;  ///< The SELECT of models/silver that its rows were made by; empty: none.
-  bool left = false;   ///< Its source table goes on under another name in the lake; it keeps what it has.
+  std::string
+      rules;  ///< The rules that all its rows were judged by, as pipeline::RulesText; empty: not known.
+  bool left = false;  ///< Its source table goes on under another name in the lake; it keeps what it has.
 };
 
 /// The tables of a lake, by lake name (`_tarn/tables.json`). Threads: one.

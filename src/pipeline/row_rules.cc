@@ -69,9 +69,11 @@ Result<RowExpressions::Outcome> RowRules::Derive(const std::shared_ptr<arrow::Re
   }
   arrow::FieldVector fields;
   arrow::ArrayVector columns;
+  std::set<std::string> known = source_columns_;
   int next = 0;
   for (const SilverColumn& column : shape_.columns()) {
     fields.push_back(arrow::field(column.name, column.type));
+    known.insert(column.name);
     if (!column.copied_from.empty()) {
       columns.push_back(rows->GetColumnByName(column.copied_from));
       continue;
@@ -82,7 +84,7 @@ Result<RowExpressions::Outcome> RowRules::Derive(const std::shared_ptr<arrow::Re
     columns.push_back(*values);
   }
   for (const auto& field : rows->schema()->fields()) {
-    if (source_columns_.contains(field->name())) continue;
+    if (known.contains(field->name())) continue;
     fields.push_back(field);
     columns.push_back(rows->GetColumnByName(field->name()));
   }

@@ -53,10 +53,12 @@ Status SilverLayer::AddTable(const catalog::RegisteredTable& table) {
   TARN_ASSIGN(applied_[name], opened->AppliedLsn());
   tables_[name] = std::move(opened);
   registry_.tables[name] = table;
-  const std::string select = SelectOf(ModelOf(name).get());
+  const auto model = ModelOf(name);
+  const std::string select = SelectOf(model.get());
   outdated_.erase(name);
   if (applied_[name] == 0) {
     registry_.tables[name].select = select;
+    registry_.tables[name].rules = RulesText(model.get());
   } else if (table.select != select) {
     outdated_.insert(name);
   }
@@ -198,6 +200,7 @@ Status SilverLayer::TakeCopy(const catalog::RegisteredTable& table, const Source
   registered.copy_again.clear();
   registered.returning.reset();
   registered.select = SelectOf(ModelOf(name).get());
+  registered.rules = RulesText(ModelOf(name).get());
   outdated_.erase(name);
   TARN_RETURN_IF_ERROR(WriteRegistry());
   TARN_FAULT_POINT("silver.take_copy.before_changes");

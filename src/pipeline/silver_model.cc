@@ -1,5 +1,7 @@
 #include "pipeline/silver_model.h"
 
+#include <nlohmann/json.hpp>
+
 #include "cdc/pg_connection.h"
 #include "pipeline/yaml_reading.h"
 
@@ -58,6 +60,14 @@ Result<SilverModel> ParseSilverModel(const std::string& text, const std::string&
   } catch (const YAML::Exception& error) {
     return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", file_name, error.mark.line + 1, error.msg);
   }
+}
+
+std::string RulesText(const SilverModel* model) {
+  nlohmann::json list = nlohmann::json::array();
+  const char* actions[] = {"warn", "quarantine", "stop"};
+  for (const RowRule& rule : model == nullptr ? std::vector<RowRule>() : model->rules)
+    list.push_back({rule.name, rule.check, actions[static_cast<size_t>(rule.action)]});
+  return list.dump();
 }
 
 Result<std::map<std::string, SilverModel>> LoadSilverModels(const storage::Storage& storage,

@@ -35,6 +35,9 @@ struct SilverModel {
 /// Its SELECT; empty without one. `model`: may be null.
 inline std::string SelectOf(const SilverModel* model) { return model == nullptr ? "" : model->select; }
 
+/// Its row rules, for comparisons: a JSON list of [name, check, action]. `model`: may be null.
+std::string RulesText(const SilverModel* model);
+
 /// All models of a folder by table: what `<table>.sql` and the .yml of the table say. Errors:
 /// kInvalidArgument names file, line and what is wrong with it.
 Result<std::map<std::string, SilverModel>> LoadSilverModels(const storage::Storage& storage,

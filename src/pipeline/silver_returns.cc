@@ -202,7 +202,8 @@ Result<ReturnedRows> SilverLayer::ReturnRows(const std::string& name, const std:
 Status SilverLayer::FinishReturns(const CancelToken& cancel) {
   for (const auto& [name, table] : tables_) {
     const auto& returning = registry_.tables.at(name).returning;
-    if (!returning) continue;
+    // One that is made anew has its quarantine made anew, too.
+    if (!returning || outdated_.contains(name)) continue;
     const std::string rule = *returning;
     spdlog::info("silver {}: rows were on their way back from quarantine; they are brought to the end", name);
     const auto counts = table->JudgeQuarantine(

@@ -113,7 +113,10 @@ def test_rows_come_back_beside_the_stream(shop):
 def test_rows_come_back_while_tarn_is_stopped(shop):
     source, tarn = shop
     tarn.start().stop()
+    assert "silver.item" not in tarn.must("plan")
     write_rules(tarn, kinds="'a', 'b', 'c', 'd'", limit=110)
+    text = tarn.must("plan")
+    assert "rules     ~ cheap  ~ known_kind" in text and "tarn quarantine retry item" in text
     assert retry(tarn) == (source.value("SELECT count(*) FROM item WHERE kind IN ('c', 'd') AND price < 110 OR kind IN ('a', 'b') AND price "
                                         "BETWEEN 100 AND 109"), 11)
     assert by_rule(tarn) == {"cheap": 11}

@@ -184,6 +184,10 @@ def test_a_changed_select_makes_the_table_anew(people):
     tarn.stop()
     write(tarn, select=SELECT.replace("trim(name)", "upper(trim(name))").replace("CAST(data ->> '$.age' AS INTEGER) AS age",
                                                                               "CAST(data ->> '$.age' AS DOUBLE) AS age, 'new' AS more"))
+    planned = next(plan for plan in json.loads(tarn.must("plan", "--json"))["silver"] if plan["table"] == "person")
+    assert planned["made_anew"] and planned["columns"] == {"added": ["more"], "removed": [], "changed": ["age", "name"]}
+    text = tarn.must("plan")
+    assert "columns   + more  ~ age  ~ name" in text and "made anew" in text
     # Until then readers have what was there.
     assert tarn.query("SELECT id, name, age FROM person ORDER BY id") == old
     looks = len(list((tarn.lake / "_tarn/bronze/loads").iterdir()))
@@ -198,6 +202,7 @@ def test_a_changed_select_makes_the_table_anew(people):
     assert tarn.query("SELECT id, name, age, more, body_hash FROM person ORDER BY id") == rows
     tarn.verify()
     assert len(list((tarn.lake / "_tarn/bronze/loads").iterdir())) == looks, "Bronze had all that it takes"
+    assert "silver.person" not in tarn.must("plan")
     # Without a SELECT it is the source's again; what the SELECT left out is in Bronze.
     tarn.stop()
     (tarn.folder / "models/silver/person.sql").unlink()
@@ -229,3 +234,47 @@ def test_columns_that_come_and_go(people):
     tarn.wait_settled()
     assert tarn.value("SELECT extra FROM person WHERE id = 1") == "newer"
     tarn.verify()
+
+
+@pytest.mark.parametrize("point", ["silver.load.between_tables", "silver.take_copy.before_changes", "hudi.commit.before_complete"])
+def test_a_table_is_made_anew_through_a_crash(people, point):
+    source, tarn = people
+    write(tarn, select="SELECT * FROM person", rules="table: person\n")
+    tarn.start()
+    source.execute("UPDATE person SET price = price + 1 WHERE id < 4; DELETE FROM person WHERE id = 7")
+    tarn.wait_caught_up()
+    tarn.stop()
+    source.execute("UPDATE person SET price = price + 1 WHERE id < 6")
+    write(tarn)
+    tarn.start(wait=False, environment={"TARN_FAULT": point})
+    assert tarn.wait_exit() == 137
+    tarn.start()
+    equal(source, tarn)
+    source.execute("UPDATE person SET price = price + 1")
+    equal(source, tarn)
+    tarn.stop()
+    tarn.check_tables()
+
+
+def test_tables_without_keys(source, worker):
+    source.execute("CREATE TABLE entry (word text, n int); ALTER TABLE entry REPLICA IDENTITY FULL; CREATE TABLE person (word text, n int)")
+    source.execute("INSERT INTO entry SELECT ' w' || g % 3 || ' ', g % 5 FROM generate_series(1, 60) g; INSERT INTO person SELECT * FROM entry")
+    tarn = worker.tarn(source)
+    write(tarn, select="SELECT trim(word) AS short, n * 2 AS tenth FROM person", rules="table: person\n")
+    (tarn.folder / "models/silver/entry.sql").write_text("SELECT trim(word) AS short, n, CAST(word || n AS VARCHAR) AS joint FROM entry")
+    tarn.start()
+
+    def same():
+        tarn.wait_caught_up()
+        for table, columns in (("entry", "trim(word) AS short, n, word || n AS joint"), ("person", "trim(word) AS short, n * 2 AS tenth")):
+            expected = of_source(source, f"SELECT {columns} FROM {table} ORDER BY 1, 2")
+            assert tarn.query(f"SELECT {'short, n, joint' if table == 'entry' else 'short, tenth'} FROM {table} ORDER BY 1, 2") == expected
+        tarn.verify()
+    same()
+    source.execute("DELETE FROM entry WHERE ctid IN (SELECT ctid FROM entry WHERE n = 2 LIMIT 5); UPDATE entry SET word = ' x ' WHERE n = 1; "
+                   "INSERT INTO entry VALUES (' w1 ', 4), (' w1 ', 4); INSERT INTO person VALUES ('  new', 3)")
+    same()
+    tarn.stop()
+    tarn.must("rebuild")
+    tarn.start()
+    same()
