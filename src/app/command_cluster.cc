@@ -2,6 +2,7 @@
 
 #include "app/commands.h"
 #include "app/hudi_arguments.h"
+#include "app/output.h"
 #include "app/table_storage.h"
 #include "base/clock.h"
 #include "hudi/table.h"

@@ -5,6 +5,7 @@
 
 #include "app/commands.h"
 #include "app/hudi_arguments.h"
+#include "app/output.h"
 #include "app/table_storage.h"
 #include "base/clock.h"
 #include "catalog/lake_layout.h"
@@ -43,10 +44,6 @@ nlohmann::json SavepointJson(const hudi::Savepoint& savepoint) {
           {"comment", savepoint.comment},
           {"created", FormatTimestamp(savepoint.created_micros)},
           {"files", FileCount(savepoint)}};
-}
-
-void PrintJson(const nlohmann::json& json) {
-  fmt::print("{}\n", json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 Status ListSavepoints(const std::string& table, bool json) {

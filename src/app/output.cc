@@ -231,4 +231,8 @@ Status ResultPrinter::Finish() {
   });
 }
 
+void PrintJson(const nlohmann::json& json) {
+  fmt::print("{}\n", json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
 }  // namespace tarn::app

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -44,5 +45,8 @@ class ResultPrinter {
 
 /// A value as people read it; NULL gives `null_text`.
 std::string CellText(const arrow::Array& column, int64_t row, const std::string& null_text);
+
+/// One JSON value to standard output, for people and scripts; text that is no UTF-8 is replaced.
+void PrintJson(const nlohmann::json& json);
 
 }  // namespace tarn::app

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "hudi/table.h"
 #include "storage/storage.h"
 
@@ -95,6 +96,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: hudi_shared_writer <table> <folder of its own>\n");
     return 2;
   }
+  tarn::InitLogging("warn", "");
   const Status status = Serve(argv[1], argv[2]);
   if (!status) std::fprintf(stderr, "hudi_shared_writer: %s\n", status.error().message.c_str());
   return status ? 0 : 1;

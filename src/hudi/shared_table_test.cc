@@ -379,14 +379,13 @@ TEST(SharedTable, RandomHistoriesOfTwoWritersEqualTheOracle) {
   int conflicts = 0, commits = 0, interrupted = 0;
   // Whether it was done; what must be there follows.
   const auto step = [&](Writer& writer) {
-    if (random() % 2 == 0) {
-      const Status refreshed = writer.table().Refresh();
-      if (!refreshed) {
-        // The other one has the lock.
-        ASSERT_EQ(refreshed.error().code, ErrorCode::kConflict) << refreshed.error().message;
-        conflicts++;
-        return;
-      }
+    // What it changes rests upon a state that it knows: no row of it has a later _lsn.
+    const Status ready = random() % 2 == 0 ? writer.table().Refresh() : writer.table().Settle();
+    if (!ready) {
+      // The other one has the lock.
+      ASSERT_EQ(ready.error().code, ErrorCode::kConflict) << ready.error().message;
+      conflicts++;
+      return;
     }
     const std::string instant = shared.Next();
     Status done;
@@ -429,7 +428,7 @@ TEST(SharedTable, RandomHistoriesOfTwoWritersEqualTheOracle) {
     for (const int64_t id : deletes) shared.rows().erase(id);
     shared.Put(upserts);
   };
-  for (int round = 0; round < 150 && !HasFailure(); round++) {
+  for (int round = 0; round < 70 && !HasFailure(); round++) {
     Writer& first = random() % 2 == 0 ? one : other;
     Writer& second = &first == &one ? other : one;
     first.storage().Interrupt(1 + random() % 12, [&] {
@@ -442,8 +441,8 @@ TEST(SharedTable, RandomHistoriesOfTwoWritersEqualTheOracle) {
   }
   shared.Check();
   EXPECT_GT(conflicts, 5);
-  EXPECT_GT(commits, 50);
-  EXPECT_GT(interrupted, 50);
+  EXPECT_GT(commits, 20);
+  EXPECT_GT(interrupted, 20);
 }
 
 /// What a process of ProcessesThatCountTogether does: adds one to rows that it looks up, again and again.

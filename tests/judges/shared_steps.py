@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -112,11 +113,11 @@ class Shared:
         return True
 
     def _spark_instants(self) -> set[str]:
-        """tarn's have what it names its history by, or its log files' tokens."""
+        """Told by the names of their files."""
         found = set()
         for path in (self.path / ".hoodie").glob("2*.deltacommit"):
             stats = [stat for some in json.loads(path.read_text())["partitionToWriteStats"].values() for stat in some]
-            if any("-" in stat["path"].rsplit("_", 1)[-1] and not _is_ours(stat["path"]) for stat in stats):
+            if not all(_is_ours(stat["path"]) for stat in stats):
                 found.add(path.name.split(".")[0])
         return found
 
@@ -131,7 +132,7 @@ class Shared:
 def _is_ours(path: str) -> bool:
     """Log files of tarn have a token of their commit's time; base files 0-0-0."""
     name = path.rsplit("/", 1)[-1]
-    return name.split("_")[1] == "0-0-0" if name.endswith(".parquet") else name.rsplit("_", 1)[-1].startswith("0-")
+    return name.split("_")[1] == "0-0-0" if name.endswith(".parquet") else re.match(r"0-\d{5}-", name.rsplit("_", 1)[-1]) is not None
 
 
 def in_turns(bench: Bench) -> tuple[list[str], Shared]:

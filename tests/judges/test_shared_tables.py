@@ -23,7 +23,7 @@ def found(session_folder, cache_folder) -> dict[str, list[str]]:
         subprocess.run([sys.executable, PROGRAM, bundle_path(cache_folder, bundle), bundle, folder], stdout=out, stderr=out, timeout=600, env=os.environ | {"TZ": "UTC"})
     result = folder / "shared.json"
     assert result.exists(), log.read_text()[-3000:]
-    print(log.read_text()[-2000:])
+    print(log.read_text()[-2000:], json.loads(result.read_text()))
     return json.loads(result.read_text())
 
 
