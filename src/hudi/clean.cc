@@ -181,6 +181,17 @@ Result<int64_t> HudiTable::Clean(const std::string& instant, const ServiceOption
   TARN_ASSIGN(const std::string plan,
               avro::WriteContainer(CleanPlanSchema(),
                                    CleanPlanJson(files, base_path_, retained, action, last_commit_)));
+  std::unique_ptr<Heartbeat> claim;
+  if (sharing_) {
+    TARN_ASSIGN(claim, Heartbeat::Begin(storage_, base_path_, instant, *sharing_));
+    TARN_ASSIGN(const Timeline claimed, ReadTimeline(*storage_, base_path_));
+    if (claimed.files.contains(instant)) {
+      claim->End();
+      return MakeError(ErrorCode::kConflict,
+                       "table '{}': another writer has the instant {}: take a later one", options_.name,
+                       instant);
+    }
+  }
   last_instant_ = instant;
   needs_recovery_ = true;
   const auto put = [&](const char* state) {
@@ -193,6 +204,7 @@ Result<int64_t> HudiTable::Clean(const std::string& instant, const ServiceOption
   TARN_FAULT_POINT("hudi.clean.after_inflight");
   TARN_ASSIGN(const int64_t count, FinishClean({instant, retained, last_commit_, files}));
   needs_recovery_ = false;
+  if (claim) claim->End();
   return count;
 }
 

@@ -14,6 +14,7 @@ namespace tarn::hudi {
 namespace {
 
 constexpr size_t kMostThreads = 8;
+constexpr int kMostReads = 5;
 
 }  // namespace
 
@@ -95,11 +96,18 @@ Status HudiTable::NeedIndex() const {
 
 Status HudiTable::Settle() {
   if (!needs_recovery_) return {};
-  TARN_RETURN_IF_ERROR(Recover());
-  TARN_RETURN_IF_ERROR(LoadState());
-  if (has_index_) TARN_RETURN_IF_ERROR(RebuildIndex());
-  needs_recovery_ = false;
-  return {};
+  const auto read = [&]() -> Status {
+    TARN_RETURN_IF_ERROR(Recover());
+    TARN_RETURN_IF_ERROR(LoadState());
+    return has_index_ ? RebuildIndex() : Status{};
+  };
+  Status done = read();
+  // Files of a commit that another writer rolled back may go between a listing and the look at them.
+  for (int again = 0; sharing_ && again < kMostReads && !done && done.error().code == ErrorCode::kNotFound;
+       again++)
+    done = read();
+  if (done) needs_recovery_ = false;
+  return done;
 }
 
 Status HudiTable::Begin(const std::string& instant) {

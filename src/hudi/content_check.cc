@@ -22,7 +22,8 @@ namespace {
 /// The newest instant of the log's data; empty when it has none. `own`: the only one that it may have; empty:
 /// any.
 std::string CheckLog(const storage::Storage& storage, const std::string& base_path, const std::string& where,
-                     const MergeRules& rules, const std::string& own, TableReport* report) {
+                     const MergeRules& rules, const Timeline& timeline, const std::string& own,
+                     TableReport* report) {
   const std::string path = JoinPath(base_path, where);
   const auto bytes = storage.Read(path);
   const auto blocks =
@@ -38,7 +39,9 @@ std::string CheckLog(const storage::Storage& storage, const std::string& base_pa
     end = block.end;
     if (!own.empty() && block.instant != own)
       report->Add(where, fmt::format("holds {}, which its name does not tell", block.instant));
-    if (block.type != BlockType::kCommand) newest = std::max(newest, block.instant);
+    // What a failed commit left beside another writer's logs is read by nobody.
+    if (block.type != BlockType::kCommand && timeline.IsDone(block.instant))
+      newest = std::max(newest, block.instant);
   }
   if (end != bytes->size()) report->Add(where, fmt::format("has no whole block at offset {}", end));
   const auto decoded = DecodeLog(storage, path, rules);
@@ -146,8 +149,8 @@ class RowCheck {
 }  // namespace
 
 void CheckLogs(const storage::Storage& storage, const std::string& base_path, const FileView& files,
-               const MergeRules& rules, TimelineLayout layout, TableReport* report) {
-  const bool own = layout == TimelineLayout::kTwo;
+               const MergeRules& rules, const Timeline& timeline, TableReport* report) {
+  const bool own = timeline.layout == TimelineLayout::kTwo;
   for (const auto& [partition, groups] : files.partitions()) {
     for (const auto& [file_id, group] : groups) {
       for (const auto& [base_instant, logs] : group.logs) {
@@ -155,7 +158,7 @@ void CheckLogs(const storage::Storage& storage, const std::string& base_path, co
         for (const LogFile& log : logs) {
           const std::string where = JoinPath(partition, log.name);
           const std::string newest =
-              CheckLog(storage, base_path, where, rules, own ? base_instant : "", report);
+              CheckLog(storage, base_path, where, rules, timeline, own ? base_instant : "", report);
           if (newest.empty()) continue;
           if (newest < before)
             report->Add(where, fmt::format("holds {}, but a log before it holds {}", newest, before));

@@ -15,10 +15,10 @@ namespace tarn::hudi {
 /// Parts of CheckTable that read what is in the files. Errors: only when the scratch folder cannot be
 /// written; what is wrong goes to the report.
 
-/// Frames of the log files, their records, and that instants rise from file to file, or under layout 2 are
-/// those of the files' names.
+/// Frames of the log files, their records, and that done instants rise from file to file, or under layout 2
+/// are those of the files' names.
 void CheckLogs(const storage::Storage& storage, const std::string& base_path, const FileView& files,
-               const MergeRules& rules, TimelineLayout layout, TableReport* report);
+               const MergeRules& rules, const Timeline& timeline, TableReport* report);
 
 /// All rows of the newest snapshot: that columns are what the schema says, each row of a base file names its
 /// file and folder, keys are unique in their partition and sequence numbers in the table; without

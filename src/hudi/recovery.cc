@@ -107,7 +107,18 @@ Status HudiTable::RollBack(const PendingAction& failed) {
               LeftoverSearch(*storage_, base_path_, timeline, failed.instant, sharing_.has_value()).Run());
   spdlog::warn("table '{}': rolling back {} {} ({} partitions with files of it)", options_.name,
                failed.action, failed.instant, leftovers.size());
-  TARN_ASSIGN(const std::string rollback, After(failed.instant, timeline));
+  TARN_ASSIGN(std::string rollback, After(failed.instant, timeline));
+  std::unique_ptr<Heartbeat> claim;
+  while (sharing_ && !claim) {
+    // Another writer's commit may be about to take it.
+    auto begun = Heartbeat::Begin(storage_, base_path_, rollback, *sharing_);
+    if (begun) {
+      claim = std::move(*begun);
+    } else {
+      if (begun.error().code != ErrorCode::kConflict) return begun.error();
+      TARN_ASSIGN(rollback, After(rollback, timeline));
+    }
+  }
   const auto put = [&](const char* state, const std::string& bytes) {
     return storage_->PutIfAbsent(HoodiePath(TimelineFileName(rollback, "rollback", state)), bytes);
   };
@@ -130,13 +141,17 @@ Status HudiTable::RollBack(const PendingAction& failed) {
         storage_->Remove(HoodiePath(TimelineFileName(failed.instant, failed.action, state))));
     TARN_FAULT_POINT("hudi.rollback.after_instant");
   }
-  if (leftovers.empty()) return {};
+  if (leftovers.empty()) {
+    if (claim) claim->End();
+    return {};
+  }
   TARN_ASSIGN(
       const std::string metadata,
       avro::WriteContainer(
           RollbackMetadataSchema(),
           RollbackMetadataJson({failed.instant, failed.action}, leftovers, base_path_, rollback).dump()));
   TARN_RETURN_IF_ERROR(put("", metadata));
+  if (claim) claim->End();
   TARN_FAULT_POINT("hudi.rollback.after_complete");
   return {};
 }

@@ -78,6 +78,12 @@ Status HudiTable::AnnounceShared(CommitContent& content) {
 }
 
 Status HudiTable::PublishAlive(CommitContent& content, const Heartbeat& heartbeat) {
+  // Under an instant that something else has, a rollback for one, what is written would count at once.
+  TARN_ASSIGN(const Timeline before, ReadTimeline(*storage_, base_path_));
+  if (!content.is_planned && before.files.contains(content.instant)) {
+    return MakeError(ErrorCode::kConflict, "table '{}': another writer has the instant {}: take a later one",
+                     options_.name, content.instant);
+  }
   if (content.is_clustering() || (content.is_compaction() && !content.is_planned)) {
     // From here on other writers see the plan: nothing may be missing in it, and none of them that has begun
     // may be older than it says.

@@ -48,7 +48,7 @@ class TableCheck {
     CheckFiles();
     CheckSavepoints();
     for (const auto& [partition, groups] : files_.partitions()) CheckPartition(partition, groups);
-    CheckLogs(storage_, base_path_, files_, rules_, layout, &report_);
+    CheckLogs(storage_, base_path_, files_, rules_, timeline_, &report_);
     return CheckRows(storage_, base_path_, scratch, options_.has_meta_columns, &report_);
   }
 
