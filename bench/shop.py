@@ -20,7 +20,7 @@ ANALYST = "analyst"
 ORDERS_FOR_1000_CHANGES = 72  # `simulate` makes about 14 changes for each order that it places.
 
 # A tiny run has these models only.
-SMOKE_MODELS = ("revenue_daily", "best_sellers", "conversion_funnel")
+SMOKE_MODELS = ("revenue_daily", "best_sellers", "sessions", "conversion_funnel")
 # Longer than a whole run of Gold and `simulate` together, so that one run of Gold meets all of its changes.
 GOLD_INTERVAL_S, SMOKE_GOLD_INTERVAL_S = 60, 6
 
