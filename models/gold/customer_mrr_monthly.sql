@@ -33,6 +33,7 @@ SELECT
   d.month,
   p.customer_id,
   p.currency,
+  CAST(count(*) AS BIGINT) AS paying_subscriptions,
   CAST(sum(p.price) AS DECIMAL(18, 2)) AS mrr
 FROM days d
 JOIN paid p ON p.tenant_id = d.tenant_id AND p.pays_from <= d.day AND (p.ends_on IS NULL OR p.ends_on > d.day)

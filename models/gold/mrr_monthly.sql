@@ -1,39 +1,13 @@
 -- Monthly and annual recurring revenue.
--- Paying on a day: the trial, or without one the start, is not after that day, and the end, if any, is after it.
--- MRR of a month: the monthly prices of the subscriptions that pay on its last day, or on as_of()'s day in the month
--- that is under way. ARR: twelve times that. Days are those of the tenant's time zone; a month without a paying
--- subscription has no row.
-WITH paid AS (
-  SELECT
-    s.tenant_id,
-    s.currency,
-    s.price,
-    CAST(coalesce(s.trial_ends_at, s.started_at) AT TIME ZONE t.time_zone AS DATE) AS pays_from,
-    CAST(s.ended_at AT TIME ZONE t.time_zone AS DATE) AS ends_on,
-    CAST(as_of() AT TIME ZONE t.time_zone AS DATE) AS today
-  FROM subscriptions s
-  JOIN tenants t ON t.id = s.tenant_id
-),
-spans AS (
-  SELECT tenant_id, min(date_trunc('month', pays_from)) AS first_month, max(today) AS today
-  FROM paid
-  GROUP BY 1
-),
-months AS (
-  SELECT tenant_id, today, CAST(unnest(generate_series(first_month, CAST(today AS TIMESTAMP), INTERVAL 1 MONTH)) AS DATE) AS month
-  FROM spans
-),
-days AS (
-  SELECT tenant_id, month, least(CAST(month + INTERVAL 1 MONTH AS DATE) - 1, today) AS day
-  FROM months
-)
+-- MRR of a month: that of all customers (customer_mrr_monthly, which says what paying is): the monthly prices of the
+-- subscriptions that pay on its last day, or on as_of()'s day in the month that is under way. ARR: twelve times that. A
+-- month without a paying subscription has no row.
 SELECT
-  d.tenant_id,
-  d.month,
-  p.currency,
-  CAST(count(*) AS BIGINT) AS paying_subscriptions,
-  CAST(sum(p.price) AS DECIMAL(18, 2)) AS mrr,
-  CAST(sum(p.price) * 12 AS DECIMAL(18, 2)) AS arr
-FROM days d
-JOIN paid p ON p.tenant_id = d.tenant_id AND p.pays_from <= d.day AND (p.ends_on IS NULL OR p.ends_on > d.day)
+  tenant_id,
+  month,
+  currency,
+  CAST(sum(paying_subscriptions) AS BIGINT) AS paying_subscriptions,
+  CAST(sum(mrr) AS DECIMAL(18, 2)) AS mrr,
+  CAST(sum(mrr) * 12 AS DECIMAL(18, 2)) AS arr
+FROM customer_mrr_monthly
 GROUP BY 1, 2, 3

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cdc/pg_connection.h"
+#include "engine/read_all.h"
 #include "hudi/record_key.h"
 
 namespace tarn::pipeline {
@@ -199,19 +200,11 @@ Result<std::shared_ptr<arrow::RecordBatch>> GoldSnapshot::Compute(const GoldMode
   }
   lake_->Show(computed_, step);
   TARN_ASSIGN(auto stream, session_->Query(Ordered(model, FullSql(model, &step))));
-  arrow::RecordBatchVector batches;
-  while (true) {
-    TARN_ASSIGN(auto batch, stream->Next());
-    if (batch == nullptr) break;
-    batches.push_back(std::move(batch));
-  }
+  TARN_ASSIGN(auto all, engine::ReadAll(*stream));
   statistics_ = stream->statistics();
-  auto all = batches.empty() ? arrow::RecordBatch::MakeEmpty(stream->schema())
-                             : arrow::ConcatenateRecordBatches(batches);
-  if (!all.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", all.status().message());
   if (IsRead(model))
-    TARN_RETURN_IF_ERROR(computed_.Keep(model, analysis->is_partition_local, step, instant_, *all));
-  return *all;
+    TARN_RETURN_IF_ERROR(computed_.Keep(model, analysis->is_partition_local, step, instant_, all));
+  return all;
 }
 
 }  // namespace tarn::pipeline

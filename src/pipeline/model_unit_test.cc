@@ -6,6 +6,7 @@
 #include <set>
 
 #include "cdc/pg_connection.h"
+#include "engine/read_all.h"
 #include "engine/referenced_tables.h"
 #include "engine/session.h"
 #include "pipeline/gold_model.h"
@@ -126,16 +127,7 @@ class UnitTestRun {
  private:
   Result<Batch> Query(const std::string& sql) {
     TARN_ASSIGN(const auto stream, session_->Query(sql));
-    arrow::RecordBatchVector batches;
-    while (true) {
-      TARN_ASSIGN(auto batch, stream->Next());
-      if (batch == nullptr) break;
-      batches.push_back(std::move(batch));
-    }
-    if (batches.empty()) return Batch(arrow::RecordBatch::MakeEmpty(stream->schema()).ValueOrDie());
-    auto all = arrow::ConcatenateRecordBatches(batches);
-    if (!all.ok()) return MakeError(ErrorCode::kInternal, "Arrow: {}", all.status().message());
-    return *all;
+    return engine::ReadAll(*stream);
   }
 
   Result<std::vector<std::string>> Without(const std::string& columns, const char* these, const char* those) {
