@@ -33,11 +33,7 @@ Result<SourcePosition> ParsePosition(const std::string& text, int64_t epoch) {
 Result<std::string> LakeName(const storage::Storage& storage, const catalog::LakeLayout& layout,
                              const std::string& wanted) {
   TARN_ASSIGN(const auto registry, catalog::TableRegistry::Read(storage, layout));
-  for (const auto& [name, table] : registry.tables) {
-    if (name == wanted || table.source.QualifiedName() == wanted) return name;
-  }
-  return MakeError(ErrorCode::kInvalidArgument,
-                   "the lake has no table '{}'; `tarn tables` lists those that it has", wanted);
+  return registry.LakeName(wanted);
 }
 
 /// One object a line; what is no row has "_event".

@@ -59,14 +59,9 @@ int MarkInRegistry(const Config& config, const std::vector<std::string>& tables)
   auto registry = catalog::TableRegistry::Read(**storage, layout);
   if (!registry) return Fail(registry.error());
   for (const std::string& wanted : tables) {
-    auto found = std::find_if(registry->tables.begin(), registry->tables.end(), [&](const auto& entry) {
-      return entry.first == wanted || entry.second.source.QualifiedName() == wanted;
-    });
-    if (found == registry->tables.end()) {
-      return Fail(MakeError(ErrorCode::kInvalidArgument,
-                            "the lake has no table '{}'; `tarn tables` lists those that it has", wanted));
-    }
-    found->second.copy_again = "asked for by `tarn resync`";
+    const auto name = registry->LakeName(wanted);
+    if (!name) return Fail(name.error());
+    registry->tables.at(*name).copy_again = "asked for by `tarn resync`";
   }
   const Status written = registry->Write(**storage, layout);
   if (!written) return Fail(written.error());

@@ -42,6 +42,14 @@ std::set<std::string> TableRegistry::Copied() const {
   return names;
 }
 
+Result<std::string> TableRegistry::LakeName(const std::string& wanted) const {
+  for (const auto& [name, table] : tables) {
+    if (name == wanted || table.source.QualifiedName() == wanted) return name;
+  }
+  return MakeError(ErrorCode::kInvalidArgument,
+                   "the lake has no table '{}'; `tarn tables` lists those that it has", wanted);
+}
+
 std::map<std::string, SourcePosition> TableRegistry::CopiedAt() const {
   std::map<std::string, SourcePosition> positions;
   for (const auto& [name, table] : tables) {

@@ -42,6 +42,9 @@ class TableRegistry {
   /// Durability: on return it survives a crash.
   Status Write(storage::Storage& storage, const LakeLayout& layout) const;
 
+  /// The lake name of a table that is named by it or by its source name ("schema.table"). Errors:
+  /// kInvalidArgument when there is none.
+  Result<std::string> LakeName(const std::string& wanted) const;
   /// Source names ("schema.table") of the tables whose first copy is in the lake.
   std::set<std::string> Copied() const;
   /// The position of each table's newest copy, by lake name, of those that have one.

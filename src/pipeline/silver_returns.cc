@@ -163,22 +163,20 @@ Status SilverLayer::CommitReturn(const std::string& name, const std::string& rul
 
 Result<ReturnedRows> SilverLayer::ReturnRows(const std::string& name, const std::string& rule,
                                              const ReturnReporter& report, const CancelToken& cancel) {
-  const auto registered = std::find_if(
-      registry_.tables.begin(), registry_.tables.end(),
-      [&](const auto& entry) { return entry.first == name || entry.second.source.QualifiedName() == name; });
-  if (registered == registry_.tables.end() || !tables_.contains(registered->first)) {
+  TARN_ASSIGN(const std::string table, registry_.LakeName(name));
+  if (!tables_.contains(table)) {
     return MakeError(ErrorCode::kInvalidArgument,
                      "the lake has no table '{}'; `tarn tables` lists those that it has", name);
   }
-  const std::string& table = registered->first;
-  if (!registered->second.held.empty()) {
-    return MakeError(ErrorCode::kUnavailable, "the table '{}' is held: {}", table, registered->second.held);
+  const catalog::RegisteredTable& registered = registry_.tables.at(table);
+  if (!registered.held.empty()) {
+    return MakeError(ErrorCode::kUnavailable, "the table '{}' is held: {}", table, registered.held);
   }
   TARN_ASSIGN(auto models, LoadSilverModels(*storage_, options_.models));
   const auto found = models.find(table);
   const auto model =
       found == models.end() ? nullptr : std::make_shared<const SilverModel>(std::move(found->second));
-  if (SelectOf(model.get()) != registered->second.select) {
+  if (SelectOf(model.get()) != registered.select) {
     return MakeError(
         ErrorCode::kInvalidArgument,
         "the SELECT of silver table '{}' changed, too: start tarn again, which makes the table anew", table);
