@@ -15,7 +15,7 @@ ALLOWED = {
     "hudi": {"parquet", "avro", "storage", "schema"},
     "cdc": {"schema"},
     "bronze": {"parquet", "storage", "schema"},
-    "catalog": {"hudi", "bronze", "storage", "schema"},
+    "catalog": {"hudi", "bronze", "parquet", "storage", "schema"},
     "govern": {"catalog"},
     "engine": {"hudi", "bronze", "catalog", "govern"},
     "pipeline": {"cdc", "bronze", "hudi", "catalog", "govern", "engine", "storage", "schema"},

@@ -5,44 +5,19 @@
 #include "app/commands.h"
 #include "app/lake_answers.h"
 #include "catalog/table_registry.h"
-#include "pipeline/gold_model.h"
+#include "pipeline/check_list.h"
 #include "pipeline/lake_storage.h"
-#include "pipeline/silver_model.h"
 
 namespace tarn::app {
 namespace {
 
-struct ListedCheck {
-  std::string schema, table;
-  pipeline::TableCheck check;
-};
+using pipeline::ListedCheck;
 
-/// Of the tables that are wanted ("orders", "silver.orders"); of all when none is named. Errors:
-/// kInvalidArgument names one that has no model.
 Result<std::vector<ListedCheck>> ListChecks(const Config& config, const std::vector<std::string>& wanted) {
   const auto storage = pipeline::OpenLakeStorageReadOnly(config.pipeline);
   const catalog::LakeLayout layout(config.pipeline.lake, config.pipeline.bronze_root());
   TARN_ASSIGN(const auto registry, catalog::TableRegistry::Read(*storage, layout));
-  std::set<std::string> tables;
-  for (const auto& [name, table] : registry.tables) tables.insert(name);
-  std::set<std::string> unknown(wanted.begin(), wanted.end());
-  std::vector<ListedCheck> list;
-  const auto add = [&](const char* schema, const std::string& table, const auto& checks) {
-    const std::string full = std::string(schema) + "." + table;
-    const bool is_wanted = std::find(wanted.begin(), wanted.end(), table) != wanted.end() ||
-                           std::find(wanted.begin(), wanted.end(), full) != wanted.end();
-    unknown.erase(table);
-    unknown.erase(full);
-    if (!wanted.empty() && !is_wanted) return;
-    for (const pipeline::TableCheck& check : checks) list.push_back({schema, table, check});
-  };
-  TARN_ASSIGN(const auto silver, pipeline::LoadSilverModels(*storage, config.pipeline.models));
-  for (const auto& [table, model] : silver) add("silver", table, model.checks);
-  TARN_ASSIGN(const auto gold, pipeline::LoadGoldModels(*storage, config.pipeline.models, tables));
-  for (const pipeline::GoldModel& model : gold) add("gold", model.name, model.checks);
-  if (unknown.empty()) return list;
-  return MakeError(ErrorCode::kInvalidArgument, "'{}' has no model in '{}/silver' or '{}/gold'",
-                   *unknown.begin(), config.pipeline.models, config.pipeline.models);
+  return pipeline::ListChecks(*storage, config.pipeline.models, registry.LakeNames(), wanted);
 }
 
 struct Outcome {
@@ -68,7 +43,7 @@ void Print(const ListedCheck& listed, const Outcome& outcome) {
                               : listed.check.warns
                                   ? fmt::format("{} wrong rows (a warning)", outcome.wrong_rows)
                                   : fmt::format("{} wrong rows", outcome.wrong_rows);
-  fmt::print("{:<34} {:<36} {}\n", listed.schema + "." + listed.table, listed.check.name, verdict);
+  fmt::print("{:<34} {:<36} {}\n", listed.TableName(), listed.check.name, verdict);
   if (!outcome.error.empty()) fmt::print("    {}\n", outcome.error);
   if (outcome.wrong_rows != 0 && !listed.check.explain.empty()) fmt::print("    {}\n", listed.check.explain);
 }

@@ -12,22 +12,6 @@
 #include "server/local_client.h"
 
 namespace tarn::app {
-namespace {
-
-std::string Bytes(int64_t bytes) {
-  const char* units[] = {"B", "KB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes);
-  int unit = 0;
-  for (; value >= 1000 && unit < 4; unit++) value /= 1000;
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, units[unit]);
-}
-
-void PrintStage(const char* name, const nlohmann::json& stage, const std::string& detail) {
-  fmt::print("{:<8} {:>16}  {:>10} behind  {:>8.2f} s  {}\n", name, stage.value("lsn", ""),
-             Bytes(stage.value("lag_bytes", 0L)), stage.value("lag_seconds", 0.0), detail);
-}
-
-}  // namespace
 
 int Fail(const Error& error) {
   std::fflush(stdout);
@@ -70,69 +54,11 @@ int RunCheck(const Config& config, bool json) {
   return errors ? kDifference : kSuccess;
 }
 
-int RunStatus(const Config& config, bool json) {
-  const auto reply = server::Ask(config.pipeline.lake + "/_tarn", R"({"command":"status"})", {});
-  if (!reply) {
-    if (reply.error().code == ErrorCode::kNotFound && json) fmt::print("{}\n", R"({"phase":"not running"})");
-    return Fail(reply.error());
-  }
-  const auto status = nlohmann::json::parse(*reply);
-  if (json) {
-    fmt::print("{}\n", status.dump(1));
-    return kSuccess;
-  }
-  fmt::print("{} since {:.0f} s; the source keeps {} of WAL for us\n\n", status.value("phase", ""),
-             status.value("uptime_seconds", 0.0), Bytes(status["source"].value("wal_kept_bytes", 0L)));
-  const std::string alarm = status["source"].value("alarm", "");
-  if (!alarm.empty()) fmt::print("WARNING: {}\n\n", alarm);
-  fmt::print("{:<8} {:>16}\n", "source", status["source"].value("server_end", ""));
-  if (const auto open = status["source"].value("open_transactions", 0L); open > 0) {
-    fmt::print("{} large transaction{} open on the source, of which {} are kept here until the end\n", open,
-               open == 1 ? "" : "s", Bytes(status["source"].value("spooled_bytes", 0L)));
-  }
-  PrintStage("tail", status["tail"],
-             fmt::format("{} changes seen by queries, newest step took {:.0f} ms",
-                         status["tail"].value("changes", 0L), status["tail"].value("last_step_ms", 0.0)));
-  PrintStage("bronze", status["bronze"],
-             fmt::format("{} changes, {} flushes", status["bronze"].value("changes", 0L),
-                         status["bronze"].value("flushes", 0L)));
-  PrintStage("silver", status["silver"],
-             fmt::format("{} changes, {} commits", status["silver"].value("changes", 0L),
-                         status["silver"].value("commits", 0L)));
-  PrintStage("gold", status["gold"], fmt::format("{} runs", status["gold"].value("runs", 0L)));
-  const auto& copy = status["copy"];
-  if (copy.value("tables_total", 0L) > copy.value("tables_done", 0L)) {
-    fmt::print("\nfirst copy: {} of {} tables, {} rows\n", copy.value("tables_done", 0L),
-               copy.value("tables_total", 0L), copy.value("rows", 0L));
-    for (const auto& [name, table] : copy["tables"].items())
-      fmt::print("  {:<28} {}\n", name, CopyProgressText(table));
-  }
-  const auto& copies = status["copies"];
-  for (const auto& [name, reason] : copies["wanted"].items()) {
-    const bool now = copies.value("copying", "") == name;
-    fmt::print("\n{} {}: {}\n", now ? "copying" : "to be copied:", name, reason.get<std::string>());
-    if (now) {
-      fmt::print("  {}\n", CopyProgressText(copies));
-    }
-  }
-  const auto& archive = status["archive"];
-  if (const std::string day = archive.value("archiving", ""); !day.empty()) {
-    fmt::print("\narchiving Bronze of {}: {} of {} files\n", day, archive.value("files", 0L),
-               archive.value("files_total", 0L));
-  }
-  if (const std::string error = archive.value("last_error", ""); !error.empty())
-    fmt::print("\narchiving Bronze: {}\n", error);
-  for (const auto& [name, source] : status["gone"].items())
-    fmt::print("\n{}: the source has no {} any more; what the lake has stays\n", name,
-               source.get<std::string>());
-  fmt::print("\n{:<28} {:>12} {:>10} {:>10} {:>10}\n", "table", "inserted", "updated", "deleted", "refused");
-  for (const auto& [name, counts] : status["tables"].items()) {
-    fmt::print("{:<28} {:>12} {:>10} {:>10} {:>10}\n", name, counts.value("inserted", 0L),
-               counts.value("updated", 0L), counts.value("deleted", 0L), counts.value("refused", 0L));
-  }
-  const std::string error = status.value("last_error", "");
-  if (!error.empty()) fmt::print("\nlast error: {}\n", error);
-  return kSuccess;
+std::string StateText(const catalog::RegisteredTable& table) {
+  if (table.left) return "left: its source table has another name in the lake";
+  if (!table.held.empty()) return "held: " + table.held;
+  if (!table.copy_again.empty()) return "to be copied again: " + table.copy_again;
+  return table.source.append_only ? "append-only" : "follows";
 }
 
 int RunTables(const Config& config, bool json) {
@@ -150,11 +76,7 @@ int RunTables(const Config& config, bool json) {
     std::string partitions = table.tenant_column;
     if (!table.month_of.empty())
       partitions += (partitions.empty() ? "" : ", ") + std::string("month of ") + table.month_of;
-    const std::string state = table.left            ? "left: its source table has another name in the lake"
-                              : !table.held.empty() ? "held: " + table.held
-                              : !table.copy_again.empty() ? "to be copied again: " + table.copy_again
-                              : table.source.append_only  ? "append-only"
-                                                          : "follows";
+    const std::string state = StateText(table);
     list.push_back({{"table", name},
                     {"source", table.source.QualifiedName()},
                     {"columns", table.source.columns.size()},
@@ -181,21 +103,6 @@ void PrintDifferingRows(const nlohmann::json& rows) {
 }
 
 }  // namespace
-
-std::string CopyProgressText(const nlohmann::json& table) {
-  const int64_t rows = table.value("rows", 0L);
-  if (table.value("done", false))
-    return fmt::format("{} rows, done in {:.1f} s", rows, table.value("seconds", 0.0));
-  if (table.value("seconds", 0.0) == 0) return "waits for its turn";
-  std::string text = fmt::format("{} rows", rows);
-  const auto& estimated = table["estimated_rows"];
-  if (estimated.is_number())
-    text = fmt::format("{} of about {} rows", rows, std::max(estimated.get<int64_t>(), rows));
-  text += fmt::format(", {} of {} on the source's disk", Bytes(table.value("bytes", 0L)),
-                      Bytes(table.value("size_bytes", 0L)));
-  const auto& left = table["seconds_left"];
-  return left.is_number() ? text + fmt::format(", about {:.0f} s left", left.get<double>()) : text;
-}
 
 int RunVerify(const Config& config, bool json) {
   server::AnswerHandler handler;

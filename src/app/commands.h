@@ -8,6 +8,7 @@
 #include "app/config.h"
 #include "app/output.h"
 #include "base/cancel.h"
+#include "catalog/table_registry.h"
 
 namespace tarn::app {
 
@@ -16,7 +17,7 @@ enum ExitCode {
   kSuccess = 0,
   kFailed = 1,      ///< What was asked could not be done; standard error says why.
   kUsage = 2,       ///< Wrong arguments or configuration.
-  kDifference = 3,  ///< check found errors, test wrong rows, verify differences.
+  kDifference = 3,  ///< check found errors, test wrong rows, verify differences, crawl what is no table.
 };
 
 /// Prints "tarn: message" to standard error and gives the code to exit with.
@@ -30,7 +31,16 @@ int RunRebuild(const Config& config, CancelToken& cancel);
 /// How far the copy of a table is, for people; from the status of a running tarn.
 std::string CopyProgressText(const nlohmann::json& table);
 int RunStatus(const Config& config, bool json);
+/// Looks for tables of others in folders (of none: in those of earlier crawls), for SQL's schema `external`;
+/// or forgets one. kDifference when one was refused.
+int RunCrawl(const Config& config, const std::vector<std::string>& paths, const std::string& forget,
+             bool json);
+/// Whether a table follows its source, and why not.
+std::string StateText(const catalog::RegisteredTable& table);
 int RunTables(const Config& config, bool json);
+/// What the lake knows of tables: "orders", "gold.revenue_daily"; of none: lists all. `statistics`: of each
+/// column, which reads the tables whole.
+int RunDescribe(const Config& config, const std::vector<std::string>& tables, bool statistics, bool json);
 /// What `tarn query` asks, and how.
 struct QueryArguments {
   std::string sql, principal = "operator";

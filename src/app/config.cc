@@ -233,6 +233,8 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   Section gold = section("gold");
   TARN_RETURN_IF_ERROR(gold.Read("models", options.models));
   TARN_RETURN_IF_ERROR(gold.Read("interval_ms", options.gold_interval_ms));
+  TARN_RETURN_IF_ERROR(
+      ReadUnlessFalse(gold, "check_interval_ms", "milliseconds", 1, options.check_interval_ms));
   if (!options.with_silver && !options.models.empty()) {
     return MakeError(ErrorCode::kInvalidArgument,
                      "{}: gold.models '{}' needs Silver: remove it, or set silver.enabled = true", path,

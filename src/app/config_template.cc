@@ -120,7 +120,10 @@ Result<std::string> ConfigTemplate(const std::string& source, const std::string&
   out += "[gold]\n";
   out += (models.empty() ? "# models = \"models\"" : "models = " + TomlText(models)) +
          "         # folder with silver/*.yml (rules) and gold/*.sql (models)\n";
-  out += "interval_ms = 10000         # least time between two runs\n\n";
+  out += "interval_ms = 10000         # least time between two runs\n";
+  out +=
+      "check_interval_ms = 60000   # and between two of the checks in models; false: `tarn test` runs "
+      "them\n\n";
   out += "[query]\n";
   out += "memory_mb = 1024\n";
   out += "threads = 2\n\n";

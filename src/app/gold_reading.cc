@@ -15,9 +15,8 @@ Result<std::unique_ptr<GoldReading>> GoldReading::Open(const Config& config) {
   reading->view =
       std::make_unique<pipeline::LakeView>(reading->storage.get(), layout, reading->versions.get(), true);
   TARN_ASSIGN(const auto registry, catalog::TableRegistry::Read(*reading->storage, layout));
-  std::set<std::string> tables;
-  for (const auto& [name, table] : registry.tables) tables.insert(name);
-  TARN_ASSIGN(reading->models, pipeline::LoadGoldModels(*reading->storage, config.pipeline.models, tables));
+  TARN_ASSIGN(reading->models,
+              pipeline::LoadGoldModels(*reading->storage, config.pipeline.models, registry.LakeNames()));
   TARN_ASSIGN(const auto version, reading->versions->Find(std::nullopt));
   engine::SessionOptions options;
   options.memory_limit_bytes = config.pipeline.query_memory_bytes;

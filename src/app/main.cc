@@ -40,10 +40,10 @@ struct Arguments {
   tarn::app::HudiSavepointArguments savepoint;
   tarn::app::QuarantineShowArguments quarantine;
   tarn::app::HudiClusterArguments cluster;
-  std::string model, subject, rule;
+  std::string model, subject, rule, forget;
   std::vector<std::string> tenants;
   size_t limit = 50;
-  bool dry_run = false, unit = false;
+  bool dry_run = false, unit = false, statistics = false;
 };
 
 void AddFormat(CLI::App* command, Arguments& a) {
@@ -210,6 +210,21 @@ void AddCommands(CLI::App& app, Arguments& a) {
   run->add_option("--until", a.until, "stop when this source position is in Silver and Gold");
   CLI::App* status = app.add_subcommand("status", "How far each stage is\nExample: tarn status --json");
   CLI::App* tables = app.add_subcommand("tables", "Tables of the lake\nExample: tarn tables");
+  CLI::App* describe = app.add_subcommand(
+      "describe",
+      "What the lake knows of a table: what it is, whose, from where, its columns, rows and files; without a "
+      "name: all tables\nExample: tarn describe\nExample: tarn describe orders gold.revenue_daily "
+      "--statistics");
+  describe->add_option("table", a.tables, "orders, silver.orders, gold.revenue_daily, quarantine.orders, …");
+  describe->add_flag("--statistics", a.statistics,
+                     "of each column the least and the greatest value, how many there are, and the share of "
+                     "NULLs: reads the tables whole");
+  CLI::App* crawl = app.add_subcommand(
+      "crawl",
+      "Find Parquet and Hudi tables that others write, for queries of external.NAME; without a folder: look "
+      "again into those of before\nExample: tarn crawl /data/weather\nExample: tarn crawl");
+  crawl->add_option("path", a.tables, "folders, with one table or many below");
+  crawl->add_option("--forget", a.forget, "let go of this table; its files stay");
   CLI::App* query = app.add_subcommand(
       "query", "Ask the lake\nExample: tarn query --as acme_analyst \"SELECT count(*) FROM orders\"");
   query->add_option("sql", a.query.sql, "one statement")->required();
@@ -255,7 +270,7 @@ void AddCommands(CLI::App& app, Arguments& a) {
   read->add_option("--to", a.to, "only changes up to this position");
   read->add_option("--format", a.read_format, "json (one object a line; the default) or csv")
       ->check(CLI::IsMember({"json", "csv"}));
-  for (CLI::App* command : {check, status, tables, verify, test, bronze_verify, archive})
+  for (CLI::App* command : {check, status, tables, describe, crawl, verify, test, bronze_verify, archive})
     command->add_flag("--json", a.json, "for scripts");
   CLI::App* resync = app.add_subcommand(
       "resync",
@@ -312,6 +327,8 @@ int RunCommand(const CLI::App& app, Arguments& a) {
   if (command == "rebuild") return RunRebuild(*config, g_cancel);
   if (command == "status") return RunStatus(*config, a.json);
   if (command == "tables") return RunTables(*config, a.json);
+  if (command == "describe") return RunDescribe(*config, a.tables, a.statistics, a.json);
+  if (command == "crawl") return RunCrawl(*config, a.tables, a.forget, a.json);
   if (command == "test")
     return a.unit ? RunUnitTests(*config, a.tables, a.json) : RunChecks(*config, a.tables, a.json);
   if (command == "verify") return RunVerify(*config, a.json);

@@ -46,6 +46,9 @@ class ResultPrinter {
 /// A value as people read it; NULL gives `null_text`.
 std::string CellText(const arrow::Array& column, int64_t row, const std::string& null_text);
 
+/// "12.3 MB".
+std::string BytesText(int64_t bytes);
+
 /// One JSON value to standard output, for people and scripts; text that is no UTF-8 is replaced.
 void PrintJson(const nlohmann::json& json);
 

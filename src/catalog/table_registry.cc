@@ -42,6 +42,12 @@ std::set<std::string> TableRegistry::Copied() const {
   return names;
 }
 
+std::set<std::string> TableRegistry::LakeNames() const {
+  std::set<std::string> names;
+  for (const auto& [name, table] : tables) names.insert(name);
+  return names;
+}
+
 Result<std::string> TableRegistry::LakeName(const std::string& wanted) const {
   for (const auto& [name, table] : tables) {
     if (name == wanted || table.source.QualifiedName() == wanted) return name;

@@ -45,6 +45,8 @@ class TableRegistry {
   /// The lake name of a table that is named by it or by its source name ("schema.table"). Errors:
   /// kInvalidArgument when there is none.
   Result<std::string> LakeName(const std::string& wanted) const;
+  /// Of all tables.
+  std::set<std::string> LakeNames() const;
   /// Source names ("schema.table") of the tables whose first copy is in the lake.
   std::set<std::string> Copied() const;
   /// The position of each table's newest copy, by lake name, of those that have one.

@@ -11,7 +11,7 @@ using duckdb::CatalogTransaction;
 using duckdb::ClientContext;
 using duckdb::optional_ptr;
 
-constexpr std::array<const char*, 4> kSchemas = {"silver", "gold", "quarantine", "bronze"};
+constexpr std::array<const char*, 5> kSchemas = {"silver", "gold", "quarantine", "bronze", "external"};
 
 [[noreturn]] void ThrowReadOnly() { throw duckdb::PermissionException("the lake is read-only here"); }
 

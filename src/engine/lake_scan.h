@@ -36,6 +36,8 @@ class LakeScan {
 
   uint64_t capability() const { return capability_; }
   const TableName& table() const { return table_; }
+  /// Columns of the partition are not in the files.
+  bool partitions_are_folders() const { return plan_->partitions_are_folders; }
   bool is_partitioned() const { return !plan_->partition_fields.empty(); }
   std::string DisplayName() const { return table_.schema + "." + table_.name; }
   const duckdb::vector<std::string>& names() const { return names_; }

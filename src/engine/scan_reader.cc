@@ -70,6 +70,20 @@ bool ScanReader::Bind(duckdb::MultiFileOptions& options, duckdb::MultiFileList&,
   return true;
 }
 
+void ScanReader::AddFolderValues(size_t partition,
+                                 const duckdb::vector<duckdb::ColumnIndex>& global_column_ids,
+                                 duckdb::MultiFileReaderData* reader_data) const {
+  for (idx_t i = 0; i < global_column_ids.size(); ++i) {
+    if (global_column_ids[i].IsVirtualColumn()) continue;
+    const duckdb::column_t column = global_column_ids[i].GetPrimaryIndex();
+    const auto field = scan_->PartitionField(column);
+    if (!field) continue;
+    const duckdb::Value* value = scan_->PartitionValue(partition, *field);
+    reader_data->constant_map.Add(duckdb::MultiFileGlobalIndex(i),
+                                  value != nullptr ? *value : duckdb::Value(scan_->types()[column]));
+  }
+}
+
 size_t ScanReader::UnitOf(const std::string& handle) const {
   const auto unit = scan_->Find(handle);
   if (!unit) throw duckdb::PermissionException("this file is not part of the statement");
@@ -90,6 +104,7 @@ void ScanReader::FinalizeBind(duckdb::MultiFileReaderData& reader_data,
   MultiFileReader::FinalizeBind(reader_data, options, bind_data, global_columns, global_column_ids, context,
                                 global_state);
   const ScanUnit& unit = scan_->units()[index];
+  if (scan_->partitions_are_folders()) AddFolderValues(unit.partition, global_column_ids, &reader_data);
   // Any delete filter turns dictionary filtering off, so only files with deleted rows get one.
   if (unit.file != nullptr && HasDeletes(unit.file->deleted.get())) {
     reader_data.reader->deletion_filter = duckdb::make_uniq<PositionFilter>(unit.file->deleted);

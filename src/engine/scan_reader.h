@@ -46,6 +46,9 @@ class ScanReader : public duckdb::MultiFileReader {
   duckdb::unique_ptr<duckdb::MultiFileReader> Copy() const override;
 
  private:
+  /// Gives a file's partition columns the values of its folder; NULL where the name says so.
+  void AddFolderValues(size_t partition, const duckdb::vector<duckdb::ColumnIndex>& global_column_ids,
+                       duckdb::MultiFileReaderData* reader_data) const;
   size_t UnitOf(const std::string& handle) const;
 
   std::shared_ptr<LakeScan> scan_;

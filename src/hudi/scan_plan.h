@@ -46,6 +46,8 @@ struct ScanPlan {
   std::string instant;  ///< Newest instant included; empty for an empty table.
   /// When commits completed, where that is not their instant; null: it always is.
   std::shared_ptr<const std::map<std::string, std::string>> completions = nullptr;
+  /// Partition columns are in the folders' names alone: ScanFile::partition has their values.
+  bool partitions_are_folders = false;
   bool widens_floats_by_text = false;  ///< Floats of older files become doubles as Spark makes them.
   int64_t log_files = 0;
   int64_t log_bytes = 0;

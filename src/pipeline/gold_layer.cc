@@ -264,7 +264,7 @@ Status GoldLayer::Put(GoldSnapshot& snapshot, const GoldModel& model, const Gold
 }
 
 Status GoldLayer::Publish(const catalog::LakeVersion& version, const std::string& instant) {
-  catalog::GoldVersion gold{instant, version.instant, version.commit_micros, {}};
+  catalog::GoldVersion gold{instant, version.instant, version.commit_micros, beside_};
   for (const GoldModel& model : models_) {
     const auto target = targets_.find(model.name);
     const bool exists =
@@ -317,10 +317,12 @@ Status GoldLayer::Run(const catalog::LakeVersion& version, int64_t as_of_micros,
 
 Status GoldLayer::PublishLeftOver(const catalog::LakeVersion& version, const std::string& instant) {
   TARN_ASSIGN(const auto published, versions_->FindGold(version));
-  const bool any = std::any_of(targets_.begin(), targets_.end(), [&](const auto& entry) {
-    if (entry.second == nullptr || entry.second->table == nullptr) return false;
-    return entry.second->table->LastInstant() > (published ? published->instant : "");
-  });
+  const std::string last = published ? published->instant : "";
+  const bool any =
+      beside_instant_ > last || std::any_of(targets_.begin(), targets_.end(), [&](const auto& entry) {
+        if (entry.second == nullptr || entry.second->table == nullptr) return false;
+        return entry.second->table->LastInstant() > last;
+      });
   return any ? Publish(version, instant) : Status();
 }
 

@@ -37,6 +37,12 @@ class GoldLayer {
   /// `as_of_micros`: the present of `version`, not before its newest commit. A model that fails keeps its
   /// last content and is tried again later; the others go on. Errors: of the store only.
   Status Run(const catalog::LakeVersion& version, int64_t as_of_micros, const CancelToken& cancel);
+  /// Other tables of Gold that are at the version of the next Run, which publishes them, too; `last_instant`:
+  /// of the newest commit of all.
+  void PublishBeside(std::vector<std::string> names, std::string last_instant) {
+    beside_ = std::move(names);
+    beside_instant_ = std::move(last_instant);
+  }
   Status RunServices(const hudi::ServiceOptions& options);
 
   /// Has the next run compute a model again, or some of its partitions (values as texts), whatever changed.
@@ -84,6 +90,8 @@ class GoldLayer {
   std::vector<GoldModel> models_;
   GoldSnapshot::Analyses analyses_;
   std::map<std::string, std::unique_ptr<Target>> targets_;
+  std::vector<std::string> beside_;  ///< Tables that are published with the models'.
+  std::string beside_instant_;
   std::map<std::string, std::pair<int, int64_t>> failures_;  ///< How many in a row, and when to try again.
   std::atomic<bool> depends_on_time_{false};
   mutable std::mutex mutex_;

@@ -1,6 +1,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/clock.h"
@@ -14,6 +15,19 @@ Status Runner::OpenGold() {
   for (const auto& [name, table] : silver_->registry().tables) names.push_back(name);
   TARN_ASSIGN(gold_, GoldLayer::Open(storage_.get(), layout_, options_, names, versions_.get(), view_.get(),
                                      silver_->instants()));
+  TARN_ASSIGN(const auto models, LoadSilverModels(*storage_, options_.models));
+  const std::set<std::string> wanted = WantedHistories(models);
+  for (const GoldModel& model : gold_->models()) {
+    const bool is_taken = std::any_of(wanted.begin(), wanted.end(), [&](const std::string& table) {
+      return HistoryTable::NameOf(table) == model.name;
+    });
+    if (!is_taken) continue;
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "gold.{0} is a model and the history that models/silver asks for: rename gold/{0}.sql",
+                     model.name);
+  }
+  histories_ = std::make_unique<HistoryLayer>(storage_.get(), layout_, options_, wanted, view_.get(),
+                                              silver_->instants());
   opened_gold_ = gold_.get();
   return {};
 }
@@ -51,12 +65,16 @@ Status Runner::RunGoldOnce(const CancelToken& cancel) {
     gold_asked_ = false;
   }
   TARN_ASSIGN(const catalog::LakeVersion version, versions_->Find(std::nullopt));
+  TARN_RETURN_IF_ERROR(histories_->Run(version, cancel));
+  gold_->PublishBeside(histories_->Names(), histories_->LastInstant());
   TARN_RETURN_IF_ERROR(gold_->Run(version, PresentOf(version), cancel));
   state_.gold_lsn = version.lsn.value;
   state_.gold_commit_micros = version.commit_micros;
   state_.gold_runs++;
+  check_watch_->Committed();
   hudi::ServiceOptions services = options_.services;
   services.retain_micros = std::min<int64_t>(services.retain_micros, 3'600'000'000LL);
+  TARN_RETURN_IF_ERROR(histories_->RunServices(options_.services));
   return gold_->RunServices(services);
 }
 

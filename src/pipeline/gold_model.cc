@@ -13,9 +13,10 @@ namespace {
 Status ReadDescription(const std::string& text, const std::string& file, GoldModel& model) {
   try {
     const YAML::Node root = YAML::Load(text);
-    TARN_RETURN_IF_ERROR(
-        CheckKeys(file, root, {"description", "key", "partition", "columns", "tests", "unit_tests"}));
+    TARN_RETURN_IF_ERROR(CheckKeys(
+        file, root, {"description", "owner", "key", "partition", "columns", "tests", "unit_tests"}));
     model.description = TextOf(root, "description");
+    model.owner = TextOf(root, "owner");
     if (root["key"]) model.key = root["key"].as<std::vector<std::string>>();
     model.partition = TextOf(root, "partition");
     TARN_ASSIGN(const YAML::Node columns, ListColumns(file, root["columns"]));

@@ -17,6 +17,7 @@ struct GoldModel {
   std::string name;
   std::string sql;
   std::string description;
+  std::string owner;                           ///< Whom to ask; empty: nobody is named.
   std::vector<std::string> key;                ///< Columns that identify a row of the result.
   std::string partition;                       ///< Column, part of the key; empty: unpartitioned.
   std::map<std::string, std::string> columns;  ///< Descriptions.

@@ -67,8 +67,14 @@ std::shared_ptr<const hudi::ScanPlan> WithoutHidden(std::shared_ptr<const hudi::
 class PinnedVersion : public engine::LakeVersion {
  public:
   PinnedVersion(LakeView* view, catalog::LakeVersion version, std::optional<catalog::GoldVersion> gold,
-                std::shared_ptr<const TailState> tail)
-      : view_(view), version_(std::move(version)), gold_(std::move(gold)), tail_(std::move(tail)) {}
+                std::shared_ptr<const TailState> tail, ExternalView::Tables external,
+                std::optional<int64_t> as_of_micros)
+      : view_(view),
+        version_(std::move(version)),
+        gold_(std::move(gold)),
+        tail_(std::move(tail)),
+        external_(std::move(external)),
+        as_of_micros_(as_of_micros) {}
 
   std::vector<engine::TableName> Tables() const override {
     std::vector<engine::TableName> names;
@@ -83,12 +89,17 @@ class PinnedVersion : public engine::LakeVersion {
     if (gold_) {
       for (const std::string& model : gold_->models) names.push_back({"gold", model});
     }
+    if (external_ != nullptr) {
+      for (const auto& [name, table] : external_->tables) names.push_back({"external", name});
+    }
     return names;
   }
 
   Result<std::shared_ptr<const hudi::ScanPlan>> Plan(const engine::TableName& table,
                                                      bool allow_held) override {
     const auto& layout = view_->layout_;
+    if (table.schema == "external" && external_ != nullptr)
+      return view_->external_.Plan(*external_, table.name, as_of_micros_);
     if (table.schema == "gold") {
       if (!gold_) return MakeError(ErrorCode::kNotFound, "Gold has not been computed yet");
       return view_->PlanHudi(layout.Gold(table.name), layout.Sidecar("gold", table.name), gold_->instant);
@@ -133,6 +144,8 @@ class PinnedVersion : public engine::LakeVersion {
   catalog::LakeVersion version_;
   std::optional<catalog::GoldVersion> gold_;
   std::shared_ptr<const TailState> tail_;  ///< Null: the version alone.
+  ExternalView::Tables external_;          ///< Null: none are seen.
+  std::optional<int64_t> as_of_micros_;    ///< That was asked for.
 };
 
 LakeView::~LakeView() = default;
@@ -143,18 +156,20 @@ Result<std::shared_ptr<engine::LakeVersion>> LakeView::Pin(std::optional<int64_t
     TARN_ASSIGN(auto tail, source->PinTail());
     // A time behind the newest change is the newest state, as a time without one is.
     if (tail != nullptr && (!as_of_micros || *as_of_micros >= tail->commit_micros)) {
-      return PinState(tail->base, tail);
+      return PinState(tail->base, tail, external_.Now(), as_of_micros);
     }
   }
   TARN_ASSIGN(const catalog::LakeVersion version, versions_->Find(as_of_micros));
-  return PinVersion(version);
+  return PinState(version, nullptr, external_.Now(), as_of_micros);
 }
 
 Result<std::shared_ptr<engine::LakeVersion>> LakeView::PinState(const catalog::LakeVersion& version,
-                                                                std::shared_ptr<const TailState> tail) {
+                                                                std::shared_ptr<const TailState> tail,
+                                                                ExternalView::Tables external,
+                                                                std::optional<int64_t> as_of_micros) {
   TARN_ASSIGN(auto gold, versions_->FindGold(version));
-  return std::shared_ptr<engine::LakeVersion>(
-      std::make_shared<PinnedVersion>(this, version, std::move(gold), std::move(tail)));
+  return std::shared_ptr<engine::LakeVersion>(std::make_shared<PinnedVersion>(
+      this, version, std::move(gold), std::move(tail), std::move(external), as_of_micros));
 }
 
 Result<std::shared_ptr<const hudi::ScanPlan>> LakeView::PlanOverlaid(

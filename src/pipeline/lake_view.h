@@ -11,28 +11,33 @@
 #include "engine/lake.h"
 #include "hudi/overlay.h"
 #include "hudi/table.h"
+#include "pipeline/external_view.h"
 #include "pipeline/tail.h"
 #include "storage/storage.h"
 
 namespace tarn::pipeline {
 
-/// The lake as SQL sessions see it: schemas silver, quarantine, gold and bronze. Threads: any.
+/// The lake as SQL sessions see it: schemas silver, quarantine, gold, bronze and external. Threads: any.
 class LakeView : public engine::Lake {
  public:
   /// `versions` and `storage` outlive it. With `follow` other processes' new versions are looked for at each
   /// Pin.
   LakeView(const storage::Storage* storage, catalog::LakeLayout layout, catalog::LakeVersions* versions,
            bool follow)
-      : storage_(storage), layout_(std::move(layout)), versions_(versions), follow_(follow) {}
+      : storage_(storage),
+        layout_(std::move(layout)),
+        versions_(versions),
+        follow_(follow),
+        external_(storage, layout_) {}
   ~LakeView() override;
 
   /// From now on the newest state is the tail's. `tail` outlives the view, or is taken away with null.
   void Follow(TailSource* tail) { tail_ = tail; }
 
   Result<std::shared_ptr<engine::LakeVersion>> Pin(std::optional<int64_t> as_of_micros) override;
-  /// One exact version, without a tail; for models and verification.
+  /// One exact version, without a tail and without the tables of others; for models and verification.
   Result<std::shared_ptr<engine::LakeVersion>> PinVersion(const catalog::LakeVersion& version) {
-    return PinState(version, nullptr);
+    return PinState(version, nullptr, nullptr, std::nullopt);
   }
   /// The reader of a Silver table that plans share.
   Result<std::shared_ptr<hudi::TableReader>> SilverReader(const std::string& table) {
@@ -43,7 +48,9 @@ class LakeView : public engine::Lake {
   friend class PinnedVersion;
   Result<std::shared_ptr<hudi::TableReader>> ReaderOf(const std::string& path, const std::string& sidecar);
   Result<std::shared_ptr<engine::LakeVersion>> PinState(const catalog::LakeVersion& version,
-                                                        std::shared_ptr<const TailState> tail);
+                                                        std::shared_ptr<const TailState> tail,
+                                                        ExternalView::Tables external,
+                                                        std::optional<int64_t> as_of_micros);
   Result<std::shared_ptr<const hudi::ScanPlan>> PlanHudi(const std::string& path, const std::string& sidecar,
                                                          const std::string& instant);
   /// The plan as of `instant` with the overlay over it.
@@ -57,6 +64,7 @@ class LakeView : public engine::Lake {
   const catalog::LakeLayout layout_;
   catalog::LakeVersions* versions_;
   const bool follow_;
+  ExternalView external_;
   std::atomic<TailSource*> tail_{nullptr};
   std::mutex mutex_;
   struct NewestPlan {

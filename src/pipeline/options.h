@@ -35,6 +35,7 @@ struct PipelineOptions {
   int64_t keep_days = 0;              ///< How long small files stay once their day is archived; 0: for ever.
   int64_t commit_interval_ms = 10'000;  ///< How long it waits for its Silver commit; 0: each step commits.
   int64_t gold_interval_ms = 10'000;    ///< Least time between two runs of Gold.
+  int64_t check_interval_ms = 60'000;   ///< Least time between two runs of the checks; 0: on demand only.
   int copy_workers = 2;
   int64_t piece_kb = 48 << 10;  ///< Changes held in memory at most; a larger transaction comes in pieces.
   int64_t piece_bytes() const { return piece_kb << 10; }

@@ -40,19 +40,34 @@ Status Runner::ProveBronze() const {
   return {};
 }
 
+/// Histories stay: Bronze has every change, but not when lake versions saw it.
+Status Runner::RemoveModels() {
+  TARN_ASSIGN(const auto models, LoadSilverModels(*storage_, options_.models));
+  std::set<std::string> histories;
+  for (const std::string& table : WantedHistories(models)) histories.insert(HistoryTable::NameOf(table));
+  TARN_ASSIGN(const auto folders, storage_->List(layout_.root() + "/gold"));
+  for (const auto& folder : folders) {
+    if (!histories.contains(folder.name))
+      TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Gold(folder.name)));
+  }
+  return {};
+}
+
 Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
   if (!options_.with_silver)
     return Error{ErrorCode::kInvalidArgument, "silver.enabled is false: there is nothing to rebuild"};
   TARN_RETURN_IF_ERROR(ProveBronze());
-  for (const char* folder : {"silver", "quarantine", "gold"}) {
+  for (const char* folder : {"silver", "quarantine"}) {
     TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.root() + "/" + folder));
   }
+  TARN_RETURN_IF_ERROR(RemoveModels());
   for (const char* name : {"sidecar", "versions", "gold_versions"}) {
     TARN_RETURN_IF_ERROR(storage_->RemoveTree(layout_.Internal(name)));
   }
   TARN_RETURN_IF_ERROR(storage_->Remove(layout_.Internal("tables.json")));
   TARN_ASSIGN(versions_, catalog::LakeVersions::Open(storage_.get(), layout_));
   view_ = std::make_unique<LakeView>(storage_.get(), layout_, versions_.get(), false);
+  check_watch_ = std::make_unique<CheckWatch>(storage_.get(), layout_, options_, view_.get(), clock_);
   TARN_ASSIGN(silver_, SilverLayer::Open(storage_.get(), layout_, options_, clock_, versions_.get()));
   TARN_ASSIGN(auto loads, bronze::ChangeLog::ReadLoads(*storage_, options_.bronze_root()));
   TARN_RETURN_IF_ERROR(ForgetSpoiled(loads));
@@ -92,6 +107,7 @@ Status Runner::Rebuild(const CancelToken& cancel, const LoadReporter& report) {
   TARN_RETURN_IF_ERROR(OpenGold());
   TARN_RETURN_IF_ERROR(RunGoldOnce(cancel));
   report(progress);
+  TARN_RETURN_IF_ERROR(histories_->Close());
   return silver_->Close();
 }
 

@@ -70,6 +70,7 @@ Status Runner::OpenLake() {
       SourceWatch::Hooks{[this](const cdc::FollowedTable& table) { FollowComing(table); }});
   slot_alarm_ = std::make_unique<SlotAlarm>(options_);
   archive_ = std::make_unique<BronzeArchive>(storage_.get(), options_, clock_);
+  check_watch_ = std::make_unique<CheckWatch>(storage_.get(), layout_, options_, view_.get(), clock_);
   return {};
 }
 
@@ -173,12 +174,14 @@ Status Runner::Run(const CancelToken& cancel, std::optional<Lsn> until, const Lo
   if (outcome) {
     CancelToken gold_cancel;
     std::thread gold_thread([&] {
-      if (!gold_->models().empty()) GoldLoop(gold_cancel);
+      if (HasFollowers()) GoldLoop(gold_cancel);
     });
     view_->Follow(silver_.get());
     watch_->Start();
     archive_->Start();
+    check_watch_->Start();
     outcome = Stream(cancel, until);
+    check_watch_->Stop();
     archive_->Stop();
     watch_->Stop();
     {
@@ -194,6 +197,7 @@ Status Runner::Run(const CancelToken& cancel, std::optional<Lsn> until, const Lo
   state_.phase = RunPhase::kStopped;
   if (!outcome && outcome.error().code == ErrorCode::kCancelled) outcome = {};
   if (!outcome) return outcome;
+  TARN_RETURN_IF_ERROR(histories_->Close());
   return silver_->Close();
 }
 

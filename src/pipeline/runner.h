@@ -17,10 +17,12 @@
 #include "cdc/change_collector.h"
 #include "cdc/replication_stream.h"
 #include "pipeline/bronze_archive.h"
+#include "pipeline/check_watch.h"
 #include "pipeline/confirmed_note.h"
 #include "pipeline/copied_rows.h"
 #include "pipeline/first_load.h"
 #include "pipeline/gold_layer.h"
+#include "pipeline/history_layer.h"
 #include "pipeline/lake_view.h"
 #include "pipeline/options.h"
 #include "pipeline/silver_layer.h"
@@ -51,8 +53,8 @@ struct RunState {
 };
 
 /// The whole way of the data in one process: capture, Bronze, Silver, Gold. Threads: Run on one, which starts
-/// and joins one for the stream, one for Gold, one for the watch, one for the slot's alarm and one for the
-/// archive; the rest from any.
+/// and joins one for the stream, one for Gold, one for the watch, one for the slot's alarm, one for the
+/// archive and one for checks; the rest from any.
 class Runner {
  public:
   /// Takes the lake's lease. Errors: kConflict when another process writes it, kPermission when it cannot be
@@ -268,6 +270,9 @@ class Runner {
   /// Until a day may turn somewhere that a model asks for; a long time when none does.
   int64_t UntilDayMayTurn() const;
   Status OpenGold();
+  Status RemoveModels();
+  /// Whether anything follows Silver's commits.
+  bool HasFollowers() const { return !gold_->models().empty() || histories_->any(); }
   Status RunGoldOnce(const CancelToken& cancel);
 
   PipelineOptions options_;
@@ -283,6 +288,7 @@ class Runner {
   std::unique_ptr<bronze::ChangeLog> bronze_;
   std::unique_ptr<SilverLayer> silver_;
   std::unique_ptr<GoldLayer> gold_;
+  std::unique_ptr<HistoryLayer> histories_;       ///< On Gold's thread, once that runs.
   std::atomic<GoldLayer*> opened_gold_{nullptr};  ///< For threads that did not open it; null: not opened yet.
   std::unique_ptr<ConfirmedNote> confirmed_;
   std::atomic<uint64_t> bronze_end_{0};  ///< In this epoch, what Bronze has all of.
@@ -290,6 +296,7 @@ class Runner {
   std::unique_ptr<SourceWatch> watch_;
   std::unique_ptr<SlotAlarm> slot_alarm_;
   std::unique_ptr<BronzeArchive> archive_;
+  std::unique_ptr<CheckWatch> check_watch_;
 
   std::mutex followed_mutex_;
   std::map<std::string, cdc::FollowedTable> followed_;  ///< Under followed_mutex_.

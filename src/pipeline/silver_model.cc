@@ -33,10 +33,15 @@ Result<TableCheck> ParseCheck(const std::string& file, const YAML::Node& node) {
 }
 
 Result<SilverModel> ParseNode(const YAML::Node& root, const std::string& file) {
-  TARN_RETURN_IF_ERROR(
-      CheckKeys(file, root, {"table", "description", "month_of", "columns", "rules", "tests", "checks"}));
-  SilverModel model{TextOf(root, "table"), TextOf(root, "description"), TextOf(root, "month_of")};
+  TARN_RETURN_IF_ERROR(CheckKeys(
+      file, root,
+      {"table", "description", "owner", "month_of", "history", "columns", "rules", "tests", "checks"}));
+  SilverModel model{TextOf(root, "table"), TextOf(root, "description"), TextOf(root, "owner"),
+                    TextOf(root, "month_of")};
   if (model.table.empty()) return WrongYaml(file, root, "`table` is missing");
+  if (root["history"] && !YAML::convert<bool>::decode(root["history"], model.history)) {
+    return WrongYaml(file, root["history"], "'" + TextOf(root, "history") + "' must be true or false");
+  }
   TARN_ASSIGN(const YAML::Node columns, ListColumns(file, root["columns"]));
   for (const auto& column : columns) model.columns[TextOf(column, "name")] = TextOf(column, "description");
   for (const auto& node : root["rules"]) {

@@ -24,10 +24,12 @@ struct RowRule {
 struct SilverModel {
   std::string table;  ///< Lake name.
   std::string description;
+  std::string owner;     ///< Whom to ask; empty: nobody is named.
   std::string month_of;  ///< Column by whose month the table is partitioned, too; empty: none.
   std::map<std::string, std::string> columns;  ///< Descriptions.
   std::vector<RowRule> rules;
   std::vector<TableCheck> checks;
+  bool history = false;     ///< All versions of its rows are kept as gold.<table>_history.
   std::string select;       ///< `models/silver/<table>.sql`: what Silver's columns are; empty: the source's.
   std::string select_file;  ///< Where it stands; empty without one.
 };

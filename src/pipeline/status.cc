@@ -21,6 +21,28 @@ nlohmann::json ProgressJson(const TableProgress& progress) {
   return json;
 }
 
+/// Counts of all, and each that does not hold.
+nlohmann::json ChecksJson(const CheckStates& states) {
+  if (states.at_micros == 0) return nullptr;
+  nlohmann::json open = nlohmann::json::array();
+  for (const CheckState& state : states.checks) {
+    if (state.verdict == CheckState::Verdict::kHolds) continue;
+    open.push_back({{"table", state.listed.TableName()},
+                    {"check", state.listed.check.name},
+                    {"severity", state.listed.check.warns ? "warn" : "error"},
+                    {"wrong_rows", state.wrong_rows},
+                    {"error", state.error},
+                    {"since", FormatTimestamp(state.since_micros)},
+                    {"explain", state.listed.check.explain}});
+  }
+  return {{"at", FormatTimestamp(states.at_micros)},
+          {"seconds", states.seconds},
+          {"checks", states.checks.size()},
+          {"hold", states.checks.size() - open.size()},
+          {"open", open},
+          {"error", states.error}};
+}
+
 }  // namespace
 
 std::string Runner::StatusJson() {
@@ -83,6 +105,7 @@ std::string Runner::StatusJson() {
   const KeptWal kept = slot_alarm_->kept_wal();
   status["source"]["alarm"] = kept.alarm;
   status["source"]["wal_retained_bytes"] = kept.bytes;
+  status["checks"] = ChecksJson(check_watch_->states());
   const std::lock_guard lock(state_.mutex);
   status["copy"] = {{"table", state_.load.table},
                     {"tables_done", state_.load.tables_done},

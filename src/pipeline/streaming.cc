@@ -317,6 +317,8 @@ void Runner::Committed(Lsn lsn, int64_t commit_micros) {
   state_.silver_lsn = lsn.value;
   state_.silver_commit_micros = commit_micros;
   state_.silver_commits++;
+  // Else Gold's run behind the commit tells of it.
+  if (!HasFollowers()) check_watch_->Committed();
   const std::lock_guard lock(gold_mutex_);
   for (std::string& name : silver_->TakeTouched()) gold_touched_.push_back(std::move(name));
   gold_wanted_.notify_all();

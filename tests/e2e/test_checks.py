@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from support.cluster import wait_for
+
 SILVER = """
 table: orders
 columns:
@@ -149,3 +151,73 @@ def test_a_check_that_cannot_be_run_is_told_and_the_others_are_run(source, worke
     assert done.code == 1
     assert "cannot be run" in done.out and "nothing" in done.out and "2 checks: 0 found wrong rows, 0 warn, 1 could not be run" in done.out
     assert tarn.command("test", "ordrs").code == 2
+
+
+def test_checks_are_run_behind_commits_and_told_by_status(source, worker, tmp_path):
+    source.execute("CREATE TABLE customers (id int PRIMARY KEY)")
+    source.execute("CREATE TABLE orders (id int PRIMARY KEY, customer_id int, v int)")
+    source.execute("INSERT INTO customers SELECT generate_series(1, 9)")
+    source.execute("INSERT INTO orders SELECT g, g, g FROM generate_series(1, 4) g")
+    text = """
+table: orders
+columns:
+  customer_id: {tests: [{relationships: {to: customers, field: id}}]}
+tests: [{expression: {expression: v >= 0, name: v_is_never_negative, severity: warn}}]
+"""
+    folder = models(tmp_path / "models", text)
+    tarn = worker.tarn(source, gold={"models": str(folder), "check_interval_ms": 100, "interval_ms": 0}).start()
+
+    def verdicts(until, what):
+        """What does not hold, as soon as `until` says so of it."""
+        def look():
+            checks = tarn.status()["checks"]
+            if not checks or checks["error"]:
+                return None
+            found = {(check["table"], check["check"]): check for check in checks["open"]}
+            return (found, checks) if until(found) else None
+        return wait_for(look, what=what)
+
+    found, checks = verdicts(lambda open_: not open_, "all checks to hold")
+    assert (checks["checks"], checks["hold"]) == (5, 5) and checks["seconds"] > 0
+
+    source.execute("UPDATE orders SET customer_id = 77, v = -1 WHERE id = 4")
+    reference, negative = ("silver.orders", "relationships customer_id"), ("silver.orders", "v_is_never_negative")
+    found, checks = verdicts(lambda open_: {reference, negative} <= set(open_), "the wrong row to be found")
+    assert (found[reference]["wrong_rows"], found[reference]["severity"]) == (1, "error")
+    assert (found[negative]["wrong_rows"], found[negative]["severity"]) == (1, "warn")
+    assert checks["hold"] == checks["checks"] - len(found)
+    since = found[reference]["since"]
+    shown = tarn.must("status")
+    assert f"silver.orders relationships customer_id: 1 wrong rows, since {since}" in shown
+    assert "v_is_never_negative: 1 wrong rows (a warning), since " in shown
+
+    # Since when stays, and models are read again for each run.
+    (folder / "silver/orders.yml").write_text(text.replace("v >= 0", "v + nothing >= 0"))
+    source.execute("UPDATE orders SET v = -2 WHERE id = 4")
+    found, _ = verdicts(lambda open_: open_.get(negative, {}).get("error"), "the changed check to be taken up")
+    assert "nothing" in found[negative]["error"] and found[reference]["since"] == since
+    assert f"{negative[1]}: cannot be run: " in tarn.must("status")
+
+    (folder / "silver/orders.yml").write_text(text)
+    source.execute("UPDATE orders SET v = 2, customer_id = 2 WHERE id = 4")
+    verdicts(lambda open_: not open_, "all checks to hold again")
+    log = tarn.log.read_text()
+    assert log.count("check silver.orders relationships customer_id: 1 wrong rows") == 1
+    assert log.count("check silver.orders relationships customer_id: holds again") == 1
+
+
+def test_a_folder_of_models_that_became_wrong_is_told_and_checks_go_on_later(source, worker, tmp_path):
+    source.execute("CREATE TABLE orders (id int PRIMARY KEY)")
+    folder = tmp_path / "models"
+    (folder / "silver").mkdir(parents=True)
+    (folder / "silver/orders.yml").write_text("table: orders\ncolumns:\n  id: {tests: [unique]}\n")
+    tarn = worker.tarn(source, gold={"models": str(folder), "check_interval_ms": 100}, silver={"commit_interval_ms": 100}).start()
+    source.execute("INSERT INTO orders VALUES (1)")
+    wait_for(lambda: (tarn.status()["checks"] or {}).get("hold") == 1, what="the check to hold")
+    (folder / "silver/orders.yml").write_text("table: orders\ncolumns:\n  id: {tests: [uniqe]}\n")
+    source.execute("INSERT INTO orders VALUES (2)")
+    wait_for(lambda: "'uniqe' is no test of a column" in tarn.status()["checks"]["error"], what="the error to be told")
+    assert "checks: " in tarn.must("status")
+    (folder / "silver/orders.yml").write_text("table: orders\ncolumns:\n  id: {tests: [unique, not_null]}\n")
+    source.execute("INSERT INTO orders VALUES (3)")
+    wait_for(lambda: tarn.status()["checks"].get("hold") == 2, what="both checks to hold")
