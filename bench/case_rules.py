@@ -6,15 +6,17 @@ from .measure import Bench, median, result
 from .shop import ROOT, SHOP_TABLES, seed_shop
 
 # Five rows each of the three tables with most traffic; a transaction of fifteen changes.
-CHANGES = """DO $$ DECLARE orders int[]; items int[]; customers int[]; BEGIN
-  SELECT array_agg(id) INTO orders FROM (SELECT id FROM orders ORDER BY id LIMIT 20000) s;
-  SELECT array_agg(id) INTO items FROM (SELECT id FROM order_items ORDER BY id LIMIT 20000) s;
-  SELECT array_agg(id) INTO customers FROM (SELECT id FROM customers ORDER BY id LIMIT 20000) s;
+CHANGES = """DO $$ DECLARE some_orders bigint[]; some_items bigint[]; some_customers bigint[]; low int; BEGIN
+  some_orders := ARRAY(SELECT id FROM orders ORDER BY id LIMIT 20000);
+  some_items := ARRAY(SELECT id FROM order_items ORDER BY id LIMIT 20000);
+  some_customers := ARRAY(SELECT id FROM customers ORDER BY id LIMIT 20000);
   FOR t IN 1..{transactions} LOOP
-    UPDATE orders SET updated_at = updated_at + interval '1 second' WHERE id = ANY(orders[(t * 5) % array_length(orders, 1):(t * 5) % array_length(orders, 1) + 4]);
-    UPDATE order_items SET quantity = quantity WHERE id = ANY(items[(t * 5) % array_length(items, 1):(t * 5) % array_length(items, 1) + 4]);
-    UPDATE customers SET marketing_opt_in = NOT marketing_opt_in
-      WHERE id = ANY(customers[(t * 5) % array_length(customers, 1):(t * 5) % array_length(customers, 1) + 4]);
+    low := (t * 5) % (array_length(some_orders, 1) - 5) + 1;
+    UPDATE orders SET updated_at = updated_at + interval '1 second' WHERE id = ANY(some_orders[low:low + 4]);
+    low := (t * 5) % (array_length(some_items, 1) - 5) + 1;
+    UPDATE order_items SET quantity = quantity WHERE id = ANY(some_items[low:low + 4]);
+    low := (t * 5) % (array_length(some_customers, 1) - 5) + 1;
+    UPDATE customers SET marketing_opt_in = NOT marketing_opt_in WHERE id = ANY(some_customers[low:low + 4]);
     COMMIT;
   END LOOP; END $$"""
 
