@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlglot
 from sqlglot import exp
 
 
@@ -33,6 +34,28 @@ def place_of(node: exp.Expression | None) -> tuple[int, int]:
             return min(places)
         node = node.parent
     return 1, 1
+
+
+def _start(token) -> tuple[int, int]:
+    """The tokenizer notes the last column."""
+    return token.line, token.col - (token.end - token.start)
+
+
+def note_place(refusal: Refusal, sql: str) -> None:
+    """Fills `line` and `column` in. Of a function that is where its name stands, which the parser does not note."""
+    refusal.line, refusal.column = place_of(refusal.node)
+    if not isinstance(refusal.node, exp.Func) or isinstance(refusal.node, exp.Anonymous):
+        return
+    names = {name.lower() for name in refusal.node.sql_names()}
+    depth = 0
+    tokens = [token for token in sqlglot.tokenize(sql, read="duckdb") if _start(token) < (refusal.line, refusal.column)]
+    for name, token in reversed(list(zip(tokens, tokens[1:]))):
+        depth += {")": 1, "(": -1}.get(token.text, 0)
+        if token.text == "(" and depth < 0:
+            depth = 0
+            if name.text.lower() in names:
+                refusal.line, refusal.column = _start(name)
+                return
 
 
 def located(refusal: Refusal, file: str, line: int = 1, column: int = 1) -> Refusal:

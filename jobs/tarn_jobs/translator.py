@@ -15,7 +15,7 @@ from sqlglot import exp
 from sqlglot.errors import OptimizeError, ParseError
 from sqlglot.optimizer.qualify import qualify
 
-from .refusal import Refusal, located, place_of
+from .refusal import Refusal, located, note_place
 
 # A column's type, as far as a rule asks for it: integer, decimal, double, float, text, boolean, bytes, date, tz (a moment),
 # naive (a time of day on a date, in no zone), interval, null, unknown.
@@ -212,9 +212,7 @@ def translate_condition(condition: str, columns: Columns | None, file: str, line
         if columns is not None and result["verdict"] not in ("boolean", "null"):
             raise Refusal(f"a condition is wanted, not {result['verdict']}", line=2, column=1)
     except Refusal as refusal:
-        at = (refusal.line, refusal.column) if refusal.line else place_of(refusal.node)
-        # The first line is ours.
-        refusal.line, refusal.column = max(1, at[0] - 1), at[1]
+        refusal.line = max(1, refusal.line - 1)  # The first line is ours.
         raise located(refusal, file, line, column) from None
     return tree.selects[0].this.sql("spark", comments=False)
 
@@ -243,6 +241,15 @@ def _own_names(tree: exp.Expression) -> list[str]:
 
 
 def _translated(sql: str, tables: dict[str, Columns] | None, as_of_micros: int) -> tuple[exp.Expression, Columns]:
+    try:
+        return _parsed_and_translated(sql, tables, as_of_micros)
+    except Refusal as refusal:
+        if not refusal.line:
+            note_place(refusal, sql)
+        raise
+
+
+def _parsed_and_translated(sql: str, tables: dict[str, Columns] | None, as_of_micros: int) -> tuple[exp.Expression, Columns]:
     try:
         statements = sqlglot.parse(sql, read="duckdb")
     except ParseError as error:

@@ -121,6 +121,8 @@ Result<std::string> ConfigTemplate(const std::string& source, const std::string&
   out += (models.empty() ? "# models = \"models\"" : "models = " + TomlText(models)) +
          "         # folder with silver/*.yml (rules) and gold/*.sql (models)\n";
   out += "interval_ms = 10000         # least time between two runs\n\n";
+  out += "# `tarn plan` asks it which models cannot run on Spark (jobs/README.md).\n";
+  out += "# [spark]\n# check = [\"python3\", \"jobs/check_portable.py\"]\n\n";
   out += "[query]\n";
   out += "memory_mb = 1024\n";
   out += "threads = 2\n\n";
