@@ -57,7 +57,7 @@ def make_silver(spark: SparkSession, lake: Lake, models: str, target: str, only:
 def make_gold(spark: SparkSession, lake: Lake, models: str, target: str, own_silver: Bronze | None, as_of_micros: int | None) -> list[str]:
     """`own_silver`: the job's Silver in the target is read, which holds this; None: the lake's, all tables at its newest version."""
     if own_silver is not None:
-        names, lsn, micros = set(lake.tables()), own_silver.last_lsn, own_silver.last_commit_micros
+        names, lsn, micros = set(lake.tables()), own_silver.newest_lsn, own_silver.newest_micros
         place, instant, properties = f"{target}/silver", "", {}
     else:
         version = lake.newest_version()

@@ -17,11 +17,11 @@ class BronzeFile:
 
 @dataclass
 class TableChanges:
-    """What is new of a table. `copy`: files of a first copy that takes the place of all rows before `copy_least`; `emptied`: the rows before this
+    """What is new of a table: rows from the position `begin` on. `copy`: files of a first copy that takes the place of what was there; `emptied`: the rows before this
     (ordering value, ordinal) are gone, as by a TRUNCATE; `copy_again`: why only a newer copy tells what the table holds."""
     copy: list[BronzeFile] = field(default_factory=list)
     copy_position: int = 0
-    copy_least: int = 0
+    begin: int = 0
     changes: list[BronzeFile] = field(default_factory=list)
     emptied: tuple[int, int] | None = None
     copy_again: str = ""
@@ -37,7 +37,7 @@ class TableChanges:
 
 @dataclass(frozen=True)
 class Bookmark:
-    """How far a target has come: every change up to `lsn` is in it, which are those of the manifests up to `sequence`."""
+    """How far a target has come: every change before `lsn` is in it, and all of the manifests up to `sequence`."""
     lsn: int = 0
     sequence: int = -1
 
@@ -55,8 +55,10 @@ class Bronze:
         self.last_sequence = max([*self._sequences, *(last for _, last, _ in self._archives)], default=-1)
         newest = self._flush(self.last_sequence) if self.last_sequence >= 0 else None
         self.last_lsn = position(newest["epoch"], newest["last_commit"]) if newest else 0
-        self.last_commit_micros = newest["last_commit_micros"] if newest else 0
         self._copies = self._newest_copies()
+        # While nothing has changed since the copies there is no flush.
+        self.newest_lsn = max([self.last_lsn, *(copy["position"] for copy in self._copies.values())])
+        self.newest_micros = max([newest["last_commit_micros"] if newest else 0, *(copy["snapshot_micros"] for copy in self._copies.values())])
 
     def _flush(self, sequence: int) -> dict | None:
         """With `events` as (table, file path or mark)."""
@@ -98,6 +100,12 @@ class Bronze:
                 newest[table] = load
         return newest
 
+    def bookmark_behind(self, new: TableChanges) -> Bookmark:
+        """After these were taken in. A copy of several snapshots that the stream has not passed yet is taken once more."""
+        if self.last_lsn >= new.copy_position:
+            return Bookmark(self.last_lsn, self.last_sequence)
+        return Bookmark(new.begin, self.last_sequence)
+
     def since(self, table: str, bookmark: Bookmark) -> TableChanges:
         """Errors: LookupError when Bronze has no copy of the table, or lacks a flush behind the bookmark."""
         found = TableChanges()
@@ -107,9 +115,10 @@ class Bronze:
         from_position, after = bookmark.lsn, bookmark.sequence
         if copy is not None and copy["position"] > bookmark.lsn:
             found.copy = [BronzeFile(f"{self.lake.root}/{file['path']}", copy["table"]) for file in copy["files"]]
-            found.copy_position, found.copy_least = copy["position"], copy["least"]
+            found.copy_position = copy["position"]
             # What the copy read in several snapshots is completed by the changes since the least of them.
             from_position, after = copy["least"], -1
+        found.begin = from_position
         paths: dict[str, dict] = {}
         is_gap = False
         for sequence in range(after + 1, self.last_sequence + 1):

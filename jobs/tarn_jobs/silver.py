@@ -110,10 +110,8 @@ class SilverLoad:
             columns = {**column_types(self.table), **OURS}
             empty = self.spark.createDataFrame([], ", ".join(f"`{name}` {kind}" for name, kind in columns.items()))
             parts = [empty.withColumn("_at", at(F.lit(COPY)))]
-        images = functools.reduce(DataFrame.unionByName, parts)
-        if new.copy_position:
-            # What is older than all of the copy is in it.
-            images = images.where(F.col("_lsn") >= new.copy_least)
+        # What is older is in the target, or in all of the copy.
+        images = functools.reduce(DataFrame.unionByName, parts).where(F.col("_lsn") >= new.begin)
         if new.emptied:
             lsn, ordinal = new.emptied
             images = images.where((F.col("_lsn") > lsn) | ((F.col("_lsn") == lsn) & (F.col("_at.kind") == CHANGE) & (F.col("_ordinal") > ordinal)))
@@ -171,8 +169,8 @@ class SilverLoad:
 
     def _write(self, judged: DataFrame, rules: SilverRules, existing, is_whole: bool, new: TableChanges) -> Outcome:
         outcome = self._counted(judged, "copied" if new.copy_position else "emptied, then changes" if is_whole else "changes")
-        position = max(self.bronze.last_lsn, new.copy_position)
-        bookmark = {LSN_PROPERTY: str(position), SEQUENCE_PROPERTY: str(self.bronze.last_sequence)}
+        behind = self.bronze.bookmark_behind(new)
+        bookmark = {LSN_PROPERTY: str(behind.lsn), SEQUENCE_PROPERTY: str(behind.sequence)}
         accepted, refused = self._silver_rows(judged, rules), self._quarantine_rows(judged)
         if is_whole:
             self._replace(self.quarantine, refused, {})
