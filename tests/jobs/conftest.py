@@ -19,7 +19,10 @@ sys.path.insert(0, str(SOURCE_DIR / "jobs"))
 
 @pytest.fixture(scope="session")
 def spark(cache_folder, session_folder):
-    session = start_spark(bundle_path(cache_folder, "0.15.0"), session_folder / "warehouse")
+    # Many small statements: compiling them, and re-planning them while they run, would take longer than they do.
+    session = start_spark(bundle_path(cache_folder, "0.15.0"), session_folder / "warehouse", spark__sql__shuffle__partitions="1",
+                          spark__default__parallelism="1", spark__sql__adaptive__enabled="false", spark__sql__codegen__wholeStage="false",
+                          spark__driver__extraJavaOptions="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
     from tarn_jobs.session import prepare
     prepare(session)
     yield session
