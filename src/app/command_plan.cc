@@ -2,6 +2,7 @@
 
 #include "app/commands.h"
 #include "app/gold_reading.h"
+#include "app/portability.h"
 #include "catalog/table_registry.h"
 #include "pipeline/silver_plan.h"
 
@@ -163,7 +164,15 @@ int RunPlan(const Config& config, bool json) {
     is_whole &= list.back()["error"] == "";
     if (!json) Print(list.back());
   }
-  if (json) fmt::print("{}\n", nlohmann::json{{"silver", *silver}, {"models", list}}.dump(1));
+  const auto refusals = SparkRefusals(config);
+  if (!refusals) return Fail(refusals.error());
+  is_whole &= refusals->empty();
+  if (json) {
+    fmt::print("{}\n", nlohmann::json{{"silver", *silver}, {"models", list}, {"spark", *refusals}}.dump(1));
+  }
+  for (const std::string& refusal : *refusals) {
+    if (!json) fmt::print("not on Spark  {}\n", refusal);
+  }
   if (list.empty() && !json) fmt::print("there are no models in '{}/gold'\n", config.pipeline.models);
   return is_whole ? kSuccess : kFailed;
 }

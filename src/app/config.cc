@@ -170,8 +170,9 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
     return MakeError(ErrorCode::kInvalidArgument, "{}:{}: {}", path, error.source().begin.line,
                      error.description());
   }
-  const std::vector<std::string> sections = {"source", "tables", "lake", "tenants",    "bronze",  "silver",
-                                             "gold",   "query",  "log",  "principals", "mapping", "s3"};
+  const std::vector<std::string> sections = {"source",  "tables", "lake",  "tenants", "bronze",
+                                             "silver",  "gold",   "query", "log",     "principals",
+                                             "mapping", "s3",     "spark"};
   for (const auto& [key, node] : root) {
     const std::string name(key.str());
     if (std::find(sections.begin(), sections.end(), name) != sections.end()) {
@@ -245,6 +246,9 @@ Result<Config> ParseConfig(const std::string& text, const std::string& path) {
   TARN_RETURN_IF_ERROR(query.Read("memory_mb", memory_mb));
   TARN_RETURN_IF_ERROR(query.Read("threads", threads));
   TARN_RETURN_IF_ERROR(query.CheckKnown());
+  Section spark = section("spark");
+  TARN_RETURN_IF_ERROR(spark.Read("check", config.spark_check));
+  TARN_RETURN_IF_ERROR(spark.CheckKnown());
   Section log = section("log");
   TARN_RETURN_IF_ERROR(log.Read("level", config.log_level));
   TARN_RETURN_IF_ERROR(log.Read("file", config.log_file));

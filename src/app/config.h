@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "govern/decision.h"
@@ -16,6 +17,9 @@ struct Config {
   pipeline::PipelineOptions pipeline;
   std::map<std::string, govern::Principal> principals;
   int query_threads = 2;
+  /// Says which models cannot run on Spark: a program and its arguments, behind which come the models' folder
+  /// and `--lake` with the lake's. Empty: nobody asks.
+  std::vector<std::string> spark_check;
   std::string log_level = "info";
   std::string log_file;
 };

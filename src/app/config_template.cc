@@ -124,6 +124,8 @@ Result<std::string> ConfigTemplate(const std::string& source, const std::string&
   out +=
       "check_interval_ms = 60000   # and between two of the checks in models; false: `tarn test` runs "
       "them\n\n";
+  out += "# `tarn plan` asks it which models cannot run on Spark (jobs/README.md).\n";
+  out += "# [spark]\n# check = [\"python3\", \"jobs/check_portable.py\"]\n\n";
   out += "[query]\n";
   out += "memory_mb = 1024\n";
   out += "threads = 2\n\n";

@@ -12,7 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def main() -> int:
+def main(tests: str = "tests/gold") -> int:
+    """`tests`: the folder whose tests look at the lake."""
     with tempfile.TemporaryDirectory(prefix="tarn-gold-", dir="/var/tmp") as folder:
         os.chmod(folder, 0o755)
         os.environ["TARN_DEMO_FOLDER"] = folder
@@ -28,7 +29,7 @@ def main() -> int:
             follow(services, screen, report).close()
             environment = {**os.environ, "TARN_TEST_DSN": services.dsn, "TARN_CONFIG": str(services.config),
                            "TARN_TEST_DEFECTS": str(Path(folder) / "defects.jsonl")}
-            command = [sys.executable, "-m", "pytest", "-q", "tests/gold", *sys.argv[1:]]
+            command = [sys.executable, "-m", "pytest", "-q", tests, *sys.argv[1:]]
             return subprocess.run(command, cwd=ROOT, env=environment).returncode
         finally:
             services.stop()
