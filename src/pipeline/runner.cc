@@ -197,7 +197,8 @@ Status Runner::Run(const CancelToken& cancel, std::optional<Lsn> until, const Lo
   state_.phase = RunPhase::kStopped;
   if (!outcome && outcome.error().code == ErrorCode::kCancelled) outcome = {};
   if (!outcome) return outcome;
-  TARN_RETURN_IF_ERROR(histories_->Close());
+  // Null when the start did not come to Gold.
+  if (histories_ != nullptr) TARN_RETURN_IF_ERROR(histories_->Close());
   return silver_->Close();
 }
 
