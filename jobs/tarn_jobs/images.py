@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from .bronze import BronzeFile
 from .lake import Table
-from .source_types import column_types
+from .source_types import column_types, may_be_untouched
 
 OURS = {"Op": "string", "_lsn": "bigint", "_ordinal": "bigint", "_unchanged": "string", "_old_key": "string", "_bad": "string"}
 BASE, COPY, CHANGE = 0, 1, 2
@@ -106,6 +106,8 @@ def carried(images: DataFrame, table: Table, column: str) -> DataFrame:
 
 
 def untouched_columns(images: DataFrame, table: Table) -> list[str]:
+    if not any(may_be_untouched(table, column) for column in table.columns):
+        return []
     names = images.where("_unchanged IS NOT NULL").select(F.explode(F.split("_unchanged", ",")).alias("name")).distinct().collect()
     return sorted({row["name"] for row in names} & set(table.columns))
 

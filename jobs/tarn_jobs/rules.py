@@ -13,11 +13,10 @@ from .lake import Table
 from .models import SilverModel
 from .refusal import Refusal
 from .session import families, strict
-from .source_types import TEXT_LIKE, column_types
+from .source_types import may_be_untouched
 from .translator import translate_condition, translate_select_list
 
 HIDDEN = "_source_"
-LONG_DECIMAL = 24  # Digits beyond which PostgreSQL may keep a number outside of its row.
 
 
 @dataclass(frozen=True)
@@ -26,13 +25,6 @@ class ShapeColumn:
     name: str
     expression: str
     copied_from: str
-
-
-def may_be_untouched(table: Table, column: str) -> bool:
-    kind = column_types(table)[column]
-    is_long = kind.startswith("decimal") and int(kind[8:].split(",")[0]) > LONG_DECIMAL
-    constant = any(c["lake_name"] == column and c.get("constant") is not None for c in table.source["columns"])
-    return not constant and (kind in TEXT_LIKE or is_long)
 
 
 class SilverRules:

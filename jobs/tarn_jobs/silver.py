@@ -190,12 +190,13 @@ class SilverLoad:
 
     def _counted(self, judged: DataFrame, mode: str) -> Outcome:
         """Errors: Unfit when a rule says stop."""
-        stopped = judged.where("size(_stopped) > 0").select(F.element_at("_stopped", 1)).first()
-        if stopped is not None:
-            raise Unfit(f"a row of '{self.table.name}' breaks the rule '{stopped[0]}', which says stop")
-        total, refused = judged.agg(F.count("*"), F.count("_rule")).first()
-        warned = judged.select(F.explode("_warnings").alias("rule")).groupBy("rule").count().collect()
-        return Outcome(self.table.name, total, refused, {row["rule"]: row["count"] for row in warned}, mode)
+        named = [rule.name for rule in self.model.rules if rule.action == "warn"]
+        warned = [F.count_if(F.array_contains("_warnings", name)) for name in named]
+        stopped = F.min(F.when(F.size("_stopped") > 0, F.element_at("_stopped", 1)))
+        total, refused, stop, *warnings = judged.agg(F.count("*"), F.count("_rule"), stopped, *warned).first()
+        if stop is not None:
+            raise Unfit(f"a row of '{self.table.name}' breaks the rule '{stop}', which says stop")
+        return Outcome(self.table.name, total, refused, {name: count for name, count in zip(named, warnings) if count}, mode)
 
     def _replace(self, table: HudiTable, rows: DataFrame, properties: dict[str, str]) -> None:
         operation = "insert_overwrite_table" if hudi_tables.exists(self.files, table.path) else "bulk_insert"

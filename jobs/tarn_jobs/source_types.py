@@ -22,3 +22,14 @@ def spark_type(column: dict) -> str:
 
 def column_types(table: Table) -> dict[str, str]:
     return {column["lake_name"]: spark_type(column) for column in table.source["columns"]}
+
+
+LONG_DECIMAL = 24  # Digits beyond which PostgreSQL may keep a number outside of its row.
+
+
+def may_be_untouched(table: Table, column: str) -> bool:
+    """Whether an update may leave its value out of the stream: PostgreSQL keeps long ones outside of their rows."""
+    kind = column_types(table)[column]
+    is_long = kind.startswith("decimal") and int(kind[8:].split(",")[0]) > LONG_DECIMAL
+    constant = any(c["lake_name"] == column and c.get("constant") is not None for c in table.source["columns"])
+    return not constant and (kind in TEXT_LIKE or is_long)

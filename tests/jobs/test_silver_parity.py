@@ -19,7 +19,7 @@ from tarn_jobs.bronze import Bookmark, Bronze
 from tarn_jobs.files import LocalFiles
 from tarn_jobs.images import CHANGE, COPY, last_images, rows_of
 from tarn_jobs.lake import Lake
-from tarn_jobs.models import SilverModel, silver_models
+from tarn_jobs.models import Rule, SilverModel, silver_models
 from tarn_jobs.rules import SilverRules
 from tarn_jobs.silver import SilverLoad, Unfit
 
@@ -121,16 +121,20 @@ def test_silver_and_quarantine_are_those_of_tarn(request, spark, running, sessio
     assert set(job.run(*TABLES).values()) == {"copied"}
     assert job.differences(tarn, *TABLES) == []
 
-    # Of rows that are in the target already, too; cut off before one of the commits, or (TARN_EVERY_IO=1) before each in turn.
+    # Of rows that are in the target already, too; one of the tables cut off before one of the commits, or (TARN_EVERY_IO=1) both before each in turn.
     source.execute("UPDATE customer SET name = 'later' WHERE id IN (901, 904); UPDATE customer SET id = 905, tenant_id = 3 WHERE id = 904")
     source.execute("UPDATE customer SET tenant_id = 3 WHERE id = 901; DELETE FROM customer WHERE id = 902; INSERT INTO event VALUES (1, 'more')")
     source.execute("UPDATE item SET qty = 2 WHERE id = 902; UPDATE item SET qty = 9 WHERE id = 901; INSERT INTO item VALUES (1, 903, 9, 1, '2026-01-01')")
     history.take_steps(25)
     tarn.wait_caught_up()
     rng = random.Random(request.config.tarn_seed)
-    draw = list if os.environ.get("TARN_EVERY_IO") else lambda places: [rng.choice(places)]
-    assert {("silver", "upsert"), ("silver", "delete")} == run_cut_off(job, "customer", monkeypatch, draw)
-    assert {(layer, what) for layer in ("silver", "quarantine") for what in ("upsert", "delete")} == run_cut_off(job, "item", monkeypatch, draw)
+    chosen = rng.choice(("customer", "item"))
+
+    def draw(table):
+        return (lambda places: places) if os.environ.get("TARN_EVERY_IO") else lambda places: [rng.choice(places)] if table == chosen else []
+    assert run_cut_off(job, "customer", monkeypatch, draw("customer")) == {("silver", "upsert"), ("silver", "delete")}
+    both = {(layer, what) for layer in ("silver", "quarantine") for what in ("upsert", "delete")}
+    assert run_cut_off(job, "item", monkeypatch, draw("item")) == both
     assert job.run("event", "customer") == {"event": "changes", "customer": "nothing new"}
     assert job.differences(tarn, "customer", "item", "event") == []
 
@@ -175,3 +179,12 @@ def test_tables_that_the_job_does_not_make_are_named(spark, running):
         SilverLoad(spark, LocalFiles(), Bronze(lake), keyless, SilverModel(keyless.name), "nowhere")
     with pytest.raises(LookupError, match="no complete copy"):
         Bronze(lake).since("nothing", Bookmark())
+
+
+def test_a_rule_that_says_stop_ends_the_job_before_it_writes(spark, running, session_folder):
+    _, _, tarn = running
+    job = Job(spark, tarn.lake, session_folder / "stopped_target")
+    job.models["item"] = SilverModel("item", "item.yml", "at", (Rule("small", "qty < 1", "", "warn", 1, 1), Rule("none", "qty < 0", "", "stop", 2, 1)))
+    with pytest.raises(Unfit, match="a row of 'item' breaks the rule 'none', which says stop"):
+        job.load("item").run()
+    assert not (session_folder / "stopped_target").exists()
