@@ -149,7 +149,8 @@ void AddGoldCommands(CLI::App& app, Arguments& a) {
       "plan",
       "What changed in models/silver since the lake was made by it, and what the next start does about it; "
       "what each model of Gold reads, whether it is computed by touched partitions, and what the next run "
-      "would compute and why\nExample: tarn plan");
+      "would compute and why; with [spark] check in tarn.toml, which of them cannot run on Spark, and "
+      "where\nExample: tarn plan");
   CLI::App* lineage =
       app.add_subcommand("lineage",
                          "Which tables and columns the models derive from\nExample: tarn lineage\n"
